@@ -1,0 +1,216 @@
+"""Terms: the pieces of arithmetic that layers are declared with, and the usual groups of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Per: TypeAlias = Literal["token", "pair", "source", "cross", "position", "call", "score"]
+"""What a term's coefficient multiplies: each token of the stack, each query-key pair, each encoder
+token once (keys and values of cross-attention), each decoder-token-to-encoder-token pair, each
+position that the head reads, each call, or each position that a sequence classifier scores."""
+
+COUNTED_NAMES = {
+    "linear": "linear layers",
+    "attention": "attention products (QK, AV)",
+    "attention.fused": "attention products (QK, AV)",
+    "softmax": "softmax",
+    "softmax.fused": "softmax",
+    "norm.rms": "RMS norms",
+    "norm.layer": "layer norms",
+    "bias": "biases",
+    "rotary": "rotary embedding",
+    "position": "position bias",
+    "embedding": "embedding lookup",
+    "residual": "residual additions",
+    "gate": "gate products",
+    "scale": "scaling",
+}
+"""How reports call the kinds of terms; activations are called by their function."""
+
+
+@dataclass(frozen=True)
+class Term:
+    """One piece of arithmetic: `flops` for each unit of `per`, and the weights it owns.
+
+    `name` is the module path inside the layer as transformers names it. `parameters` are stored
+    weights, biases included; `active` those that one token meets (None: all of them). `window`
+    limits pairs. `stored` is the number of values a token leaves in the key-value cache. Linear
+    terms keep `inputs` and `outputs` so that adapters can be sized; `copies` counts weight
+    matrices of that shape that one token meets.
+    """
+
+    name: str
+    kind: str
+    flops: int
+    per: Per = "token"
+    parameters: int = 0
+    active: int | None = None
+    window: int | None = None
+    stored: int = 0
+    inputs: int = 0
+    outputs: int = 0
+    copies: int = 1
+
+
+Terms: TypeAlias = tuple[Term, ...]
+
+
+def linear(
+    name: str,
+    inputs: int,
+    outputs: int,
+    bias: bool = False,
+    per: Per = "token",
+    tied: bool = False,
+) -> Terms:
+    """A matrix product: 2 · inputs · outputs for each unit; the bias is weights, not FLOPs."""
+    weights = 0 if tied else inputs * outputs
+    product = Term(
+        name, "linear", 2 * inputs * outputs, per, weights, inputs=inputs, outputs=outputs
+    )
+    if not bias:
+        return (product,)
+    return product, Term(f"{name}.bias", "bias", 0, per, outputs)
+
+
+def experts(
+    name: str, inputs: int, outputs: int, total: int, active: int, bias: bool = False
+) -> Terms:
+    """A matrix product in each of `active` experts a token, out of `total` that are stored."""
+    size = inputs * outputs
+    product = Term(
+        name,
+        "linear",
+        2 * size * active,
+        parameters=size * total,
+        active=size * active,
+        inputs=inputs,
+        outputs=outputs,
+        copies=active,
+    )
+    if not bias:
+        return (product,)
+    return product, Term(
+        f"{name}.bias", "bias", 0, parameters=outputs * total, active=outputs * active
+    )
+
+
+def attention(
+    name: str,
+    heads: int,
+    key_dim: int,
+    value_dim: int | None = None,
+    *,
+    window: int | None = None,
+    per: Per = "pair",
+    fused: bool = True,
+    stored: int = 0,
+) -> Terms:
+    """QKᵀ and AV for every pair, and one softmax element a head.
+
+    Sharing keys among query heads saves memory, not arithmetic, so only query heads count.
+    `fused` says that transformers hands both products to one SDPA kernel.
+    """
+    value_dim = key_dim if value_dim is None else value_dim
+    suffix = ".fused" if fused else ""
+    products = 2 * heads * (key_dim + value_dim)
+    label = name if window is None else f"{name}[window={window}]"
+    return (
+        Term(label, f"attention{suffix}", products, per, window=window, stored=stored),
+        Term(f"{label}.softmax", f"softmax{suffix}", heads, per, window=window),
+    )
+
+
+def self_attention(
+    width: int,
+    heads: int,
+    kv_heads: int,
+    head_dim: int,
+    *,
+    bias: bool = False,
+    output_bias: bool | None = None,
+    window: int | None = None,
+    prefix: str = "self_attn",
+    names: tuple[str, str, str, str] = ("q_proj", "k_proj", "v_proj", "o_proj"),
+    rotary: bool = True,
+) -> Terms:
+    """The usual block: four projections and the attended pairs."""
+    query, key, value, output = (f"{prefix}.{name}" for name in names)
+    return (
+        *linear(query, width, heads * head_dim, bias),
+        *linear(key, width, kv_heads * head_dim, bias),
+        *linear(value, width, kv_heads * head_dim, bias),
+        *attention(
+            f"{prefix}.scores",
+            heads,
+            head_dim,
+            window=window,
+            stored=2 * kv_heads * head_dim,
+        ),
+        *linear(output, heads * head_dim, width, bias if output_bias is None else output_bias),
+        *((Term(f"{prefix}.rotary", "rotary", 0),) if rotary else ()),
+        residual(prefix),
+    )
+
+
+def gated_ffn(
+    width: int,
+    inner: int,
+    function: str,
+    *,
+    bias: bool = False,
+    prefix: str = "mlp",
+    names: tuple[str, str, str] = ("gate_proj", "up_proj", "down_proj"),
+) -> Terms:
+    """Three matrices: act(x · gate) ⊙ (x · up) · down."""
+    gate, up, down = (f"{prefix}.{name}" for name in names)
+    return (
+        *linear(gate, width, inner, bias),
+        *linear(up, width, inner, bias),
+        *linear(down, inner, width, bias),
+        activation(prefix, inner, function),
+        Term(f"{prefix}.gate", "gate", 0),
+        residual(prefix),
+    )
+
+
+def plain_ffn(
+    width: int,
+    inner: int,
+    function: str,
+    *,
+    bias: bool = False,
+    prefix: str = "mlp",
+    names: tuple[str, str] = ("up_proj", "down_proj"),
+) -> Terms:
+    """Two matrices: act(x · up) · down."""
+    up, down = (f"{prefix}.{name}" for name in names)
+    return (
+        *linear(up, width, inner, bias),
+        *linear(down, inner, width, bias),
+        activation(prefix, inner, function),
+        residual(prefix),
+    )
+
+
+def activation(prefix: str, width: int, function: str) -> Term:
+    """An elementwise function, one FLOP an element where a convention counts it at all."""
+    return Term(f"{prefix}.{function}", f"activation.{function}", width)
+
+
+def norm(name: str, width: int, kind: Literal["rms", "layer"] = "rms", bias: bool = True) -> Term:
+    """A normalisation; layer norms own a bias too unless told otherwise."""
+    weights = 2 * width if kind == "layer" and bias else width
+    flops = 5 * width if kind == "layer" else 0
+    return Term(name, f"norm.{kind}", flops, parameters=weights)
+
+
+def embedding(name: str, rows: int, width: int) -> Term:
+    """A lookup table: weights, and no arithmetic."""
+    return Term(name, "embedding", 0, parameters=rows * width, active=width)
+
+
+def residual(prefix: str) -> Term:
+    """The addition that ends a block."""
+    return Term(f"{prefix}.residual", "residual", 0)

@@ -1,0 +1,148 @@
+"""config.json facts read with names, types and the family's own defaults; wrong ones refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NoReturn, TypeAlias
+
+from e2r.errors import DataError
+
+Task: TypeAlias = Literal["generation", "classification", "embedding"]
+
+_ABSENT = object()
+
+
+@dataclass(frozen=True)
+class Config:
+    """The facts of one config.json.
+
+    A field that is absent takes its default from `defaults`, which a family copies from its own
+    config class in transformers. `Required` marks fields
+    whose class default is a particular checkpoint's size: transformers always writes them at the
+    top level, so their absence there is a fault, while nested configs leave them out.
+    `task` is what the model is used for, or None where neither the caller nor the config says.
+    """
+
+    facts: Mapping[str, Any]
+    source: str = "config"
+    task: Task | None = None
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    nested: bool = False
+
+    @property
+    def model_type(self) -> str:
+        """The family's key."""
+        return str(self.facts.get("model_type"))
+
+    def get(self, name: str) -> Any:
+        """The raw value, or the default; LookupError for a field that the family never declared."""
+        if name not in self.defaults:
+            raise LookupError(f"the family of {self.model_type} does not declare {name!r}")
+        value = self.facts.get(name, _ABSENT)
+        if value is not _ABSENT:
+            return value
+        default = self.defaults[name]
+        if isinstance(default, Required):
+            if self.nested:
+                return default.value
+            self.refuse(name, "is missing")
+        return default
+
+    def size(self, name: str) -> int:
+        """A required whole number of at least 1."""
+        value = self.optional_size(name)
+        if value is None:
+            self.refuse(name, "is missing")
+        return value
+
+    def optional_size(self, name: str) -> int | None:
+        """A whole number of at least 1, or None where the config says null or nothing."""
+        value = self.get(name)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            self.refuse(name, f"is {value!r}; it has to be a whole number of at least 1")
+        return value
+
+    def count(self, name: str) -> int:
+        """A whole number of at least 0; absent without a default counts as a fault."""
+        value = self.get(name)
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            self.refuse(name, f"is {value!r}; it has to be a whole number of at least 0")
+        return value
+
+    def flag(self, name: str) -> bool:
+        """True or false; a flag that the family does not have is off."""
+        value = self.get(name) if name in self.defaults else None
+        if value is None:
+            return False
+        if not isinstance(value, bool):
+            self.refuse(name, f"is {value!r}; it has to be true or false")
+        return value
+
+    def word(self, name: str, known: Sequence[str] = ()) -> str:
+        """A string, one of `known` where they are given."""
+        value = self.get(name)
+        if not isinstance(value, str) or (known and value not in known):
+            hint = f"one of {', '.join(known)}" if known else "a string"
+            self.refuse(name, f"is {value!r}; it has to be {hint}")
+        return value
+
+    def per_layer(self, name: str, layers: int, known: Sequence[str]) -> tuple[str, ...] | None:
+        """One word a layer, or None where the config has no such list."""
+        value = self.get(name)
+        if value is None:
+            return None
+        if isinstance(value, str) or not isinstance(value, Sequence) or len(value) != layers:
+            self.refuse(name, f"is {value!r}; it needs one entry for each of the {layers} layers")
+        for entry in value:
+            if entry not in known:
+                self.refuse(name, f"names {entry!r}; known here: {', '.join(known)}")
+        return tuple(value)
+
+    def heads(
+        self,
+        width: int,
+        heads: str = "num_attention_heads",
+        kv_heads: str | None = "num_key_value_heads",
+        head_dim: str | None = "head_dim",
+    ) -> tuple[int, int, int]:
+        """(query heads, key-value heads, head width), checked against each other.
+
+        The head width is the field `head_dim` where present, else width / heads, which then has to
+        be whole.
+        """
+        query = self.size(heads)
+        key_value = self.optional_size(kv_heads) if kv_heads else None
+        key_value = query if key_value is None else key_value
+        if query % key_value:
+            self.refuse(kv_heads or heads, f"is {key_value}, which does not divide {heads} {query}")
+        size = self.optional_size(head_dim) if head_dim else None
+        if size is None:
+            if width % query:
+                self.refuse(heads, f"is {query}, which does not divide the width {width}")
+            size = width // query
+        return query, key_value, size
+
+    def labels(self) -> int:
+        """Classes of a sequence classifier: num_labels, id2label, or transformers' default of 2."""
+        if self.facts.get("num_labels") is not None:
+            return self.size("num_labels")
+        names = self.facts.get("id2label")
+        if names is None:
+            return 2
+        if not isinstance(names, Mapping) or not names:
+            self.refuse("id2label", f"is {names!r}; it has to name the classes")
+        return len(names)
+
+    def refuse(self, name: str, problem: str) -> NoReturn:
+        """Raise DataError about a field."""
+        raise DataError(f"{self.source}: field {name!r} {problem} (model_type {self.model_type})")
+
+
+@dataclass(frozen=True)
+class Required:
+    """A default that only nested configs may rely on (see Config)."""
+
+    value: int | str

@@ -1,0 +1,164 @@
+"""estimate(architecture, usage, convention): coefficients times work, exact."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from e2r.flops.architecture import Architecture, Parameters
+from e2r.flops.conventions import Convention
+from e2r.flops.conventions import convention as by_name
+from e2r.flops.expression import Expression
+from e2r.flops.operations import Operation, not_counted, operations
+from e2r.flops.work import Counts, Usage
+
+INT64_END = 2**63
+
+
+@dataclass(frozen=True)
+class Cost:
+    """FLOPs of one operation: an int, or an array with one entry a call."""
+
+    part: str
+    name: str
+    flops: Counts
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """What a usage costs.
+
+    `flops` is a Python int for a usage of ints, else an array of the usage's shape: int64 where an
+    exact bound shows that nothing on the way reaches 2**63, otherwise Python ints (dtype object).
+    Both are exact; sum millions of calls with `total`, because an int64 sum may overflow.
+    """
+
+    architecture: Architecture
+    usage: Usage
+    convention: Convention
+    variables: Mapping[str, Counts]
+
+    @cached_property
+    def flops(self) -> Counts:
+        """FLOPs of each call."""
+        value: Counts = _evaluate(self._by_unit, self.variables)
+        shape = _shape(self.variables)
+        if shape is not None and getattr(value, "shape", ()) != shape:
+            import numpy
+
+            return numpy.full(shape, value)
+        return value
+
+    @cached_property
+    def operations(self) -> tuple[Cost, ...]:
+        """FLOPs of each operation; they sum to `flops`."""
+        return tuple(
+            Cost(op.part, op.name, _evaluate({op.unit: op.coefficient}, self.variables))
+            for op in priced(self.architecture, self.convention)
+        )
+
+    @property
+    def not_counted(self) -> tuple[str, ...]:
+        """Arithmetic that the model does and this convention leaves out, by name."""
+        return not_counted(self.architecture, self.convention)
+
+    @property
+    def parameters(self) -> Parameters:
+        """Stored and active weights of the architecture."""
+        return self.architecture.parameters
+
+    @property
+    def total(self) -> int:
+        """The exact sum over all calls."""
+        if isinstance(self.flops, int):
+            return self.flops
+        if self.flops.dtype == object:
+            return int(self.flops.sum())
+        high, low = self.flops >> 32, self.flops & 0xFFFFFFFF
+        return (int(high.sum()) << 32) + int(low.sum())
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the figures silently assume and the user should know."""
+        context = self.architecture.context
+        usage = self.usage
+        longest = usage.prompt_tokens
+        if self.architecture.mode == "causal":
+            longest = longest + usage.generated_tokens
+        longest = longest if isinstance(longest, int) else int(longest.max())
+        if context is None or longest <= context:
+            return ()
+        return (
+            f"{longest} tokens exceed the {context} that {self.architecture.name} was made for; "
+            f"the figure is what they would cost",
+        )
+
+    @property
+    def _by_unit(self) -> Mapping[Expression, int]:
+        key = f"{self.convention.name}/by unit"
+        sums: dict[Expression, int] | None = self.architecture.cache.get(key)
+        if sums is None:
+            sums = {}
+            for op in priced(self.architecture, self.convention):
+                sums[op.unit] = sums.get(op.unit, 0) + op.coefficient
+            self.architecture.cache[key] = sums
+        return sums
+
+
+def estimate(
+    architecture: Architecture, usage: Usage, convention: str | Convention = "ideal"
+) -> Estimate:
+    """The cost of a usage under a convention ("ideal", "torch", "deepspeed", "paper").
+
+    Raises UsageError for an unknown convention and DataError where the usage asks for what the
+    architecture does not have.
+    """
+    chosen = by_name(convention) if isinstance(convention, str) else convention
+    variables = usage.variables(architecture.mode, architecture.task == "generation")
+    return Estimate(architecture, usage, chosen, variables)
+
+
+def priced(architecture: Architecture, convention: Convention) -> tuple[Operation, ...]:
+    """The operations that a convention counts of an architecture, computed once and kept."""
+    kept: tuple[Operation, ...] | None = architecture.cache.get(convention.name)
+    if kept is None:
+        kept = architecture.cache[convention.name] = operations(architecture, convention)
+    return kept
+
+
+def _evaluate(sums: Mapping[Expression, int], variables: Mapping[str, Counts]) -> Any:
+    if _shape(variables) is not None and not _fits(sums, variables):
+        variables = {name: _objects(value) for name, value in variables.items()}
+    total: Any = 0
+    for unit, coefficient in sums.items():
+        total = total + coefficient * unit.evaluate(variables)
+    return total
+
+
+def _fits(sums: Mapping[Expression, int], variables: Mapping[str, Counts]) -> bool:
+    ends = {
+        name: (value, value) if isinstance(value, int) else (int(value.min()), int(value.max()))
+        for name, value in variables.items()
+    }
+    total = 0
+    for unit, coefficient in sums.items():
+        (_, high), seen = unit.bounds(ends)
+        if seen >= INT64_END:
+            return False
+        total += coefficient * high
+    return total < INT64_END
+
+
+def _objects(value: Counts) -> Counts:
+    return value if isinstance(value, int) else value.astype(object)
+
+
+def _shape(variables: Mapping[str, Counts]) -> tuple[int, ...] | None:
+    arrays = [value for value in variables.values() if not isinstance(value, int)]
+    if not arrays:
+        return None
+    import numpy
+
+    return numpy.broadcast_shapes(*(array.shape for array in arrays))

@@ -1,0 +1,91 @@
+"""Architecture → operations: each an exact integer coefficient and the unit that it multiplies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from e2r.flops import paper
+from e2r.flops.blocks import COUNTED_NAMES, Term
+from e2r.flops.expression import Expression, Json
+from e2r.flops.work import (
+    DECODER_PROMPT,
+    HEAD,
+    ONCE,
+    PAIRS,
+    PROMPT,
+    STEPS,
+    TOKENS,
+    Mode,
+)
+
+if TYPE_CHECKING:
+    from e2r.flops.architecture import Architecture
+    from e2r.flops.conventions import Convention
+
+
+@dataclass(frozen=True)
+class Operation:
+    """`coefficient` FLOPs for each `unit`, in a part of the model: encoder, decoder or head.
+
+    `name` is the module path inside a layer; equal layers are summed into one operation.
+    """
+
+    part: str
+    name: str
+    coefficient: int
+    unit: Expression
+
+    def to_json(self) -> dict[str, Json]:
+        """The operation as a page's script evaluates it: coefficient times the unit's value."""
+        return {
+            "part": self.part,
+            "name": self.name,
+            "coefficient": self.coefficient,
+            "unit": self.unit.to_json(),
+        }
+
+
+def operations(arch: Architecture, convention: Convention) -> tuple[Operation, ...]:
+    """What the convention counts of an architecture; equal (part, name, unit) are one operation."""
+    if convention.closed_form:
+        return tuple(Operation(*row) for row in paper.operations(arch))
+    sums: dict[tuple[str, str, Expression], int] = {}
+    for part, mode, count, term in arch.placed():
+        if term.flops and term.kind in convention.kinds:
+            key = part, term.name, unit(mode, term, convention)
+            sums[key] = sums.get(key, 0) + count * term.flops
+    return tuple(Operation(part, name, total, of) for (part, name, of), total in sums.items())
+
+
+def not_counted(arch: Architecture, convention: Convention) -> tuple[str, ...]:
+    """Names of the kinds of arithmetic that the model does and the convention leaves out."""
+    if convention.closed_form:
+        return (*paper.NOT_COUNTED, *arch.gaps)
+    names: dict[str, None] = {}
+    for _, term in arch.terms():
+        if term.kind not in convention.kinds:
+            function = term.kind.removeprefix("activation.")
+            names[COUNTED_NAMES.get(term.kind, f"{function} activation")] = None
+    return (*names, *arch.gaps)
+
+
+def unit(mode: Mode, term: Term, convention: Convention) -> Expression:
+    """The work that a term's coefficient multiplies in a stack of this mode."""
+    match term.per:
+        case "token":
+            return TOKENS[mode]
+        case "pair":
+            return PAIRS[mode](term.window, convention.mask)
+        case "source":
+            return PROMPT
+        case "cross":
+            return TOKENS[mode] * PROMPT
+        case "position":
+            if mode == "decoder" and convention.whole_decoder_head:
+                return DECODER_PROMPT + STEPS
+            return TOKENS[mode] if mode == "encoder" and not convention.asked_only else HEAD + STEPS
+        case "score":
+            return HEAD if convention.asked_only else TOKENS[mode]
+        case "call":
+            return ONCE
