@@ -1,0 +1,36 @@
+"""e2r: what a reranker's quality costs in arithmetic."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from e2r.flops.architecture import Architecture as Architecture
+    from e2r.flops.estimate import estimate as estimate
+    from e2r.flops.work import Usage as Usage
+    from e2r.metrics import evaluate as evaluate
+    from e2r.records.spec import Spec as Spec
+    from e2r.runner import run as run
+
+_PUBLIC = {
+    "Architecture": "e2r.flops.architecture",
+    "Usage": "e2r.flops.work",
+    "estimate": "e2r.flops.estimate",
+    "Spec": "e2r.records.spec",
+    "run": "e2r.runner",
+    "evaluate": "e2r.metrics",
+}
+
+__all__ = ["Architecture", "Spec", "Usage", "estimate", "evaluate", "run"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: `import e2r` itself imports nothing heavy."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'e2r' has no attribute {name!r}")
+    return getattr(import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

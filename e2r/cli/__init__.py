@@ -1,0 +1,103 @@
+"""The command line: each command lives in its own module, imported when it is called."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from e2r.errors import E2RError, unknown
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "estimate": ("e2r.cli.estimate:command", "Price calls or a whole method, without a model run."),
+    "run": ("e2r.cli.run:command", "Rerank a collection and record what each call cost."),
+    "evaluate": ("e2r.cli.evaluate:command", "Quality, FLOPs, RPP and QPP of recorded runs."),
+    "leaderboard": ("e2r.cli.leaderboard:command", "Build the static site from recorded runs."),
+    "reproduce": ("e2r.cli.reproduce:command", "Recompute the paper's tables and profiles."),
+    "budget": ("e2r.cli.budget:command", "What fits in a budget, cheapest first."),
+    "list": ("e2r.cli.listing:command", "Models, methods, backends, conventions, datasets."),
+}
+
+
+class Lazy(click.Group):
+    """A group that knows its commands by name and imports one when it is asked for."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            raise unknown("command", name, COMMANDS)
+        module, _, attribute = COMMANDS[name][0].partition(":")
+        try:
+            command: click.Command = getattr(import_module(module), attribute)
+        except ModuleNotFoundError as error:
+            raise _missing_extra(error) from error
+        return command
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+
+@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="e2r")
+def cli() -> None:
+    """What an LLM reranker's quality costs in arithmetic.
+
+    Example: e2r estimate Qwen/Qwen2.5-7B-Instruct --prompt-tokens 200 --generated-tokens 1
+    """
+
+
+def main(words: list[str] | None = None) -> None:
+    """Run the command line and leave with its exit code: 0, 2–5 or 130; a bug leaves with 1."""
+    try:
+        code = cli.main(words, standalone_mode=False)
+    except click.exceptions.Abort:
+        code = _interrupted()
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except KeyboardInterrupt:
+        code = _interrupted()
+    except E2RError as error:
+        click.echo(f"e2r: {error}", err=True)
+        code = error.exit_code
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "e2r":
+            raise
+        missing = _missing_extra(error)
+        click.echo(f"e2r: {missing}", err=True)
+        code = missing.exit_code
+    except BrokenPipeError:
+        # The reader of stdout has left; Python must not complain of it on the way out.
+        sys.stdout = None
+        code = 0
+    except Exception as error:
+        click.echo(
+            f"e2r: this is a bug ({type(error).__name__}); please report it with the command, "
+            "e2r --version and what follows",
+            err=True,
+        )
+        raise
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _interrupted() -> int:
+    click.echo("e2r: interrupted; repeat the command with --resume to go on", err=True)
+    return 130
+
+
+def _missing_extra(error: ModuleNotFoundError) -> E2RError:
+    from e2r.errors import MissingError
+
+    return MissingError(f"this command needs the package {error.name}; run: pip install 'e2r[run]'")
+
+
+def print_json(value: Any) -> None:
+    """Write a value as JSON, alone on stdout. NaN and infinity are refused, never written."""
+    import json
+
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))

@@ -1,0 +1,69 @@
+"""`e2r list`: the names that other commands take."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from e2r.cli import print_json
+
+
+@click.command("list")
+@click.argument(
+    "kind", type=click.Choice(["models", "methods", "backends", "conventions", "datasets"])
+)
+@click.option("--json", "as_json", is_flag=True, help="JSON on stdout.")
+def command(kind: str, as_json: bool) -> None:
+    """Show the known models, methods, backends, conventions or datasets.
+
+    Example: e2r list methods
+    """
+    rows = _rows(kind)
+    if as_json:
+        print_json(rows)
+        return
+    width = max(len(row["name"]) for row in rows)
+    for row in rows:
+        rest = "; ".join(
+            f"{key}: {value}" if key != "summary" else str(value)
+            for key, value in row.items()
+            if key != "name"
+        )
+        click.echo(f"{row['name']:<{width}}  {rest}")
+
+
+def _rows(kind: str) -> list[dict[str, Any]]:
+    if kind == "models":
+        from e2r.flops.catalogue import entries
+
+        return [{"name": name, "source": entry["source"]} for name, entry in entries().items()]
+    if kind == "methods":
+        from e2r.ranking import METHODS, method
+
+        found = [method(name) for name in METHODS]
+        return [
+            {
+                "name": item.name,
+                "summary": item.summary,
+                "calls": item.calls,
+                "rounds": item.rounds,
+                "parameters": dict(item.parameters),
+                "source": item.source,
+            }
+            for item in found
+        ]
+    if kind == "backends":
+        from e2r.models import BACKENDS
+
+        return [{"name": name, "summary": summary} for name, summary in BACKENDS.items()]
+    if kind == "conventions":
+        from e2r.flops.conventions import CONVENTIONS
+
+        return [
+            {"name": name, "summary": convention.summary}
+            for name, convention in CONVENTIONS.items()
+        ]
+    from e2r.data.sources import SOURCES
+
+    return [{"name": name, "summary": summary} for name, summary in SOURCES.items()]

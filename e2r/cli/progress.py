@@ -1,0 +1,120 @@
+"""Progress of a run on stderr: bars on a terminal, quiet lines otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from e2r.flops.architecture import Architecture
+from e2r.flops.estimate import estimate
+from e2r.flops.work import Usage
+from e2r.prompts.request import Reply
+from e2r.records.folder import QueryRecord
+from e2r.records.manifest import ModelRecord
+from e2r.runner import Progress
+
+
+class Lines:
+    """A line when the run starts, for each note, for each failed query, and every tenth query."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.flops = 0
+        self.queries = self.finished = 0
+        self._architecture: Architecture | None = None
+
+    def started(self, folder: Path, model: ModelRecord, queries: int, finished: int) -> None:
+        if model.architecture is not None:
+            self._architecture = Architecture.load(model.architecture)
+        self.queries, self.finished = queries, finished
+        done = f", {finished} finished before" if finished else ""
+        click.echo(f"{folder}: {queries} queries{done}", err=True)
+
+    def note(self, text: str) -> None:
+        click.echo(f"note: {text}", err=True)
+
+    def answered(self, replies: Sequence[Reply]) -> None:
+        self.calls += len(replies)
+        if self._architecture is not None:
+            self.flops += sum(
+                estimate(self._architecture, usage_of(reply), convention="ideal").total
+                for reply in replies
+            )
+
+    def query_finished(self, record: QueryRecord) -> None:
+        self.finished += 1
+        if record.status != "ok":
+            click.echo(f"query {record.qid} failed: {record.error}", err=True)
+        if self.finished % 10 == 0 or self.finished == self.queries:
+            click.echo(self.summary(), err=True)
+
+    def summary(self) -> str:
+        """Queries, calls and PetaFLOPs so far."""
+        return (
+            f"{self.finished}/{self.queries} queries, {self.calls} calls, "
+            f"{self.flops / 1e15:.6f} PFLOPs"
+        )
+
+
+class Bar(Lines):
+    """One line that is redrawn: queries, calls, PetaFLOPs so far, time left."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        super().__init__()
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed:.0f}/{task.total:.0f} queries · {task.fields[cost]}"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+        )
+        self._task = self.bar.add_task("starting", total=1, cost="")
+
+    def started(self, folder: Path, model: ModelRecord, queries: int, finished: int) -> None:
+        if model.architecture is not None:
+            self._architecture = Architecture.load(model.architecture)
+        self.queries, self.finished = queries, finished
+        name = folder.name.partition("--")[0]
+        self.bar.update(self._task, description=name, total=queries, completed=finished)
+
+    def note(self, text: str) -> None:
+        self.bar.console.print(f"note: {text}", markup=False)
+
+    def answered(self, replies: Sequence[Reply]) -> None:
+        super().answered(replies)
+        cost = f"{self.calls} calls · {self.flops / 1e15:.4f} PFLOPs"
+        self.bar.update(self._task, cost=cost)
+
+    def query_finished(self, record: QueryRecord) -> None:
+        self.finished += 1
+        if record.status != "ok":
+            self.bar.console.print(f"query {record.qid} failed: {record.error}", markup=False)
+        self.bar.update(self._task, completed=self.finished)
+
+
+def usage_of(reply: Reply) -> Usage:
+    """A reply's cost as the estimator takes it."""
+    return Usage(
+        prompt_tokens=reply.prompt_tokens,
+        cached_tokens=reply.cached_tokens,
+        decoder_prompt_tokens=reply.decoder_prompt_tokens or None,
+        generated_tokens=reply.generated_tokens,
+        head_positions=reply.head_positions,
+    )
+
+
+@contextmanager
+def progress(*, quiet: bool) -> Iterator[Progress]:
+    """Bars on a terminal, lines elsewhere."""
+    if quiet:
+        yield Lines()
+        return
+    bar = Bar()
+    with bar.bar:
+        yield bar

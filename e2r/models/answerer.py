@@ -1,0 +1,71 @@
+"""What the runner drives: anything that answers tasks about a query's candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from e2r.data.collection import CandidateList
+from e2r.prompts.request import Reply, Request
+from e2r.ranking.plan import Task
+from e2r.records.manifest import ModelRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A plan's task, with the query and candidates that its indices speak of."""
+
+    topic: CandidateList
+    task: Task
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A task's answer, and the reply that it was read from; `truncated` counts tokens cut away.
+
+    `error` is set where the question could not be answered at all; its query then fails.
+    """
+
+    answer: Any
+    parsed: bool
+    reply: Reply
+    truncated: int = 0
+    error: str | None = None
+
+
+class Answerer(Protocol):
+    """Answers tasks, whatever it is made of."""
+
+    batch_size: int
+
+    def record(self) -> ModelRecord:
+        """The facts about this answerer that go into the manifest."""
+        ...
+
+    def answer(self, questions: Sequence[Question]) -> list[Answered]:
+        """One answer a question, in order."""
+        ...
+
+
+class LanguageModel(Protocol):
+    """Replies to requests; counts and cuts tokens as its tokenizer does."""
+
+    batch_size: int
+    encoder_decoder: bool
+
+    def record(self) -> ModelRecord:
+        """The facts about this model that go into the manifest."""
+        ...
+
+    def cut(self, text: str, most: int) -> tuple[str, int]:
+        """The text's first `most` tokens, and how many tokens that leaves out."""
+        ...
+
+    def excess(self, request: Request) -> int:
+        """By how many tokens the request is too long for the model's context; ≤ 0 if it fits."""
+        ...
+
+    def reply(self, requests: Sequence[Request]) -> list[Reply]:
+        """One reply a request, in order."""
+        ...

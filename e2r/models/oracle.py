@@ -1,0 +1,46 @@
+"""The oracle: answers every task from the judgments, for free."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from e2r.data.collection import Judgments
+from e2r.models.answerer import Answered, Question
+from e2r.prompts.request import Reply
+from e2r.ranking.plan import Choose, Order, Prefer, Score
+from e2r.records.manifest import ModelRecord
+
+
+class Oracle:
+    """Prefers the higher grade; between equal grades, the first stage's order."""
+
+    batch_size = 1
+
+    def __init__(self, judgments: Judgments) -> None:
+        self._judgments = judgments
+
+    def record(self) -> ModelRecord:
+        return ModelRecord(
+            id="oracle", name="oracle", revision=None, dtype="none", architecture=None
+        )
+
+    def answer(self, questions: Sequence[Question]) -> list[Answered]:
+        return [Answered(self._answer(question), True, Reply(None)) for question in questions]
+
+    def _answer(self, question: Question) -> Any:
+        grades = self._judgments.get(question.topic.query.qid, {})
+        candidates = question.topic.candidates
+
+        def place(i: int) -> tuple[int, int]:
+            return (-grades.get(candidates[i].docid, 0), i)
+
+        match question.task:
+            case Score(candidate=i):
+                return float(-place(i)[0])
+            case Prefer(candidate=i, over=j):
+                return place(i) < place(j)
+            case Choose(candidates=several):
+                return min(several, key=place)
+            case Order(candidates=several):
+                return tuple(sorted(several, key=place))

@@ -1,0 +1,70 @@
+"""Answers tasks by prompting a language model: cut, fill, ask, read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from e2r.models.answerer import Answered, LanguageModel, Question
+from e2r.prompts.reading import Reading, passages_of
+from e2r.prompts.request import Request
+from e2r.prompts.template import PromptTemplate
+from e2r.records.manifest import ModelRecord
+
+
+class Prompted:
+    """A language model, the template that it is shown and the reading of its replies."""
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        template: PromptTemplate,
+        reading: Reading,
+        *,
+        query_tokens: int,
+        passage_tokens: int,
+    ) -> None:
+        self.batch_size = model.batch_size
+        self._model = model
+        self._template = template
+        self._reading = reading
+        self._query_tokens = query_tokens
+        self._passage_tokens = passage_tokens
+        # A sort asks about the same passage many times; cutting is the harness's main work.
+        self._cut = lru_cache(maxsize=1 << 14)(model.cut)
+
+    def record(self) -> ModelRecord:
+        return self._model.record()
+
+    def answer(self, questions: Sequence[Question]) -> list[Answered]:
+        prepared = [self._prepare(question) for question in questions]
+        replies = self._model.reply([request for request, _ in prepared])
+        answered = []
+        for question, (_, truncated), reply in zip(questions, prepared, replies, strict=True):
+            if reply.error is not None:
+                answered.append(Answered(None, False, reply, truncated, reply.error))
+            else:
+                read = self._reading.read(reply, question.task)
+                answered.append(Answered(read.answer, read.parsed, reply, truncated))
+        return answered
+
+    def _prepare(self, question: Question) -> tuple[Request, int]:
+        """The request and the number of tokens cut away, the passages shortened until it fits.
+
+        Only query and passages are ever cut: the template around them, which ends where the
+        answer is read, stays whole.
+        """
+        topic, task = question.topic, question.task
+        query, query_cut = self._cut(topic.query.text, self._query_tokens)
+        texts = passages_of(task, [candidate.text for candidate in topic.candidates])
+        most = self._passage_tokens
+        while True:
+            cut = [self._cut(text, most) for text in texts]
+            messages = self._template.fill(
+                query, [text for text, _ in cut], encoder_decoder=self._model.encoder_decoder
+            )
+            request = self._reading.ask(messages, query, task, self._model.encoder_decoder)
+            excess = self._model.excess(request)
+            if excess <= 0 or most == 1:
+                return request, query_cut + sum(dropped for _, dropped in cut)
+            most = max(1, most - max(1, -(-excess // len(texts))))

@@ -1,0 +1,68 @@
+"""Replay: answers every task as a recorded run did, with that run's token counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from e2r.errors import DataError
+from e2r.models.answerer import Answered, Question
+from e2r.prompts.request import Reply
+from e2r.records.folder import RunFolder
+from e2r.records.ledger import decode_answer, read_ledger
+from e2r.records.manifest import ModelRecord
+
+_Key = tuple[str, str, tuple[str, ...]]
+
+
+class Replay:
+    """The ledger of a finished run as an answerer."""
+
+    batch_size = 1
+
+    def __init__(self, path: Path) -> None:
+        folder = RunFolder(path)
+        self._path = path
+        self._record = folder.manifest().model
+        rows = read_ledger(folder.ledger_path).to_pylist()
+        self._rows = {(row["qid"], row["task"], tuple(row["docids"])): row for row in rows}
+
+    def record(self) -> ModelRecord:
+        return self._record.model_copy(
+            update={"id": f"replay:{self._path}", "name": f"replay-{self._record.name}"}
+        )
+
+    def answer(self, questions: Sequence[Question]) -> list[Answered]:
+        return [self._answer(question) for question in questions]
+
+    def _answer(self, question: Question) -> Answered:
+        docids = [candidate.docid for candidate in question.topic.candidates]
+        key: _Key = (
+            question.topic.query.qid,
+            type(question.task).__name__,
+            tuple(docids[i] for i in question.task.candidates),
+        )
+        row = self._rows.get(key)
+        if row is None:
+            raise DataError(
+                f"{self._path}: the recorded run never asked {key[1]} about "
+                f"{', '.join(key[2])} for query {key[0]}; replay its own method and candidates"
+            )
+        reply = Reply(
+            value=None,
+            **{
+                name: row[name]
+                for name in (
+                    "prompt_tokens",
+                    "cached_tokens",
+                    "decoder_prompt_tokens",
+                    "generated_tokens",
+                    "head_positions",
+                    "padded_tokens",
+                    "seconds",
+                    "batch_size",
+                )
+            },
+        )
+        answer = decode_answer(row["answer"], {docid: i for i, docid in enumerate(docids)})
+        return Answered(answer, row["parsed"], reply, row["truncated"])

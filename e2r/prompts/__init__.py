@@ -1,0 +1,1 @@
+"""Task → messages; completion → answer, or a recorded parse failure."""

@@ -1,0 +1,89 @@
+"""A prompt template: Jinja text in a file, filled with a query and passages, versioned by hash."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from jinja2 import Environment, StrictUndefined, Template, TemplateError
+
+from e2r.errors import DataError, unknown
+
+FOLDER = Path(__file__).parent / "templates"
+LABELS = "ABCDEFGHIJKLMNOPQRSTUVW"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation; `role` is system, user or assistant."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True)
+class PromptTemplate:
+    """Template text by name.
+
+    It sees `query`, `passages`, `labels` (A to W) and `encoder_decoder`. Text outside of
+    `{% call message(role) %}` blocks makes one user message; with such blocks, they are the
+    messages and the text around them is dropped.
+    """
+
+    name: str
+    text: str
+
+    @classmethod
+    def load(cls, name: str) -> PromptTemplate:
+        """A template of this package by name, or any file by a path that ends in .jinja.
+
+        Raises UsageError for an unknown name, DataError for a file that cannot be read or parsed.
+        """
+        path = Path(name) if name.endswith(".jinja") else FOLDER / f"{name}.jinja"
+        if not name.endswith(".jinja") and not path.is_file():
+            raise unknown("template", name, (file.stem for file in FOLDER.glob("*.jinja")))
+        try:
+            template = cls(path.stem, path.read_text(encoding="utf-8"))
+            _ = template._compiled
+        except (OSError, UnicodeDecodeError, TemplateError) as error:
+            raise DataError(f"{path}: not a readable Jinja template ({error})") from None
+        return template
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the template's text: the version that a run's record names."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+    @cached_property
+    def _compiled(self) -> Template:
+        # The output is a model's input, not a web page: nothing may be escaped.
+        environment = Environment(undefined=StrictUndefined, autoescape=False)  # noqa: S701
+        return environment.from_string(self.text)
+
+    def fill(
+        self, query: str, passages: Sequence[str], *, encoder_decoder: bool
+    ) -> tuple[Message, ...]:
+        """The messages for a query and its passages.
+
+        Raises DataError where the template asks for something that it is not given.
+        """
+        messages: list[Message] = []
+
+        def message(role: str, caller: Callable[[], str]) -> str:
+            messages.append(Message(role, caller()))
+            return ""
+
+        try:
+            text = self._compiled.render(
+                query=query,
+                passages=passages,
+                labels=LABELS,
+                encoder_decoder=encoder_decoder,
+                message=message,
+            )
+        except TemplateError as error:
+            raise DataError(f"template {self.name}: {error}") from None
+        return tuple(messages) or (Message("user", text),)

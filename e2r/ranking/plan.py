@@ -1,0 +1,114 @@
+"""What a plan is: rounds of independent tasks about candidate indices, driven by anyone's answers.
+
+A plan is a generator. It yields rounds (non-empty lists of tasks that do not depend on one
+another), is sent one answer a task in the same order, and returns its result. Candidates are
+indices 0 … n−1 in first-stage order. `None` is an answer everywhere: nothing usable was said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How relevant is this candidate? Answered by a float, larger is better."""
+
+    candidate: int
+
+    @property
+    def candidates(self) -> tuple[int, ...]:
+        return (self.candidate,)
+
+
+@dataclass(frozen=True, slots=True)
+class Prefer:
+    """Is `candidate`, shown first, more relevant than `over`, shown second? Answered by a bool."""
+
+    candidate: int
+    over: int
+
+    @property
+    def candidates(self) -> tuple[int, ...]:
+        return (self.candidate, self.over)
+
+
+@dataclass(frozen=True, slots=True)
+class Choose:
+    """Which of these candidates is the most relevant? Answered by one of them."""
+
+    candidates: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """How are these candidates ordered by relevance? Answered by a permutation of them."""
+
+    candidates: tuple[int, ...]
+
+
+Task = Score | Prefer | Choose | Order
+Plan = Generator[Sequence[Any], Sequence[Any], T]
+
+
+@dataclass(frozen=True, slots=True)
+class Driven(Generic[T]):
+    """A plan's result, with its sequential depth (rounds) and its number of calls (tasks)."""
+
+    result: T
+    rounds: int
+    tasks: int
+
+
+def drive(plan: Plan[T], answer: Callable[[Sequence[Any]], Sequence[Any]]) -> Driven[T]:
+    """Run a plan to its end, answering each round by one call of `answer`."""
+    rounds = tasks = 0
+    try:
+        asked = next(plan)
+        while True:
+            rounds += 1
+            tasks += len(asked)
+            asked = plan.send(answer(asked))
+    except StopIteration as end:
+        return Driven(end.value, rounds, tasks)
+
+
+def together(plans: Iterable[Plan[T]], at_least: int | None = None) -> Plan[list[T]]:
+    """Merge the rounds of many plans into one plan, which returns their results in order.
+
+    Every merged round holds the current round of each plan that is under way. All plans are
+    under way from the start, unless `at_least` tasks suffice for a round: then a further plan is
+    begun only while the round holds fewer, which keeps batches full and few plans in memory.
+    """
+    waiting = enumerate(plans)
+    results: dict[int, T] = {}
+    active: dict[int, tuple[Plan[T], Sequence[Any]]] = {}
+
+    def advance(number: int, plan: Plan[T], answers: Sequence[Any] | None) -> None:
+        try:
+            asked = next(plan) if answers is None else plan.send(answers)
+        except StopIteration as end:
+            results[number] = end.value
+            active.pop(number, None)
+        else:
+            active[number] = (plan, asked)
+
+    while True:
+        pending = sum(len(asked) for _, asked in active.values())
+        while at_least is None or pending < at_least:
+            following = next(waiting, None)
+            if following is None:
+                break
+            advance(*following, None)
+            if following[0] in active:
+                pending += len(active[following[0]][1])
+        if not active:
+            return [results[number] for number in sorted(results)]
+        merged = [task for _, asked in active.values() for task in asked]
+        answers = iter((yield merged))
+        for number, (plan, asked) in list(active.items()):
+            advance(number, plan, [next(answers) for _ in asked])

@@ -1,0 +1,1 @@
+"""What a run leaves on disk: spec, manifest, ledger, queries, ranking; and how it resumes."""

@@ -1,0 +1,202 @@
+"""A run folder while it grows and when it is whole: lock, parts, resume, final files."""
+
+from __future__ import annotations
+
+import fcntl
+import gzip
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from e2r.data.trec import Run, read_run
+from e2r.errors import DataError, UsageError
+from e2r.records.ledger import Call, merge_parts, write_part
+from e2r.records.manifest import Manifest
+
+FINAL_FILES = ("spec.toml", "ledger.parquet", "per_query.jsonl", "run.trec.gz")
+
+
+@dataclass(frozen=True)
+class QueryRecord:
+    """One line of per_query.jsonl: a query that finished, well (`ok`) or not (`failed`).
+
+    `query_terms` counts the query's words, which the first stage's price needs. `ranking` holds
+    the reranked docids, best first; it is empty for a failed query.
+    """
+
+    qid: str
+    status: str
+    calls: int
+    rounds: int
+    prompt_tokens: int
+    generated_tokens: int
+    parse_failures: int
+    truncated: int
+    seconds: float
+    query_terms: int
+    ranking: tuple[str, ...]
+    error: str | None = None
+
+
+class RunFolder:
+    """Reads and writes the files of one run, at `path`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.manifest_path = path / "manifest.json"
+        self.ledger_path = path / "ledger.parquet"
+        self.per_query_path = path / "per_query.jsonl"
+        self.run_path = path / "run.trec.gz"
+        self.spec_path = path / "spec.toml"
+        self.result_path = path / "result.json"
+        self.metadata_path = path / "ir-metadata.yml"
+        self._parts = path / "parts"
+
+    @property
+    def exists(self) -> bool:
+        """Whether a run was ever begun here."""
+        return self.manifest_path.is_file()
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the folder for one process; the lock goes with the process, however it ends.
+
+        Raises UsageError while another process holds it.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / ".lock").open("w") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UsageError(
+                    f"{self.path}: another process is writing this run; wait for it or stop it"
+                ) from None
+            yield
+
+    def start(self, spec: str, manifest: Manifest) -> None:
+        """Write what was asked and that the run has started."""
+        self._parts.mkdir(parents=True, exist_ok=True)
+        _write_atomically(self.spec_path, spec.encode())
+        self.write_manifest(manifest)
+
+    def write_manifest(self, manifest: Manifest) -> None:
+        text = json.dumps(manifest.model_dump(mode="json", by_alias=True), indent=2)
+        _write_atomically(self.manifest_path, text.encode() + b"\n")
+
+    def manifest(self) -> Manifest:
+        """The manifest. Raises DataError where it is missing or wrong."""
+        return Manifest.load(self.manifest_path)
+
+    def reopen(self) -> dict[str, QueryRecord]:
+        """The finished queries of an interrupted run, ready to be continued.
+
+        A line cut short at the end of per_query.jsonl is dropped; a failed query, or one whose
+        part is missing, is not counted as finished and will be asked again.
+        """
+        self._parts.mkdir(parents=True, exist_ok=True)
+        finished = {
+            record.qid: record
+            for record in self.per_query(cut_line_is_error=False)
+            if record.status == "ok" and (self._part(record.qid).is_file() or not record.calls)
+        }
+        lines = "".join(f"{json.dumps(asdict(record))}\n" for record in finished.values())
+        _write_atomically(self.per_query_path, lines.encode())
+        for part in self._parts.iterdir():
+            if part not in {self._part(qid) for qid in finished}:
+                part.unlink()
+        return finished
+
+    def commit(self, record: QueryRecord, calls: Sequence[Call]) -> None:
+        """Put one finished query on disk: its calls first, then the line that says so."""
+        if calls:
+            write_part(self._part(record.qid), calls)
+        with self.per_query_path.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(asdict(record)) + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+
+    def finish(self, manifest: Manifest, order: Iterable[str]) -> None:
+        """Merge the parts, write the ranking, close the manifest and remove the parts.
+
+        `order` lists the query ids as the collection has them; all files follow it, so that an
+        interrupted run ends with the files of an undisturbed one.
+        """
+        finished = {record.qid: record for record in self.per_query(cut_line_is_error=False)}
+        records = [finished[qid] for qid in order if qid in finished]
+        lines = "".join(f"{json.dumps(asdict(record))}\n" for record in records)
+        _write_atomically(self.per_query_path, lines.encode())
+        parts = [self._part(record.qid) for record in records if record.calls]
+        merge_parts((part for part in parts if part.is_file()), self.ledger_path)
+        _write_atomically(self.run_path, gzip.compress(_run_lines(records, manifest), mtime=0))
+        files = {name: sha256_of(self.path / name) for name in FINAL_FILES}
+        self.write_manifest(manifest.model_copy(update={"files": files}))
+        if manifest.status == "complete":
+            shutil.rmtree(self._parts)
+
+    def per_query(self, cut_line_is_error: bool = True) -> list[QueryRecord]:
+        """The finished queries, in file order. Raises DataError with the line for a broken one."""
+        if not self.per_query_path.is_file():
+            return []
+        records: list[QueryRecord] = []
+        lines = self.per_query_path.read_text(encoding="utf-8", errors="replace").splitlines(True)
+        for number, line in enumerate(lines, start=1):
+            try:
+                fields = json.loads(line)
+                records.append(QueryRecord(**{**fields, "ranking": tuple(fields["ranking"])}))
+            except (ValueError, TypeError, KeyError) as error:
+                if number == len(lines) and not cut_line_is_error:
+                    break
+                raise DataError(
+                    f"{self.per_query_path}:{number}: not a query record ({error})"
+                ) from None
+        return records
+
+    def ranking(self) -> Run:
+        """The reranked run, best first. Raises DataError where it is missing or malformed."""
+        return read_run(self.run_path)
+
+    def verify_files(self) -> None:
+        """Raise DataError naming a file that is not the one the manifest speaks of."""
+        manifest = self.manifest()
+        for name in FINAL_FILES:
+            path = self.path / name
+            if not path.is_file():
+                raise DataError(f"{path}: missing; finish the run with --resume")
+            if sha256_of(path) != manifest.files.get(name):
+                raise DataError(
+                    f"{path}: changed since the run finished (its sha256 is not the manifest's)"
+                )
+
+    def _part(self, qid: str) -> Path:
+        """A query's part, named by hash: a query id may hold any character."""
+        return self._parts / f"{hashlib.sha256(qid.encode()).hexdigest()[:16]}.parquet"
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hex."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _run_lines(records: Iterable[QueryRecord], manifest: Manifest) -> bytes:
+    """TREC run lines whose scores fall strictly, from the list's length down to 1."""
+    tag = f"e2r-{manifest.method}"
+    return "".join(
+        f"{record.qid} Q0 {docid} {rank} {len(record.ranking) - rank + 1} {tag}\n"
+        for record in records
+        for rank, docid in enumerate(record.ranking, start=1)
+    ).encode()
+
+
+def _write_atomically(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.replace(path)

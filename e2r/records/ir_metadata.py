@@ -1,0 +1,46 @@
+"""The ir_metadata sidecar: a run described in the field's own vocabulary (Breuer et al., 2022)."""
+
+from __future__ import annotations
+
+from e2r.records.manifest import Manifest
+
+
+def sidecar(manifest: Manifest) -> str:
+    """The six PRIMAD components of a run, as YAML."""
+    import yaml
+
+    facts = {
+        "tag": f"e2r-{manifest.method}",
+        "platform": {
+            "hardware": {
+                "cpu": {"model": manifest.environment.processor},
+                "device": manifest.environment.device,
+            },
+            "software": {"libraries": {"python": list(_requirements(manifest))}},
+        },
+        "implementation": {
+            "executable": {"cmd": " ".join(manifest.command)},
+            "source": {"lang": ["python"], "commit": manifest.commit or "unknown"},
+        },
+        "resources": {"runtime": {"started": manifest.started, "finished": manifest.finished}},
+        "research goal": {"evaluation": {"reported measures": []}},
+        "method": {
+            "automatic": True,
+            "retrieval": [
+                {"name": manifest.dataset.first_stage, "method": "first stage"},
+                {
+                    "name": manifest.model.name,
+                    "method": manifest.method,
+                    "reranks": manifest.dataset.first_stage,
+                    "depth": manifest.dataset.depth,
+                },
+            ],
+        },
+        "data": {"test collection": {"name": manifest.dataset.id}},
+    }
+    text: str = yaml.safe_dump(facts, sort_keys=False, allow_unicode=True)
+    return text
+
+
+def _requirements(manifest: Manifest) -> list[str]:
+    return [f"{name}=={version}" for name, version in manifest.environment.packages.items()]

@@ -1,0 +1,87 @@
+"""The manifest: where a run came from, what made it, and whether it is whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from e2r.errors import DataError
+from e2r.records.spec import describe
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class ModelRecord(_Part):
+    """The model that answered; `architecture` is its config.json, so that any run can be re-priced.
+
+    `architecture` is None for the model-free answerers.
+    """
+
+    id: str
+    name: str
+    revision: str | None
+    dtype: str
+    architecture: dict[str, Any] | None
+
+
+class DatasetRecord(_Part):
+    """The data that was reranked; `documents` is the size of the collection that was searched."""
+
+    id: str
+    revision: str | None = None
+    candidates_sha256: str
+    judgments_sha256: str | None
+    queries: int
+    depth: int
+    first_stage: str
+    documents: int | None
+
+
+class Environment(_Part):
+    """The software and hardware that carried the run out."""
+
+    python: str
+    packages: dict[str, str]
+    processor: str
+    device: str
+    threads: int
+
+
+class Manifest(_Part):
+    """Provenance of a run; written at its start, and again at its end."""
+
+    schema_version: Literal[1] = Field(1, alias="schema")
+    status: Literal["started", "complete", "partial"]
+    run: str
+    method: str
+    method_parameters: dict[str, int]
+    identity: dict[str, Any]
+    started: str
+    finished: str | None = None
+    e2r: str
+    commit: str | None
+    dirty: bool | None
+    command: list[str]
+    model: ModelRecord
+    dataset: DatasetRecord
+    prompts: dict[str, str]
+    environment: Environment
+    latency_mode: Literal["batched", "one_query_at_a_time"] = "batched"
+    notes: list[str] = []
+    files: dict[str, str] = {}
+
+    @classmethod
+    def load(cls, path: Path) -> Manifest:
+        """Read a manifest. Raises DataError with file and field where it is missing or wrong."""
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            raise DataError(f"{path}: no such file; is {path.parent} a run folder?") from None
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+        except ValidationError as error:
+            raise DataError(f"{path}: {describe(error)}") from None

@@ -1,0 +1,134 @@
+"""What is asked of a run: everything that shapes an answer, and how to carry it out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from e2r.errors import DataError, UsageError
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class DataSpec(_Part):
+    """Where queries, candidates and judgments come from (the words of `--dataset` and the rest)."""
+
+    dataset: str | None = None
+    candidates: str | None = None
+    qrels: str | None = None
+    queries: str | None = None
+    corpus: str | None = None
+    name: str | None = None
+    documents: int | None = Field(None, ge=1)
+    depth: int = Field(100, ge=1)
+    limit: int | None = Field(None, ge=1)
+
+
+class ModelSpec(_Part):
+    """Which model answers, at which revision and precision."""
+
+    source: str
+    revision: str | None = None
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+
+
+class MethodSpec(_Part):
+    """Which plan is driven, with its parameters."""
+
+    name: str
+    k: int = Field(10, ge=1)
+    parameters: dict[str, int] = {}
+
+
+class PromptSpec(_Part):
+    """Which template is filled, and how many tokens of each text may enter it."""
+
+    template: str | None = None
+    query_tokens: int = Field(128, ge=1)
+    passage_tokens: int = Field(128, ge=1)
+
+
+class ExecutionSpec(_Part):
+    """How the work is carried out; nothing here shapes an answer, so nothing here is hashed."""
+
+    device: str = "auto"
+    batch_size: int = Field(16, ge=1)
+    batch_tokens: int = Field(8192, ge=1)
+
+
+class Spec(_Part):
+    """A complete run specification; the folder's spec.toml holds it and `e2r run` repeats it."""
+
+    data: DataSpec
+    model: ModelSpec
+    method: MethodSpec
+    prompt: PromptSpec = PromptSpec()
+    execution: ExecutionSpec = ExecutionSpec()
+    seed: int = 0
+
+    @classmethod
+    def load(cls, path: str | Path) -> Spec:
+        """Read a spec from TOML. Raises DataError with file and field for what is wrong in it."""
+        path = Path(path)
+        try:
+            return cls.of(tomllib.loads(path.read_text(encoding="utf-8")), str(path))
+        except FileNotFoundError:
+            raise DataError(f"{path}: no such file; give the path of a spec.toml") from None
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise DataError(f"{path}: not a readable TOML file ({error})") from None
+
+    @classmethod
+    def of(cls, tables: dict[str, Any], where: str) -> Spec:
+        """A spec from plain tables. Raises DataError naming each wrong field."""
+        try:
+            return cls.model_validate(tables)
+        except ValidationError as error:
+            raise DataError(f"{where}: {describe(error)}") from None
+
+    def to_toml(self) -> str:
+        """The spec as TOML; fields without a value are left out."""
+        import tomli_w
+
+        return tomli_w.dumps(self.model_dump(exclude_none=True))
+
+
+def describe(error: ValidationError) -> str:
+    """A pydantic error as one line: each field with what is wrong there."""
+    return "; ".join(
+        f"field {'.'.join(map(str, item['loc'])) or '(whole)'}: {item['msg'].lower()}"
+        for item in error.errors()
+    )
+
+
+def identity(facts: dict[str, Any]) -> str:
+    """The first 8 hex digits of the SHA-256 over everything that shapes an answer."""
+    text = json.dumps(facts, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def changed(before: dict[str, Any], after: dict[str, Any]) -> str:
+    """The fields in which two sets of facts differ, as `field: before → after`, for a refusal."""
+    names = sorted(before.keys() | after.keys())
+    return "; ".join(
+        f"{name}: {before.get(name)!r} → {after.get(name)!r}"
+        for name in names
+        if before.get(name) != after.get(name)
+    )
+
+
+def parse_parameters(words: tuple[str, ...]) -> dict[str, int]:
+    """Method parameters given as `name=integer`. Raises UsageError for anything else."""
+    parameters: dict[str, int] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals or not value.strip().lstrip("-").isdigit():
+            raise UsageError(f"{word!r}: give a method parameter as name=integer, as in window=20")
+        parameters[name.strip().replace("-", "_")] = int(value)
+    return parameters

@@ -1,0 +1,329 @@
+"""Reranks a collection: the one place where plans, prompts, models and records meet."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+from e2r.data import sources
+from e2r.data.check import warnings
+from e2r.data.collection import CandidateList, Collection
+from e2r.errors import E2RError, UsageError
+from e2r.models import open_answerer
+from e2r.models.answerer import Answered, Answerer, Question
+from e2r.prompts.reading import READINGS
+from e2r.prompts.request import Reply
+from e2r.prompts.template import PromptTemplate
+from e2r.ranking import method as find_method
+from e2r.ranking.method import Method
+from e2r.ranking.plan import Plan, Score, drive, together
+from e2r.records.environment import code_version, environment
+from e2r.records.folder import QueryRecord, RunFolder
+from e2r.records.ir_metadata import sidecar
+from e2r.records.ledger import Call, encode_answer
+from e2r.records.manifest import DatasetRecord, Manifest, ModelRecord
+from e2r.records.spec import Spec, changed, identity
+
+
+class Progress(Protocol):
+    """Is told what happens while a run is under way."""
+
+    def started(self, folder: Path, model: ModelRecord, queries: int, finished: int) -> None: ...
+
+    def note(self, text: str) -> None: ...
+
+    def answered(self, replies: Sequence[Reply]) -> None: ...
+
+    def query_finished(self, record: QueryRecord) -> None: ...
+
+
+class Silent:
+    """Progress that tells nobody."""
+
+    def started(self, folder: Path, model: ModelRecord, queries: int, finished: int) -> None:
+        pass
+
+    def note(self, text: str) -> None:
+        pass
+
+    def answered(self, replies: Sequence[Reply]) -> None:
+        pass
+
+    def query_finished(self, record: QueryRecord) -> None:
+        pass
+
+
+def run(
+    spec: Spec,
+    runs: Path = Path("runs"),
+    *,
+    resume: bool = False,
+    progress: Progress | None = None,
+    command: Sequence[str] = (),
+) -> RunFolder:
+    """Carry out a spec and return its folder, whose manifest says whether every query finished.
+
+    With `resume`, an interrupted run goes on and a complete one is returned as it is. Raises
+    UsageError where the run exists already (without `resume`) or differs from what is asked,
+    DataError and MissingError for data and models that are not as they should be.
+    """
+    progress = progress or Silent()
+    method = find_method(spec.method.name)
+    parameters = method.complete(spec.method.parameters)
+    collection = load_collection(spec)
+    notes = list(warnings(collection))
+    for text in notes:
+        progress.note(text)
+    answerer = open_answerer(spec, collection.judgments)
+    model = answerer.record()
+    prompts = _prompts(spec)
+    facts = _identity(spec, collection, model, method, parameters, prompts)
+    name = f"{collection.name}/{_slug(model.name)}/{method.name}--{identity(facts)}"
+    folder = RunFolder(runs / name)
+    with folder.lock():
+        finished: dict[str, QueryRecord] = {}
+        if folder.exists:
+            before = folder.manifest()
+            if not resume:
+                raise UsageError(
+                    f"{folder.path}: this run exists already and is {before.status}; pass "
+                    "--resume to go on with it, or remove the folder to run it again"
+                )
+            if before.identity != facts:
+                raise UsageError(
+                    f"{folder.path}: holds another run; {changed(before.identity, facts)}"
+                )
+            if before.status == "complete":
+                progress.started(folder.path, model, len(collection.topics), before.dataset.queries)
+                return folder
+            finished = folder.reopen()
+        version = code_version()
+        manifest = Manifest(
+            status="started",
+            run=name,
+            method=method.name,
+            method_parameters=parameters,
+            identity=facts,
+            started=_now(),
+            e2r=version.version,
+            commit=version.commit,
+            dirty=version.dirty,
+            command=list(command),
+            model=model,
+            dataset=DatasetRecord(
+                id=collection.name,
+                candidates_sha256=collection.candidates_sha256,
+                judgments_sha256=collection.judgments_sha256,
+                queries=len(collection.topics),
+                depth=spec.data.depth,
+                first_stage=collection.first_stage,
+                documents=collection.documents,
+            ),
+            prompts=prompts,
+            environment=environment(spec.execution.device),
+            notes=notes,
+        )
+        folder.start(_complete(spec, model, parameters).to_toml(), manifest)
+        progress.started(folder.path, model, len(collection.topics), len(finished))
+        rerank = partial(
+            _rerank, folder=folder, method=method, k=spec.method.k, parameters=parameters
+        )
+        waiting = (
+            rerank(topic, progress=progress)
+            for topic in collection.topics
+            if topic.query.qid not in finished
+        )
+        drive(
+            together(waiting, at_least=answerer.batch_size),
+            partial(_answer, answerer, progress),
+        )
+        records = folder.per_query()
+        whole = all(record.status == "ok" for record in records)
+        manifest = manifest.model_copy(
+            update={"status": "complete" if whole else "partial", "finished": _now()}
+        )
+        folder.finish(manifest, (topic.query.qid for topic in collection.topics))
+        folder.metadata_path.write_text(sidecar(manifest), encoding="utf-8")
+    return folder
+
+
+def load_collection(spec: Spec) -> Collection:
+    """The collection that a spec names, cut to its depth and limit."""
+    data = spec.data
+    return sources.load(
+        sources.Sources(
+            dataset=data.dataset,
+            candidates=data.candidates,
+            qrels=data.qrels,
+            queries=data.queries,
+            corpus=data.corpus,
+            name=data.name,
+            documents=data.documents,
+        ),
+        data.depth,
+        data.limit,
+    )
+
+
+def _rerank(
+    topic: CandidateList,
+    *,
+    folder: RunFolder,
+    method: Method,
+    k: int,
+    parameters: dict[str, int],
+    progress: Progress,
+) -> Plan[None]:
+    """One query's plan with its questions spelled out, its calls kept and its end committed."""
+    docids = tuple(candidate.docid for candidate in topic.candidates)
+    plan = method.plan(len(docids), k, **parameters)
+    calls: list[Call] = []
+    rounds, error = 0, None
+    ranking: tuple[str, ...] = ()
+    try:
+        tasks = next(plan)
+        while error is None:
+            answered: Sequence[Answered] = yield [Question(topic, task) for task in tasks]
+            for task, answer in zip(tasks, answered, strict=True):
+                if answer.error is None:
+                    calls.append(_call(topic.query.qid, rounds, len(calls), task, answer, docids))
+                else:
+                    error = answer.error
+            rounds += 1
+            if error is None:
+                tasks = plan.send([answer.answer for answer in answered])
+    except StopIteration as end:
+        ranking = tuple(docids[i] for i in end.value)
+    record = QueryRecord(
+        qid=topic.query.qid,
+        status="ok" if error is None else "failed",
+        calls=len(calls),
+        rounds=rounds,
+        prompt_tokens=sum(call.prompt_tokens for call in calls),
+        generated_tokens=sum(call.generated_tokens for call in calls),
+        parse_failures=sum(not call.parsed for call in calls),
+        truncated=sum(call.truncated > 0 for call in calls),
+        seconds=sum(call.seconds for call in calls),
+        query_terms=len(topic.query.text.split()),
+        ranking=ranking,
+        error=error,
+    )
+    folder.commit(record, calls)
+    progress.query_finished(record)
+
+
+def _answer(
+    answerer: Answerer, progress: Progress, questions: Sequence[Question]
+) -> list[Answered]:
+    """Answer a merged round.
+
+    Scores are asked for query by query: they are floats, whose last bits follow the shape of the
+    batch, and a resumed run must find the same batches. Answers of other kinds are discrete, and
+    queries share their batches.
+    """
+
+    def batch(question: Question) -> str:
+        return question.topic.query.qid if isinstance(question.task, Score) else ""
+
+    answered: list[Answered] = []
+    for _, group in itertools.groupby(questions, batch):
+        part = _answer_or_fail(answerer, list(group))
+        progress.answered([answer.reply for answer in part])
+        answered.extend(part)
+    return answered
+
+
+def _answer_or_fail(answerer: Answerer, questions: list[Question]) -> list[Answered]:
+    """Answers, where a model that breaks on one query's questions fails that query alone."""
+    try:
+        return answerer.answer(questions)
+    except E2RError:
+        raise
+    except Exception as error:
+        if len({question.topic.query.qid for question in questions}) > 1:
+            return [
+                answer for question in questions for answer in _answer_or_fail(answerer, [question])
+            ]
+        failed = Answered(None, False, Reply(None), error=f"{type(error).__name__}: {error}")
+        return [failed] * len(questions)
+
+
+def _call(
+    qid: str, round_: int, number: int, task: Any, answered: Answered, docids: tuple[str, ...]
+) -> Call:
+    reply = answered.reply
+    return Call(
+        qid=qid,
+        round=round_,
+        call=number,
+        task=type(task).__name__,
+        docids=tuple(docids[i] for i in task.candidates),
+        prompt_tokens=reply.prompt_tokens,
+        cached_tokens=reply.cached_tokens,
+        decoder_prompt_tokens=reply.decoder_prompt_tokens,
+        generated_tokens=reply.generated_tokens,
+        head_positions=reply.head_positions,
+        padded_tokens=reply.padded_tokens,
+        truncated=answered.truncated,
+        answer=encode_answer(answered.answer, docids),
+        parsed=answered.parsed,
+        seconds=reply.seconds,
+        batch_size=reply.batch_size,
+    )
+
+
+def _prompts(spec: Spec) -> dict[str, str]:
+    """The templates in use by name, each with its hash."""
+    if spec.method.name not in READINGS:
+        return {}
+    name = spec.prompt.template or READINGS[spec.method.name].template
+    template = PromptTemplate.load(name)
+    return {template.name: template.sha256}
+
+
+def _identity(
+    spec: Spec,
+    collection: Collection,
+    model: ModelRecord,
+    method: Method,
+    parameters: dict[str, int],
+    prompts: dict[str, str],
+) -> dict[str, Any]:
+    """Everything that shapes an answer."""
+    return {
+        "candidates": collection.candidates_sha256,
+        "depth": spec.data.depth,
+        "model": model.name,
+        "revision": model.revision,
+        "dtype": model.dtype,
+        "prompts": prompts,
+        "query_tokens": spec.prompt.query_tokens,
+        "passage_tokens": spec.prompt.passage_tokens,
+        "method": method.name,
+        "k": spec.method.k,
+        "parameters": parameters,
+        "seed": spec.seed,
+    }
+
+
+def _complete(spec: Spec, model: ModelRecord, parameters: dict[str, int]) -> Spec:
+    """The spec with what it left to defaults filled in, so that repeating it repeats the run."""
+    return spec.model_copy(
+        update={
+            "model": spec.model.model_copy(update={"revision": model.revision}),
+            "method": spec.method.model_copy(update={"parameters": parameters}),
+        }
+    )
+
+
+def _slug(name: str) -> str:
+    """A name as a folder: no separator, colon or space in it."""
+    return "".join(c if c.isalnum() or c in "._-" else "-" for c in name)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
