@@ -98,6 +98,11 @@ class Architecture:
         return self.stacks[-1].mode
 
     @property
+    def generates(self) -> bool:
+        """Whether it writes tokens: encoders, classifiers and embedders only read."""
+        return self.task == "generation" and self.mode != "encoder"
+
+    @property
     def parameters(self) -> Parameters:
         """Stored and active weights."""
         total = active = 0
@@ -138,7 +143,8 @@ def build(facts: Mapping[str, Any], name: str, task: Task | None = None) -> Arch
         raise DataError(f"{name}: field 'model_type' is missing; a config.json names its family")
     module = family(model_type)
     wanted = task or _task(facts.get("architectures"))
-    return module.build(Config(facts, name, wanted, module.MODEL_TYPES[model_type]))
+    config = Config(facts, name, wanted, module.MODEL_TYPES[model_type])
+    return module.build(config.respelled(getattr(module, "ALIASES", {})))
 
 
 def _task(architectures: object) -> Task | None:

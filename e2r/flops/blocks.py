@@ -5,10 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-Per: TypeAlias = Literal["token", "pair", "source", "cross", "position", "call", "score"]
+from e2r.flops.config import Heads
+
+Per: TypeAlias = Literal[
+    "token", "pair", "source", "cross", "context", "relative", "position", "call", "score"
+]
 """What a term's coefficient multiplies: each token of the stack, each query-key pair, each encoder
 token once (keys and values of cross-attention), each decoder-token-to-encoder-token pair, each
-position that the head reads, each call, or each position that a sequence classifier scores."""
+token of the context in each pass (expansion of a latent cache), each query with each relative
+position it meets (at most `window`), each position that the head reads, each call, or each
+position that a sequence classifier scores."""
 
 COUNTED_NAMES = {
     "linear": "linear layers",
@@ -24,6 +30,11 @@ COUNTED_NAMES = {
     "embedding": "embedding lookup",
     "residual": "residual additions",
     "gate": "gate products",
+    "routing": "expert selection and weighting",
+    "constant": "products of weights alone (they can be folded)",
+    "convolution": "convolutions",
+    "relative": "content-to-position products",
+    "scan": "state-space scan",
     "scale": "scaling",
 }
 """How reports call the kinds of terms; activations are called by their function."""
@@ -123,10 +134,7 @@ def attention(
 
 
 def self_attention(
-    width: int,
-    heads: int,
-    kv_heads: int,
-    head_dim: int,
+    heads: Heads,
     *,
     bias: bool = False,
     output_bias: bool | None = None,
@@ -134,21 +142,24 @@ def self_attention(
     prefix: str = "self_attn",
     names: tuple[str, str, str, str] = ("q_proj", "k_proj", "v_proj", "o_proj"),
     rotary: bool = True,
+    fused: bool = True,
 ) -> Terms:
     """The usual block: four projections and the attended pairs."""
     query, key, value, output = (f"{prefix}.{name}" for name in names)
+    width, all_heads, shared = heads.width, heads.query * heads.size, heads.key_value * heads.size
     return (
-        *linear(query, width, heads * head_dim, bias),
-        *linear(key, width, kv_heads * head_dim, bias),
-        *linear(value, width, kv_heads * head_dim, bias),
+        *linear(query, width, all_heads, bias),
+        *linear(key, width, shared, bias),
+        *linear(value, width, shared, bias),
         *attention(
             f"{prefix}.scores",
-            heads,
-            head_dim,
+            heads.query,
+            heads.size,
             window=window,
-            stored=2 * kv_heads * head_dim,
+            fused=fused,
+            stored=2 * shared,
         ),
-        *linear(output, heads * head_dim, width, bias if output_bias is None else output_bias),
+        *linear(output, all_heads, width, bias if output_bias is None else output_bias),
         *((Term(f"{prefix}.rotary", "rotary", 0),) if rotary else ()),
         residual(prefix),
     )
@@ -170,6 +181,50 @@ def gated_ffn(
         *linear(up, width, inner, bias),
         *linear(down, inner, width, bias),
         activation(prefix, inner, function),
+        Term(f"{prefix}.gate", "gate", 0),
+        residual(prefix),
+    )
+
+
+def fused_gated_ffn(
+    width: int,
+    inner: int,
+    function: str,
+    *,
+    prefix: str = "mlp",
+    names: tuple[str, str] = ("gate_up_proj", "down_proj"),
+    bias: bool = False,
+) -> Terms:
+    """A gated FFN whose first two matrices are one of twice the width."""
+    first, last = (f"{prefix}.{name}" for name in names)
+    return (
+        *linear(first, width, 2 * inner, bias),
+        *linear(last, inner, width, bias),
+        activation(prefix, inner, function),
+        Term(f"{prefix}.gate", "gate", 0),
+        residual(prefix),
+    )
+
+
+def mixture(
+    width: int,
+    inner: int,
+    function: str,
+    *,
+    total: int,
+    active: int,
+    prefix: str = "mlp",
+    router: str = "gate",
+    router_bias: bool = False,
+    bias: bool = False,
+) -> Terms:
+    """A router over `total` experts, of which each token meets `active`; gated FFNs all."""
+    return (
+        *linear(f"{prefix}.{router}", width, total, router_bias),
+        *experts(f"{prefix}.experts.gate_up_proj", width, 2 * inner, total, active, bias),
+        *experts(f"{prefix}.experts.down_proj", inner, width, total, active, bias),
+        activation(f"{prefix}.experts", inner * active, function),
+        Term(f"{prefix}.routing", "routing", 0),
         Term(f"{prefix}.gate", "gate", 0),
         residual(prefix),
     )

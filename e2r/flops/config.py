@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, NoReturn, TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, NamedTuple, NoReturn, TypeAlias
 
 from e2r.errors import DataError
 
 Task: TypeAlias = Literal["generation", "classification", "embedding"]
 
 _ABSENT = object()
+
+
+class Heads(NamedTuple):
+    """The sizes of an attention block: model width, query heads, key-value heads, head width."""
+
+    width: int
+    query: int
+    key_value: int
+    size: int
 
 
 @dataclass(frozen=True)
@@ -29,6 +38,17 @@ class Config:
     task: Task | None = None
     defaults: Mapping[str, Any] = field(default_factory=dict)
     nested: bool = False
+
+    def respelled(self, aliases: Mapping[str, str]) -> Config:
+        """The same facts under the family's own names; two names that disagree are refused."""
+        facts = dict(self.facts)
+        for other, name in aliases.items():
+            value = facts.pop(other, None)
+            if value is not None and facts.setdefault(name, value) != value:
+                self.refuse(
+                    name, f"is {facts[name]!r}, but {other!r}, its other name, is {value!r}"
+                )
+        return replace(self, facts=facts)
 
     @property
     def model_type(self) -> str:
@@ -107,8 +127,8 @@ class Config:
         heads: str = "num_attention_heads",
         kv_heads: str | None = "num_key_value_heads",
         head_dim: str | None = "head_dim",
-    ) -> tuple[int, int, int]:
-        """(query heads, key-value heads, head width), checked against each other.
+    ) -> Heads:
+        """Query heads, key-value heads and head width, checked against each other.
 
         The head width is the field `head_dim` where present, else width / heads, which then has to
         be whole.
@@ -123,7 +143,7 @@ class Config:
             if width % query:
                 self.refuse(heads, f"is {query}, which does not divide the width {width}")
             size = width // query
-        return query, key_value, size
+        return Heads(width, query, key_value, size)
 
     def labels(self) -> int:
         """Classes of a sequence classifier: num_labels, id2label, or transformers' default of 2."""

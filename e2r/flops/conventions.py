@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from e2r.errors import unknown
 from e2r.flops.work import Mask
 
-PRODUCTS = frozenset({"linear", "attention", "attention.fused"})
+PRODUCTS = frozenset({"linear", "attention", "attention.fused", "relative", "convolution"})
 """Matrix products: everything that torch's counter and the mathematics of a layer multiply."""
 
 
@@ -44,7 +44,7 @@ CONVENTIONS: Mapping[str, Convention] = {
         Convention(
             "torch",
             "what torch.utils.flop_counter.FlopCounterMode counts: full attention rectangles",
-            PRODUCTS,
+            PRODUCTS | {"constant"},
             "rectangle",
             asked_only=False,
         ),
@@ -54,7 +54,10 @@ CONVENTIONS: Mapping[str, Convention] = {
             frozenset(
                 {
                     "linear",
+                    "constant",
                     "attention",
+                    "relative",
+                    "convolution",
                     "softmax",
                     "activation.relu",
                     "activation.silu",

@@ -116,7 +116,7 @@ def estimate(
     architecture does not have.
     """
     chosen = by_name(convention) if isinstance(convention, str) else convention
-    variables = usage.variables(architecture.mode, architecture.task == "generation")
+    variables = usage.variables(architecture.mode, architecture.generates)
     return Estimate(architecture, usage, chosen, variables)
 
 

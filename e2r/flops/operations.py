@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from e2r.flops import paper
 from e2r.flops.blocks import COUNTED_NAMES, Term
-from e2r.flops.expression import Expression, Json
+from e2r.flops.expression import Constant, Expression, Json, minimum
 from e2r.flops.work import (
-    DECODER_PROMPT,
+    CONTEXT,
     HEAD,
     ONCE,
     PAIRS,
@@ -72,20 +72,26 @@ def not_counted(arch: Architecture, convention: Convention) -> tuple[str, ...]:
 
 def unit(mode: Mode, term: Term, convention: Convention) -> Expression:
     """The work that a term's coefficient multiplies in a stack of this mode."""
+    tokens = TOKENS[mode]
     match term.per:
         case "token":
-            return TOKENS[mode]
+            return tokens
         case "pair":
             return PAIRS[mode](term.window, convention.mask)
         case "source":
             return PROMPT
         case "cross":
-            return TOKENS[mode] * PROMPT
+            return tokens * PROMPT
+        case "context":
+            return tokens if convention.mask == "attended" else CONTEXT
+        case "relative":
+            reach: Expression = Constant(term.window or 0)
+            return tokens * (minimum(tokens, reach) if convention.asked_only else reach)
         case "position":
             if mode == "decoder" and convention.whole_decoder_head:
-                return DECODER_PROMPT + STEPS
-            return TOKENS[mode] if mode == "encoder" and not convention.asked_only else HEAD + STEPS
+                return tokens
+            return HEAD if mode == "encoder" else HEAD + STEPS
         case "score":
-            return HEAD if convention.asked_only else TOKENS[mode]
+            return HEAD if convention.asked_only else tokens
         case "call":
             return ONCE

@@ -1,12 +1,15 @@
-"""Whole models from their layers: decoder-only and bidirectional ones, with the head asked for."""
+"""Whole models from their layers, and the config readings that many families share."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from e2r.flops.architecture import Architecture, Layer, Stack
-from e2r.flops.blocks import Term, Terms, embedding, linear
-from e2r.flops.config import Config
+from e2r.flops.blocks import Terms, embedding, linear
+from e2r.flops.config import Config, Required
+
+Key = TypeVar("Key", bound=Hashable)
 
 
 def decoder_only(
@@ -50,14 +53,40 @@ def decoder_only(
     )
 
 
-def alternate(kinds: Sequence[str], layers: dict[str, Layer]) -> list[Layer]:
-    """One layer object a position, by its kind's name."""
-    return [layers[kind] for kind in kinds]
+def repeat(make: Callable[[Key], Layer], keys: Iterable[Key]) -> tuple[Layer, ...]:
+    """One layer a key, made once for each distinct key so that equal layers are one object."""
+    made: dict[Key, Layer] = {}
+    return tuple(made.setdefault(key, made.get(key) or make(key)) for key in keys)
 
 
-def untouched(*terms: Term | Terms) -> Terms:
-    """Terms and groups of terms in one flat tuple."""
-    flat: list[Term] = []
-    for term in terms:
-        flat.extend((term,) if isinstance(term, Term) else term)
-    return tuple(flat)
+def sizes(*, vocab: int, width: int, inner: int, layers: int, heads: int) -> Mapping[str, object]:
+    """The five sizes that every config states, under their usual names, required at top level."""
+    return {
+        "vocab_size": Required(vocab),
+        "hidden_size": Required(width),
+        "intermediate_size": Required(inner),
+        "num_hidden_layers": Required(layers),
+        "num_attention_heads": Required(heads),
+    }
+
+
+def sliding(
+    config: Config,
+    *,
+    field: str = "sliding_window",
+    default: Callable[[int], bool] | None = None,
+    enabled: bool = True,
+) -> list[int | None]:
+    """The window of each layer: where layer_types says so, else where `default(i)` does."""
+    count = config.size("num_hidden_layers")
+    kinds = config.per_layer("layer_types", count, ("full_attention", "sliding_attention"))
+    if kinds is not None:
+        slides = [kind == "sliding_attention" for kind in kinds]
+    else:
+        slides = [default is not None and default(i) for i in range(count)]
+    if not enabled or not any(slides):
+        return [None] * count
+    window = config.optional_size(field)
+    if window is None and kinds is not None:
+        config.refuse(field, "is missing, but layer_types names sliding layers")
+    return [window if slide else None for slide in slides]

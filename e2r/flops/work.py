@@ -191,6 +191,9 @@ PASSES: Mapping[Mode, Expression] = {
 ONCE = Constant(1)
 """Each call."""
 
+CONTEXT = PROMPT + (band(PROMPT + STEPS, None) - band(PROMPT, None))
+"""Tokens in the context of each pass of a causal model, summed over the passes."""
+
 PAIRS = {"causal": causal_pairs, "encoder": encoder_pairs, "decoder": decoder_pairs}
 
 

@@ -1,8 +1,9 @@
 """One declarative file a model family: config facts in, Architecture out.
 
-A family module names the `model_type` values it reads (MODEL_TYPES), the defaults that the
-family's own config class has (DEFAULTS), and `build(config) -> Architecture`. Dropping a file
-into this folder adds a family; nothing else lists them.
+A family module names the `model_type` values it reads with the defaults that the family's own
+config class gives their fields (MODEL_TYPES), other spellings of fields if there are any (ALIASES),
+and `build(config) -> Architecture`. Dropping a file into this folder adds a family; nothing else
+lists them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Llama and the families that share its layer: Mistral, Qwen2 and Qwen3 without experts."""
+"""Llama and the families that keep its layer: Mistral, Granite, SmolLM3."""
 
 from __future__ import annotations
 
@@ -6,67 +6,53 @@ from collections.abc import Mapping
 
 from e2r.flops.architecture import Architecture, Layer, PaperShape
 from e2r.flops.blocks import gated_ffn, norm, self_attention
-from e2r.flops.config import Config, Required
-from e2r.flops.shapes import decoder_only
-
-_SHARED: Mapping[str, object] = {
-    "hidden_act": "silu",
-    "tie_word_embeddings": False,
-    "head_dim": None,
-    "layer_types": None,
-}
+from e2r.flops.config import Config
+from e2r.flops.shapes import decoder_only, repeat, sizes, sliding
 
 MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
     "llama": {
-        **_SHARED,
-        "vocab_size": Required(32000),
-        "hidden_size": Required(4096),
-        "intermediate_size": Required(11008),
-        "num_hidden_layers": Required(32),
-        "num_attention_heads": Required(32),
+        **sizes(vocab=32000, width=4096, inner=11008, layers=32, heads=32),
         "num_key_value_heads": None,
+        "head_dim": None,
+        "hidden_act": "silu",
         "max_position_embeddings": 2048,
+        "tie_word_embeddings": False,
         "attention_bias": False,
         "mlp_bias": False,
     },
     "mistral": {
-        **_SHARED,
-        "vocab_size": Required(32000),
-        "hidden_size": Required(4096),
-        "intermediate_size": Required(14336),
-        "num_hidden_layers": Required(32),
-        "num_attention_heads": Required(32),
+        **sizes(vocab=32000, width=4096, inner=14336, layers=32, heads=32),
         "num_key_value_heads": 8,
+        "head_dim": None,
+        "hidden_act": "silu",
         "max_position_embeddings": 131072,
+        "tie_word_embeddings": False,
         "sliding_window": 4096,
     },
-    "qwen2": {
-        **_SHARED,
-        "vocab_size": Required(151936),
-        "hidden_size": Required(4096),
-        "intermediate_size": Required(22016),
-        "num_hidden_layers": Required(32),
-        "num_attention_heads": Required(32),
-        "num_key_value_heads": 32,
-        "max_position_embeddings": 32768,
-        "use_sliding_window": False,
-        "sliding_window": 4096,
-        "max_window_layers": 28,
-    },
-    "qwen3": {
-        **_SHARED,
-        "vocab_size": Required(151936),
-        "hidden_size": Required(4096),
-        "intermediate_size": Required(22016),
-        "num_hidden_layers": Required(32),
-        "num_attention_heads": Required(32),
-        "num_key_value_heads": 32,
-        "head_dim": 128,
-        "max_position_embeddings": 32768,
+    "granite": {
+        **sizes(vocab=32000, width=4096, inner=11008, layers=32, heads=32),
+        "num_key_value_heads": None,
+        "head_dim": None,
+        "hidden_act": "silu",
+        "max_position_embeddings": 2048,
+        "tie_word_embeddings": False,
         "attention_bias": False,
+        "mlp_bias": False,
+    },
+    "smollm3": {
+        **sizes(vocab=128256, width=2048, inner=11008, layers=36, heads=16),
+        "num_key_value_heads": 4,
+        "head_dim": None,
+        "hidden_act": "silu",
+        "max_position_embeddings": 32768,
+        "tie_word_embeddings": True,
+        "attention_bias": False,
+        "mlp_bias": False,
         "use_sliding_window": False,
-        "sliding_window": 4096,
-        "max_window_layers": 28,
+        "sliding_window": None,
+        "no_rope_layers": None,
+        "no_rope_layer_interval": 4,
+        "layer_types": None,
     },
 }
 
@@ -74,58 +60,42 @@ MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
 def build(config: Config) -> Architecture:
     """A stack of attention and gated FFN under RMS norms."""
     width = config.size("hidden_size")
-    heads, kv_heads, head_dim = config.heads(width)
     inner = config.size("intermediate_size")
-    function = config.word("hidden_act")
-    qkv_bias = config.model_type == "qwen2" or config.flag("attention_bias")
-    output_bias = config.model_type != "qwen2" and config.flag("attention_bias")
-    head_norms = config.model_type == "qwen3"
-    layers: dict[int | None, Layer] = {}
-    for window in set(windows(config)):
+    heads = config.heads(width)
+    shape = PaperShape(heads.query, heads.key_value, inner)
+
+    def layer(window: int | None) -> Layer:
         terms = (
             norm("input_layernorm", width),
-            *self_attention(
-                width,
-                heads,
-                kv_heads,
-                head_dim,
-                bias=qkv_bias,
-                output_bias=output_bias,
-                window=window,
-            ),
-            *(
-                (norm("self_attn.q_norm", head_dim), norm("self_attn.k_norm", head_dim))
-                if head_norms
-                else ()
-            ),
+            *self_attention(heads, bias=config.flag("attention_bias"), window=window),
             norm("post_attention_layernorm", width),
-            *gated_ffn(width, inner, function, bias=config.flag("mlp_bias")),
+            *gated_ffn(width, inner, config.word("hidden_act"), bias=config.flag("mlp_bias")),
         )
-        layers[window] = Layer(terms, PaperShape(heads, kv_heads, inner))
+        return Layer(terms, shape)
+
     return decoder_only(
         config,
-        [layers[window] for window in windows(config)],
+        repeat(layer, _windows(config)),
         width=width,
         final=(norm("norm", width),),
         context=config.optional_size("max_position_embeddings"),
     )
 
 
-def windows(config: Config) -> list[int | None]:
-    """The sliding window of each layer, None where a layer attends to everything.
-
-    Mistral slides in every layer. Qwen does in the layers that layer_types names, or from
-    max_window_layers on, and only with use_sliding_window.
-    """
+def _windows(config: Config) -> list[int | None]:
     count = config.size("num_hidden_layers")
-    if config.model_type == "llama":
-        return [None] * count
-    window = config.optional_size("sliding_window")
-    if config.model_type == "mistral":
-        return [window] * count
-    window = window if config.flag("use_sliding_window") else None
-    kinds = config.per_layer("layer_types", count, ("full_attention", "sliding_attention"))
-    if kinds is None:
-        first = config.count("max_window_layers")
-        return [window if i >= first else None for i in range(count)]
-    return [window if kind == "sliding_attention" else None for kind in kinds]
+    match config.model_type:
+        case "mistral":
+            return [config.optional_size("sliding_window")] * count
+        case "smollm3":
+            # Only layers without rotary positions slide.
+            interval = config.size("no_rope_layer_interval")
+            rotary = config.get("no_rope_layers")
+            if rotary is None:
+                rotary = [(i + 1) % interval for i in range(count)]
+            if len(rotary) != count:
+                config.refuse("no_rope_layers", f"needs one entry for each of the {count} layers")
+            slides = config.flag("use_sliding_window") and config.get("sliding_window") is not None
+            return sliding(config, default=lambda i: not rotary[i], enabled=slides)
+        case _:
+            return [None] * count

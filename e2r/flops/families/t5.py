@@ -41,6 +41,13 @@ _MT5 = {
 
 MODEL_TYPES: Mapping[str, Mapping[str, object]] = {"t5": _T5, "mt5": _MT5, "umt5": _MT5}
 
+ALIASES = {
+    "hidden_size": "d_model",
+    "num_attention_heads": "num_heads",
+    "num_hidden_layers": "num_layers",
+    "head_dim": "d_kv",
+}
+
 
 def build(config: Config) -> Architecture:
     """Both stacks; the decoder reads the encoder's states through cross-attention."""

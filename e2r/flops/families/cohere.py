@@ -1,0 +1,55 @@
+"""Cohere's Command family: one norm feeds attention and FFN in parallel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from e2r.flops.architecture import Architecture, Layer, PaperShape
+from e2r.flops.blocks import gated_ffn, norm, self_attention
+from e2r.flops.config import Config
+from e2r.flops.shapes import decoder_only, repeat, sizes, sliding
+
+_COHERE: Mapping[str, object] = {
+    **sizes(vocab=256000, width=8192, inner=22528, layers=40, heads=64),
+    "num_key_value_heads": None,
+    "head_dim": None,
+    "hidden_act": "silu",
+    "max_position_embeddings": 8192,
+    "tie_word_embeddings": True,
+    "attention_bias": False,
+}
+
+MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
+    "cohere": {**_COHERE, "use_qk_norm": False},
+    "cohere2": {**_COHERE, "sliding_window": 4096, "layer_types": None},
+}
+
+
+def build(config: Config) -> Architecture:
+    """Command R has full layers only; Command R7B (cohere2) has one full layer in four."""
+    width, inner = config.size("hidden_size"), config.size("intermediate_size")
+    heads = config.heads(width)
+
+    def layer(window: int | None) -> Layer:
+        terms = (
+            norm("input_layernorm", width, "layer", bias=False),
+            *self_attention(heads, bias=config.flag("attention_bias"), window=window),
+            *gated_ffn(width, inner, config.word("hidden_act")),
+        )
+        if config.flag("use_qk_norm"):
+            terms += (
+                norm("self_attn.q_norm", heads.query * heads.size, "layer", bias=False),
+                norm("self_attn.k_norm", heads.key_value * heads.size, "layer", bias=False),
+            )
+        return Layer(terms, PaperShape(heads.query, heads.key_value, inner))
+
+    windows: list[int | None] = [None] * config.size("num_hidden_layers")
+    if config.model_type == "cohere2":
+        windows = sliding(config, default=lambda i: (i + 1) % 4 != 0)
+    return decoder_only(
+        config,
+        repeat(layer, windows),
+        width=width,
+        final=(norm("norm", width, "layer", bias=False),),
+        context=config.optional_size("max_position_embeddings"),
+    )

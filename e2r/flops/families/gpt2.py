@@ -1,0 +1,66 @@
+"""GPT-2: fused projections, learned positions, two-matrix FFN, tied head."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from e2r.flops.architecture import Architecture, Layer, PaperShape
+from e2r.flops.blocks import attention, embedding, linear, norm, plain_ffn, residual
+from e2r.flops.config import Config, Required
+from e2r.flops.shapes import decoder_only, repeat
+
+MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
+    "gpt2": {
+        "vocab_size": Required(50257),
+        "n_positions": 1024,
+        "n_embd": Required(768),
+        "n_layer": Required(12),
+        "n_head": Required(12),
+        "n_inner": None,
+        "activation_function": "gelu_new",
+        "tie_word_embeddings": True,
+        "add_cross_attention": False,
+    },
+}
+
+ALIASES = {
+    "hidden_size": "n_embd",
+    "max_position_embeddings": "n_positions",
+    "num_attention_heads": "n_head",
+    "num_hidden_layers": "n_layer",
+}
+
+
+def build(config: Config) -> Architecture:
+    """Layer norms before attention and FFN."""
+    if config.flag("add_cross_attention"):
+        config.refuse("add_cross_attention", "is true, which is not described here")
+    width = config.size("n_embd")
+    _, heads, _, head_dim = config.heads(width, heads="n_head", kv_heads=None, head_dim=None)
+    inner = config.optional_size("n_inner") or 4 * width
+    function = config.word("activation_function")
+
+    def layer(_: None) -> Layer:
+        terms = (
+            norm("ln_1", width, "layer"),
+            *linear("attn.c_attn", width, 3 * width, bias=True),
+            *attention("attn.scores", heads, head_dim, stored=2 * width),
+            *linear("attn.c_proj", width, width, bias=True),
+            residual("attn"),
+            norm("ln_2", width, "layer"),
+            *plain_ffn(width, inner, function, bias=True, names=("c_fc", "c_proj")),
+        )
+        return Layer(terms, PaperShape(heads, heads, inner))
+
+    positions = config.size("n_positions")
+    return decoder_only(
+        config,
+        repeat(layer, [None] * config.size("n_layer")),
+        width=width,
+        final=(norm("ln_f", width, "layer"),),
+        embeddings=(
+            embedding("wte", config.size("vocab_size"), width),
+            embedding("wpe", positions, width),
+        ),
+        context=positions,
+    )

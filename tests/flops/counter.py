@@ -1,0 +1,94 @@
+"""FlopCounterMode over a model on the meta device, as FLOPs of each module across all layers."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import AutoModelForCausalLM, DynamicCache, PretrainedConfig
+
+from e2r.flops.architecture import Architecture
+from e2r.flops.estimate import estimate
+from e2r.flops.work import Usage
+
+LAYER = re.compile(r"^.*?(?:^|\.)(?:layers|layer|block|blocks|h)\.\d+\.")
+STACK = re.compile(r"(?:^|\.)(encoder|decoder)\.")
+
+
+def build(config: PretrainedConfig, auto: Any = AutoModelForCausalLM) -> Any:
+    """The model of a config on the meta device, eager and with countable experts."""
+    with torch.device("meta"):
+        model = auto.from_config(
+            config, attn_implementation="eager", experts_implementation="batched_mm"
+        )
+    return model.eval()
+
+
+def ids(count: int) -> torch.Tensor:
+    return torch.zeros(1, count, dtype=torch.long, device="meta")
+
+
+def decoder_counts(model: Any, *, cached: int, new: int, steps: int, head: int) -> dict[str, int]:
+    """Prefill of `new` tokens over a cached prefix, then one-token steps; head on `head`."""
+    cache = DynamicCache(config=model.config)
+    with torch.no_grad():
+        if cached:
+            model(input_ids=ids(cached), past_key_values=cache, use_cache=True, logits_to_keep=1)
+        with FlopCounterMode(display=False) as counter:
+            model(input_ids=ids(new), past_key_values=cache, use_cache=True, logits_to_keep=head)
+            for _ in range(steps):
+                model(input_ids=ids(1), past_key_values=cache, use_cache=True)
+    return by_module(counter, model)
+
+
+def call_counts(model: Any, **inputs: Any) -> dict[str, int]:
+    """One forward call."""
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model(**inputs)
+    return by_module(counter, model)
+
+
+def by_module(counter: FlopCounterMode, model: Any) -> dict[str, int]:
+    """Own FLOPs (children's taken off) of each module path, layer numbers removed."""
+    whole = {
+        path: sum(counts.values())
+        for path, counts in counter.get_flop_counts().items()
+        if path != "Global"
+    }
+    own: dict[str, int] = {}
+    for path, count in whole.items():
+        children = sum(
+            value
+            for other, value in whole.items()
+            if other.startswith(f"{path}.") and "." not in _below(other, path, model)
+        )
+        if count - children:
+            name = short(path.partition(".")[2])
+            own[name] = own.get(name, 0) + count - children
+    return own
+
+
+def _below(path: str, parent: str, model: Any) -> str:
+    # A ModuleList counts nothing itself, so "layers.0" is one step below its parent.
+    rest = path[len(parent) + 1 :]
+    return re.sub(r"^([a-zA-Z_]+)\.(\d+)", r"\1#\2", rest)
+
+
+def short(path: str) -> str:
+    """The path inside a layer, with the stack's name in front where there are two."""
+    return LAYER.sub("", path)
+
+
+def ours(arch: Architecture, usage: Usage, model: Any) -> dict[str, int]:
+    """Our torch estimate, summed to the module that does each operation."""
+    modules = {short(name) for name, _ in model.named_modules()}
+    found: dict[str, int] = {}
+    for cost in estimate(arch, usage, "torch").operations:
+        name = cost.name
+        while name not in modules and "." in name:
+            name = name.rpartition(".")[0]
+        if cost.flops:
+            found[name] = found.get(name, 0) + cost.flops
+    return found

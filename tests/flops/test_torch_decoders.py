@@ -1,0 +1,152 @@
+"""Integer equality with FlopCounterMode, per module, for decoder-only families."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+from e2r.flops.architecture import Architecture  # noqa: E402
+from e2r.flops.work import Usage  # noqa: E402
+from tests.flops import counter  # noqa: E402
+
+ODD: dict[str, Any] = {
+    "vocab_size": 331,
+    "hidden_size": 112,
+    "intermediate_size": 174,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 7,
+    "num_key_value_heads": 1,
+    "pad_token_id": 0,
+}
+FULL, SLIDE = "full_attention", "sliding_attention"
+MIXED = {"sliding_window": 64, "layer_types": [SLIDE, FULL, SLIDE]}
+EXPERTS = {"moe_intermediate_size": 46, "num_experts": 6, "num_experts_per_tok": 3}
+LATENT = {
+    **ODD,
+    "num_key_value_heads": 7,
+    "moe_intermediate_size": 46,
+    "n_routed_experts": 6,
+    "num_experts_per_tok": 3,
+    "n_shared_experts": 2,
+    "kv_lora_rank": 26,
+    "q_lora_rank": 34,
+    "qk_nope_head_dim": 18,
+    "qk_rope_head_dim": 10,
+    "v_head_dim": 22,
+    "first_k_dense_replace": 1,
+    "n_group": 1,
+    "topk_group": 1,
+}
+GPT2 = {"vocab_size": 331, "n_embd": 112, "n_layer": 3, "n_head": 7, "n_positions": 2048}
+FALCON = {
+    "vocab_size": 331,
+    "hidden_size": 112,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 14,
+    "pad_token_id": 0,
+}
+
+CASES: dict[str, tuple[str, dict[str, Any]]] = {
+    "llama": ("llama", ODD),
+    "llama head_dim, biases, tied": (
+        "llama",
+        {
+            **ODD,
+            "head_dim": 26,
+            "attention_bias": True,
+            "mlp_bias": True,
+            "tie_word_embeddings": True,
+        },
+    ),
+    "mistral slides": ("mistral", {**ODD, "sliding_window": 64}),
+    "mistral full": ("mistral", {**ODD, "sliding_window": None, "head_dim": 18}),
+    "granite": ("granite", {**ODD, "attention_bias": True}),
+    "smollm3": ("smollm3", ODD),
+    "smollm3 slides": ("smollm3", {**ODD, "use_sliding_window": True, **MIXED}),
+    "qwen2": ("qwen2", ODD),
+    "qwen2 slides late": (
+        "qwen2",
+        {**ODD, "use_sliding_window": True, "sliding_window": 64, "max_window_layers": 1},
+    ),
+    "qwen3": ("qwen3", {**ODD, "head_dim": 22, "attention_bias": True}),
+    "qwen2_moe": (
+        "qwen2_moe",
+        {**ODD, **EXPERTS, "shared_expert_intermediate_size": 58, "mlp_only_layers": [0]},
+    ),
+    "qwen3_moe": ("qwen3_moe", {**ODD, **EXPERTS, "head_dim": 22, "decoder_sparse_step": 2}),
+    "qwen3_moe slides": (
+        "qwen3_moe",
+        {**ODD, **EXPERTS, "head_dim": 22, "use_sliding_window": True, "sliding_window": 64},
+    ),
+    "mixtral": ("mixtral", {**ODD, "num_local_experts": 5, "num_experts_per_tok": 2}),
+    "mixtral slides": ("mixtral", {**ODD, "num_local_experts": 5, "sliding_window": 64}),
+    "gemma": ("gemma", {**ODD, "head_dim": 34}),
+    "gemma2": ("gemma2", {**ODD, "head_dim": 34, **MIXED}),
+    "gemma2 by default": ("gemma2", {**ODD, "head_dim": 34, "sliding_window": 64}),
+    "gemma3": ("gemma3_text", {**ODD, "head_dim": 34, "sliding_window": 64, "layer_types": None}),
+    "phi3": ("phi3", {**ODD, "sliding_window": 64}),
+    "olmo2": ("olmo2", ODD),
+    "olmo3": ("olmo3", {**ODD, "num_hidden_layers": 4, "sliding_window": 64}),
+    "cohere": ("cohere", {**ODD, "use_qk_norm": True}),
+    "cohere2": ("cohere2", {**ODD, "num_hidden_layers": 4, "sliding_window": 64}),
+    "starcoder2": ("starcoder2", {**ODD, "sliding_window": 64}),
+    "glm": ("glm", {**ODD, "head_dim": 16}),
+    "glm4": ("glm4", {**ODD, "head_dim": 16}),
+    "gpt2": ("gpt2", GPT2),
+    "gpt2 inner": ("gpt2", {**GPT2, "n_inner": 90, "tie_word_embeddings": False}),
+    "gpt_neox": ("gpt_neox", ODD),
+    "falcon 7b": ("falcon", FALCON),
+    "falcon 40b": (
+        "falcon",
+        {**FALCON, "new_decoder_architecture": True, "num_kv_heads": 2, "ffn_hidden_size": 90},
+    ),
+    "falcon 1b": (
+        "falcon",
+        {**FALCON, "multi_query": False, "parallel_attn": False, "alibi": True, "bias": True},
+    ),
+    "gpt_oss": (
+        "gpt_oss",
+        {**ODD, "head_dim": 22, "num_local_experts": 6, "num_experts_per_tok": 3, **MIXED},
+    ),
+    "deepseek_v2": ("deepseek_v2", LATENT),
+    "deepseek_v2 lite": ("deepseek_v2", {**LATENT, "q_lora_rank": None}),
+    "deepseek_v3": ("deepseek_v3", {**LATENT, "attention_bias": True}),
+}
+GRID = [
+    (0, 1, 0),
+    (0, 37, 2),
+    (0, 257, 0),
+    (0, 512, 1),
+    (100, 1, 3),
+    (100, 37, 0),
+    (300, 257, 2),
+    (63, 2, 2),
+]
+
+
+def config_of(model_type: str, fields: dict[str, Any]) -> Any:
+    return transformers.CONFIG_MAPPING[model_type](**fields)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_module(case: str) -> None:
+    config = config_of(*CASES[case])
+    model = counter.build(config)
+    arch = Architecture.load(config.to_diff_dict())
+    for cached, new, steps in GRID:
+        head = min(new, 3)
+        usage = Usage(cached + new, steps + 1, cached_tokens=cached, head_positions=head)
+        counted = counter.decoder_counts(model, cached=cached, new=new, steps=steps, head=head)
+        assert counter.ours(arch, usage, model) == counted, (cached, new, steps)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_parameters(case: str) -> None:
+    config = config_of(*CASES[case])
+    model = counter.build(config)
+    arch = Architecture.load(config.to_diff_dict())
+    assert arch.parameters.total == sum(weight.numel() for weight in model.parameters())
