@@ -1,0 +1,60 @@
+"""`e2r evaluate`: quality, FLOPs, RPP and QPP of recorded runs."""
+
+from __future__ import annotations
+
+import click
+
+from e2r.cli import print_json
+
+
+@click.command("evaluate")
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@click.option(
+    "--measures",
+    default="nDCG@10",
+    show_default=True,
+    help="Measures as ir-measures spells them, separated by spaces.",
+)
+@click.option(
+    "--convention",
+    default="ideal",
+    show_default=True,
+    help="How FLOPs are counted; see e2r list conventions.",
+)
+@click.option("--qrels", help="Judgments, where the run's spec does not lead to them.")
+@click.option("--json", "as_json", is_flag=True, help="JSON on stdout.")
+def command(
+    runs: tuple[str, ...], measures: str, convention: str, qrels: str | None, as_json: bool
+) -> None:
+    """Quality, FLOPs, RPP and QPP of recorded runs, with 95 % bootstrap intervals.
+
+    RUN is a run folder, or a folder that holds some. FLOPs are priced from the ledgers, in
+    PetaFLOPs (10^15) per query. Per-query values go into each run's result.json, so that it can be
+    evaluated where its judgments are not.
+
+    \b
+    Examples:
+      e2r evaluate runs/
+      e2r evaluate runs/demo/* --measures "nDCG@10 RR(rel=2)@10" --convention torch --json
+    """
+    from e2r.metrics import evaluate
+
+    def note(text: str) -> None:
+        click.echo(f"note: {text}", err=True)
+
+    table = evaluate(runs, measures, convention, qrels=qrels, save=True, note=note)
+    if as_json:
+        print_json(table.to_json())
+        return
+    from e2r.cli.table import print_table
+    from e2r.metrics.tables import cells, header
+
+    print_table(
+        header(table),
+        [cells(row) for row in table.rows],
+        words=3,
+        caption=f"means over queries with 95 % intervals; FLOPs by the convention {convention}",
+    )
+    for row in table.rows:
+        for text in row.notes:
+            note(f"{row.path}: {text}")

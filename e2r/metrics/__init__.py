@@ -1,0 +1,5 @@
+"""What runs are worth: effectiveness, cost, RPP and QPP, each with its interval."""
+
+from e2r.metrics.evaluation import Evaluation, Row, evaluate
+
+__all__ = ["Evaluation", "Row", "evaluate"]

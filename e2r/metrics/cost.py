@@ -1,0 +1,128 @@
+"""FLOPs of a run, query by query and operation by operation, from its ledger alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from e2r.errors import DataError
+from e2r.flops.architecture import Architecture
+from e2r.flops.estimate import estimate
+from e2r.flops.first_stage import bm25
+from e2r.flops.work import Usage
+from e2r.metrics.recorded import Recorded
+
+PETA = 10**15
+
+
+@dataclass(frozen=True)
+class OperationCost:
+    """FLOPs that one kind of operation took over a whole run, exact."""
+
+    part: str
+    name: str
+    flops: int
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a run's queries took, in FLOPs, exact.
+
+    `per_query` prices the reranker's calls, or the first stage where that is the run itself; it is
+    None where that cannot be priced. `first_stage` prices the first stage of any run, or is None.
+    `note` says what is missing. `operations` sum to the calls' FLOPs of all queries.
+    """
+
+    per_query: Mapping[str, int] | None
+    first_stage: Mapping[str, int] | None
+    operations: tuple[OperationCost, ...] = ()
+    not_counted: tuple[str, ...] = ()
+    note: str | None = None
+
+
+def price(run: Recorded, convention: str = "ideal") -> Cost:
+    """Price a run under a convention.
+
+    A model-free answerer costs nothing. Raises UsageError for an unknown convention and DataError
+    where the convention does not describe the model.
+    """
+    first_stage = _first_stage(run)
+    queries = [record.qid for record in run.records]
+    if run.manifest.method == "first_stage":
+        note = None
+        if first_stage is None:
+            note = "the collection's size is not recorded, so that BM25 has no price (--documents)"
+        return Cost(first_stage, first_stage, note=note)
+    facts = run.manifest.model.architecture
+    if facts is None:
+        note = f"{run.manifest.model.name} computes nothing: RPP and QPP are undefined"
+        return Cost(dict.fromkeys(queries, 0), first_stage, note=note)
+    if run.ledger.num_rows == 0:
+        note = "no call was made: RPP and QPP are undefined"
+        return Cost(dict.fromkeys(queries, 0), first_stage, note=note)
+    try:
+        priced = estimate(Architecture.load(facts), usage_of(run.ledger), convention=convention)
+        flops = _array(priced.flops, run.ledger.num_rows)
+        costs = [(op.part, op.name, op.flops) for op in priced.operations]
+    except DataError as error:
+        raise DataError(f"{run.folder.path}: cannot be priced: {error}") from None
+    keys = run.ledger["qid"].to_pylist()
+    return Cost(
+        {**dict.fromkeys(queries, 0), **sum_by(keys, flops)},
+        first_stage,
+        tuple(
+            OperationCost(part, name, total)
+            for part, name, amounts in costs
+            if (total := _total(_array(amounts, run.ledger.num_rows)))
+        ),
+        priced.not_counted,
+    )
+
+
+def usage_of(ledger: pa.Table) -> Usage:
+    """The calls of a ledger as the estimator takes them, one array entry a call."""
+
+    def column(name: str) -> NDArray[np.int64]:
+        values: NDArray[np.int64] = ledger[name].to_numpy()
+        return values
+
+    decoder_prompt = column("decoder_prompt_tokens")
+    return Usage(
+        prompt_tokens=column("prompt_tokens"),
+        cached_tokens=column("cached_tokens"),
+        decoder_prompt_tokens=decoder_prompt if decoder_prompt.any() else None,
+        generated_tokens=column("generated_tokens"),
+        head_positions=column("head_positions"),
+    )
+
+
+def sum_by(keys: Sequence[str], amounts: NDArray[Any]) -> dict[str, int]:
+    """Exact sums of whole numbers by key, whatever their size: int64 in, Python ints out."""
+    sums: dict[str, int] = {}
+    for key, amount in zip(keys, amounts.tolist(), strict=True):
+        sums[key] = sums.get(key, 0) + amount
+    return sums
+
+
+def _total(amounts: NDArray[Any]) -> int:
+    return sum(amounts.tolist())
+
+
+def _array(amounts: Any, calls: int) -> NDArray[Any]:
+    """One entry a call, also where the amount is the same for all calls."""
+    return np.broadcast_to(np.asarray(amounts, dtype=getattr(amounts, "dtype", object)), (calls,))
+
+
+def _first_stage(run: Recorded) -> Mapping[str, int] | None:
+    documents = run.manifest.dataset.documents
+    if documents is None:
+        return None
+    return {
+        record.qid: bm25(query_terms=record.query_terms, documents=documents)
+        for record in run.records
+    }

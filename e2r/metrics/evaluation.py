@@ -1,0 +1,224 @@
+"""evaluate(runs, measures, convention): run folders → a table of quality, cost, RPP and QPP."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from e2r.errors import DataError
+from e2r.flops.conventions import convention as find_convention
+from e2r.metrics.cost import PETA, Cost, price
+from e2r.metrics.effectiveness import Scores, parse_measures
+from e2r.metrics.efficiency import Rpp, figures
+from e2r.metrics.intervals import Interval
+from e2r.metrics.judging import Judge
+from e2r.metrics.recorded import Place, Recorded, find_runs
+from e2r.metrics.work import Work, work
+from e2r.records.folder import QueryRecord
+from e2r.records.manifest import Manifest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DEFAULT_MEASURES = "nDCG@10"
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One run's figures, and the per-query facts that they are means of.
+
+    Every figure is over `qids`, the run's judged queries. Costs are PetaFLOPs per query;
+    `first_stage_petaflops` is BM25's share by Eq. 17, which is not in `petaflops` unless the run is
+    the first stage itself. `notes` are sentences about what is undefined or missing.
+    """
+
+    path: Path
+    manifest: Manifest
+    qids: tuple[str, ...]
+    records: tuple[QueryRecord, ...]
+    scores: Scores
+    cost: Cost
+    work: Work
+    measures: Mapping[str, Interval]
+    petaflops: Interval
+    first_stage_petaflops: float | None
+    qpp: Interval
+    rpp: Mapping[str, Rpp]
+    notes: tuple[str, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every query of the run finished well."""
+        return self.manifest.status == "complete"
+
+    def to_json(self) -> dict[str, Any]:
+        """The run as `e2r evaluate --json` prints it; undefined figures are None."""
+        manifest, work = self.manifest, self.work
+        return {
+            "run": str(self.path),
+            "dataset": manifest.dataset.id,
+            "model": manifest.model.name,
+            "method": manifest.method,
+            "depth": manifest.dataset.depth,
+            "queries": len(self.qids),
+            "complete": self.complete,
+            "measures": {name: found.to_json() for name, found in self.measures.items()},
+            "petaflops_per_query": self.petaflops.value,
+            "petaflops": self.petaflops.to_json(),
+            "first_stage_petaflops_per_query": self.first_stage_petaflops,
+            "qpp": self.qpp.to_json(),
+            "rpp": {name: found.to_json() for name, found in self.rpp.items()},
+            "calls_per_query": work.calls_per_query,
+            "rounds_per_query": work.rounds_per_query,
+            "prompt_tokens_per_query": work.prompt_tokens_per_query,
+            "generated_tokens_per_query": work.generated_tokens_per_query,
+            "parse_failures": work.parse_failures,
+            "truncated": work.truncated,
+            "padding": work.padding,
+            "seconds_per_query": work.seconds_per_query,
+            "missing_queries": list(self.scores.missing),
+            "unjudged_queries": list(self.scores.unjudged),
+            "notes": list(self.notes),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """The figures of several runs under one convention, in the order in which they were given."""
+
+    rows: tuple[Row, ...]
+    measures: tuple[str, ...]
+    convention: str
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """One object a run, ready for json.dumps: no NaN, no infinity."""
+        return [row.to_json() for row in self.rows]
+
+    def to_markdown(self) -> str:
+        """A Markdown table of the headline figures."""
+        from e2r.metrics.tables import markdown
+
+        return markdown(self)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One line a run; nested keys joined by a space, as in `nDCG@10 low` and `RPP nDCG@10`."""
+        import pandas as pd
+
+        from e2r.metrics.tables import flat
+
+        return pd.DataFrame([flat(row) for row in self.rows])
+
+
+def evaluate(
+    runs: Iterable[str | Path] | str | Path,
+    measures: str | Iterable[str] = DEFAULT_MEASURES,
+    convention: str = "ideal",
+    *,
+    qrels: str | None = None,
+    save: bool = False,
+    note: Callable[[str], None] | None = None,
+) -> Evaluation:
+    """Evaluate run folders, or all run folders inside folders.
+
+    `measures` are names as ir-measures spells them, in a list or separated by spaces. FLOPs are
+    priced from the ledgers under `convention`. Judgments are those that each run's spec names,
+    unless `qrels` names others; where they are not at hand, the per-query values in the run's
+    result.json are used if they fit its files. `save` writes result.json. `note` is told what the
+    user should know of; without it that is a Python warning.
+    Raises UsageError for unknown measures or conventions and DataError for runs and judgments that
+    are not as they should be.
+    """
+    tell = note or warnings.warn
+    parsed = parse_measures(measures)
+    find_convention(convention)
+    judge = Judge(parsed, qrels)
+    places = find_runs([runs] if isinstance(runs, str | Path) else runs)
+    rows = [
+        _row(recorded, judge, convention, save, tell)
+        for place in places
+        if (recorded := _read(place, tell)) is not None
+    ]
+    if not rows:
+        raise DataError("none of the runs has finished; go on with one by e2r run --resume")
+    return Evaluation(tuple(rows), tuple(parsed), convention)
+
+
+def _read(place: Place, tell: Callable[[str], None]) -> Recorded | None:
+    """The run at a place; None for one under way that nobody asked for by name."""
+    if not place.named and Manifest.load(place.path / "manifest.json").status == "started":
+        tell(f"{place.path}: this run has not finished and is left out")
+        return None
+    return Recorded.load(place.path)
+
+
+def _row(
+    run: Recorded, judge: Judge, convention: str, save: bool, tell: Callable[[str], None]
+) -> Row:
+    judged = judge.judge(run)
+    if judged.note:
+        tell(judged.note)
+    if save and judged.result is not None:
+        try:
+            judged.result.save(run.folder.result_path)
+        except OSError as error:
+            tell(f"{run.folder.result_path}: cannot be written ({error.strerror})")
+    scores = judged.scores
+    cost = price(run, convention)
+    skipped = set(scores.unjudged)
+    records = tuple(replace(row, ranking=()) for row in run.records if row.qid not in skipped)
+    qids = tuple(record.qid for record in records)
+    values = {name: [found[qid] for qid in qids] for name, found in scores.values.items()}
+    found = figures(values, None if cost.per_query is None else _of(cost.per_query, qids))
+    return Row(
+        path=run.folder.path,
+        manifest=run.manifest,
+        qids=qids,
+        records=records,
+        scores=scores,
+        cost=cost,
+        work=work(records, run.ledger),
+        measures=found.measures,
+        petaflops=found.petaflops,
+        first_stage_petaflops=_mean(cost.first_stage, qids),
+        qpp=found.qpp,
+        rpp=found.rpp,
+        notes=tuple(_notes(run, scores, cost)),
+    )
+
+
+def _of(amounts: Mapping[str, int], qids: Sequence[str]) -> list[int]:
+    return [amounts[qid] for qid in qids]
+
+
+def _mean(amounts: Mapping[str, int] | None, qids: Sequence[str]) -> float | None:
+    if amounts is None or not qids:
+        return None
+    return sum(_of(amounts, qids)) / (len(qids) * PETA)
+
+
+def _notes(run: Recorded, scores: Scores, cost: Cost) -> list[str]:
+    notes = []
+    failed = [record.qid for record in run.records if record.status != "ok"]
+    if failed:
+        notes.append(f"incomplete: {len(failed)} queries failed ({_some(failed)})")
+    absent = run.manifest.dataset.queries - len(run.records)
+    if absent:
+        notes.append(f"incomplete: {absent} of its queries are not on record")
+    if scores.missing:
+        missing = _some(scores.missing)
+        notes.append(f"{len(scores.missing)} queries have no ranking and score 0 ({missing})")
+    if scores.unjudged:
+        notes.append(
+            f"{len(scores.unjudged)} queries without judgments do not count "
+            f"({_some(scores.unjudged)})"
+        )
+    if cost.note:
+        notes.append(cost.note)
+    return notes
+
+
+def _some(names: Sequence[str], most: int = 5) -> str:
+    return ", ".join(names[:most]) + (" …" if len(names) > most else "")

@@ -1,0 +1,91 @@
+"""Where a run's judgments come from: --qrels, its own spec, or the values that it was left with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from e2r.data.collection import Judgments, judgments_sha256
+from e2r.data.sources import Sources, load_judgments
+from e2r.errors import DataError, E2RError, UsageError
+from e2r.metrics.effectiveness import Scores, score
+from e2r.metrics.recorded import Recorded
+from e2r.metrics.result import Result
+from e2r.records.spec import Spec
+
+_ASK = "pass its judgments by --qrels"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A run's scores; `result` is set where they were computed here, `note` is for the user."""
+
+    scores: Scores
+    result: Result | None = None
+    note: str | None = None
+
+
+@dataclass(eq=False)
+class Judge:
+    """Scores runs, reading each set of judgments once; `qrels` overrides what the specs name."""
+
+    measures: Mapping[str, Any]
+    qrels: str | None = None
+    _read: dict[Sources, tuple[Judgments, str] | str] = field(default_factory=dict)
+
+    def judge(self, run: Recorded) -> Judged:
+        """Score a run by its judgments, or by its result.json where they are not at hand.
+
+        Raises DataError where neither fits, saying what to pass.
+        """
+        path, manifest = run.folder.path, run.manifest
+        own = manifest.dataset.judgments_sha256
+        found = self._judgments(run)
+        if isinstance(found, tuple):
+            judgments, sha256 = found
+            if own in (None, sha256):
+                queries = [record.qid for record in run.records]
+                try:
+                    scores = score(self.measures, run.ranking, judgments, queries)
+                except DataError as error:
+                    raise DataError(f"{path}: {error}") from None
+                return Judged(scores, Result.of(scores, manifest, sha256))
+            reason = "these judgments are not those that the run was made with"
+            if self.qrels is not None:
+                raise DataError(f"{path}: {self.qrels}: {reason}; pass the right ones by --qrels")
+        else:
+            reason = found
+        try:
+            kept = Result.load(run.folder.result_path)
+        except DataError as error:
+            raise DataError(f"{path}: {reason}; {_ASK} ({error})") from None
+        if not kept.fits(manifest, [record.qid for record in run.records]):
+            raise DataError(f"{path}: {reason}; {_ASK} (result.json belongs to other files)")
+        held = kept.scores(self.measures)
+        if held is None:
+            raise DataError(
+                f"{path}: {reason}; {_ASK} (result.json holds only {', '.join(kept.measures)})"
+            )
+        return Judged(held, note=f"{path}: {reason}; values are those of its result.json")
+
+    def _judgments(self, run: Recorded) -> tuple[Judgments, str] | str:
+        """Judgments and their hash, or why there are none."""
+        sources = Sources(qrels=self.qrels)
+        if self.qrels is None:
+            data = Spec.load(run.folder.spec_path).data
+            sources = Sources(dataset=data.dataset, qrels=data.qrels)
+        if sources not in self._read:
+            self._read[sources] = self._load(sources)
+        return self._read[sources]
+
+    def _load(self, sources: Sources) -> tuple[Judgments, str] | str:
+        try:
+            judgments = load_judgments(sources)
+        except (E2RError, OSError) as error:
+            if self.qrels is not None:
+                raise error if isinstance(error, E2RError) else UsageError(str(error)) from error
+            return f"its judgments are not at hand ({error})"
+        if judgments is None:
+            return "it names no judgments"
+        return judgments, judgments_sha256(judgments)

@@ -1,0 +1,104 @@
+"""The same figures as text: Markdown, and flat lines for a data frame or a CSV file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from e2r.metrics.intervals import Interval
+
+if TYPE_CHECKING:
+    from e2r.metrics.evaluation import Evaluation, Row
+
+UNDEFINED = "–"
+
+
+def header(evaluation: Evaluation) -> list[str]:
+    """Column names of the headline table."""
+    return [
+        "dataset",
+        "model",
+        "method",
+        "depth",
+        "queries",
+        *evaluation.measures,
+        "PFLOPs/query",
+        *(f"RPP {name}" for name in evaluation.measures),
+        "QPP",
+        "calls",
+        "rounds",
+        "parse failures",
+    ]
+
+
+def cells(row: Row) -> list[str]:
+    """A run's headline figures as text, in the order of `header`."""
+    return [
+        row.manifest.dataset.id,
+        row.manifest.model.name,
+        row.manifest.method,
+        str(row.manifest.dataset.depth),
+        f"{len(row.qids)}" if row.complete else f"{len(row.qids)} (incomplete)",
+        *(fixed(found) for found in row.measures.values()),
+        short(row.petaflops.value),
+        *(short(found.ratio.value) for found in row.rpp.values()),
+        short(row.qpp.value),
+        short(row.work.calls_per_query),
+        short(row.work.rounds_per_query),
+        str(row.work.parse_failures),
+    ]
+
+
+def fixed(found: Interval) -> str:
+    """A measure with its interval, four decimals: 0.5058 [0.4321, 0.5770]."""
+    if found.value is None:
+        return UNDEFINED
+    if found.low is None or found.high is None:
+        return f"{found.value:.4f}"
+    return f"{found.value:.4f} [{found.low:.4f}, {found.high:.4f}]"
+
+
+def short(value: float | None) -> str:
+    """Four significant digits, without an exponent where that stays readable."""
+    if value is None:
+        return UNDEFINED
+    if value == 0:
+        return "0"
+    if 1e-4 <= abs(value) < 1e7:
+        digits = max(0, 3 - _magnitude(value))
+        return f"{value:,.{digits}f}"
+    return f"{value:.3e}"
+
+
+def markdown(evaluation: Evaluation) -> str:
+    """The headline table in Markdown; pipes in names are escaped."""
+    head = header(evaluation)
+    lines = [head, ["---"] * len(head), *(cells(row) for row in evaluation.rows)]
+    return "".join(
+        "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in line) + " |\n"
+        for line in lines
+    )
+
+
+def flat(row: Row) -> dict[str, Any]:
+    """Everything `Row.to_json` says, in one level: `nDCG@10`, `nDCG@10 low`, `RPP nDCG@10` …"""
+    plain: dict[str, Any] = {}
+    for key, value in row.to_json().items():
+        if key in ("measures", "rpp"):
+            for name, figure in value.items():
+                _spread(plain, f"RPP {name}" if key == "rpp" else name, figure)
+        elif key in ("qpp", "petaflops"):
+            _spread(plain, {"qpp": "QPP", "petaflops": "PFLOPs/query"}[key], value)
+        elif isinstance(value, list):
+            plain[key] = "; ".join(value)
+        elif key != "petaflops_per_query":
+            plain[key] = value
+    return plain
+
+
+def _spread(plain: dict[str, Any], name: str, figure: dict[str, float | None]) -> None:
+    for part, value in figure.items():
+        plain[name if part == "value" else f"{name} {part.replace('_', ' ')}"] = value
+
+
+def _magnitude(value: float) -> int:
+    return int(f"{value:e}".partition("e")[2])

@@ -1,0 +1,60 @@
+"""What a run did, in counts: calls, rounds, tokens, failures, padding, seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from e2r.records.folder import QueryRecord
+
+
+@dataclass(frozen=True)
+class Work:
+    """Counts of a run over its judged queries.
+
+    `parse_failures` and `truncated` are numbers of calls. `padding` is the share of processed
+    positions that were padding, 0 to 1. `seconds_per_query` is time in batches shared out evenly,
+    None where no call was made.
+    """
+
+    calls: int
+    calls_per_query: float
+    rounds_per_query: float
+    prompt_tokens_per_query: float
+    cached_tokens_per_query: float
+    generated_tokens_per_query: float
+    parse_failures: int
+    truncated: int
+    padding: float | None
+    seconds_per_query: float | None
+    batch_size: float | None
+
+
+def work(records: Sequence[QueryRecord], ledger: pa.Table) -> Work:
+    """Sum up the calls of the given queries; rows of other queries in the ledger do not count."""
+    kept = np.isin(ledger["qid"].to_numpy(), [record.qid for record in records])
+
+    def total(name: str) -> int:
+        return sum(ledger[name].to_numpy()[kept].tolist())
+
+    queries = max(len(records), 1)
+    calls = int(kept.sum())
+    prompt, padded = total("prompt_tokens"), total("padded_tokens")
+    return Work(
+        calls=calls,
+        calls_per_query=calls / queries,
+        rounds_per_query=sum(record.rounds for record in records) / queries,
+        prompt_tokens_per_query=prompt / queries,
+        cached_tokens_per_query=total("cached_tokens") / queries,
+        generated_tokens_per_query=total("generated_tokens") / queries,
+        parse_failures=calls - total("parsed"),
+        truncated=int((ledger["truncated"].to_numpy()[kept] > 0).sum()),
+        padding=padded / (prompt + padded) if prompt + padded else None,
+        seconds_per_query=float(ledger["seconds"].to_numpy()[kept].sum()) / queries
+        if calls
+        else None,
+        batch_size=total("batch_size") / calls if calls else None,
+    )

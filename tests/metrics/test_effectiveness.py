@@ -1,0 +1,75 @@
+"""Effectiveness: equal to trec_eval, over every judged query of the run and no other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import pytrec_eval
+
+from e2r.data.trec import read_qrels, read_run
+from e2r.errors import DataError, UsageError
+from e2r.metrics.effectiveness import parse_measures, score
+
+QRELS = {"q1": {"a": 3, "b": 0, "c": 1}, "q2": {"b": 2}, "q9": {"a": 1}}
+RUN = {"q1": [("c", 3.0), ("a", 2.0)], "q2": [("a", 1.0)], "q7": [("a", 1.0)]}
+
+
+def test_words_become_measures_and_parentheses_hold_together() -> None:
+    names = list(parse_measures("nDCG@10, RR(rel=2)@10 P(rel=1, judged_only=True)@5\tAP"))
+    assert names[:2] == ["nDCG@10", "RR(rel=2)@10"]
+    assert len(names) == 4
+    assert list(parse_measures(["nDCG@10", "AP R@5"])) == ["nDCG@10", "AP", "R@5"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("nDGC@10", "did you mean"),
+        ("ndcg@10", "nDCG"),
+        ("xyzzy", "unknown measure"),
+        ("", "no measure"),
+        ("P", "cannot be computed"),
+        ("nDCG(", "cannot be computed"),
+        ("nDCG(colour=3)@10", "no parameter"),
+    ],
+)
+def test_a_measure_that_cannot_be_computed_is_wrong_usage(words: str, told: str) -> None:
+    with pytest.raises(UsageError, match=told.replace("(", r"\(")):
+        parse_measures(words)
+
+
+def test_missing_queries_score_zero_and_unjudged_ones_do_not_count() -> None:
+    scores = score(parse_measures("nDCG@10 RR"), RUN, QRELS, ["q7", "q1", "q2", "q9"])
+    assert list(scores.values["RR"]) == ["q1", "q2", "q9"]
+    assert scores.values["RR"] == {"q1": 1.0, "q2": 0.0, "q9": 0.0}
+    assert scores.missing == ("q9",)
+    assert scores.unjudged == ("q7",)
+
+
+def test_a_run_that_ranks_nothing_scores_zero() -> None:
+    scores = score(parse_measures("nDCG@10"), {}, QRELS, ["q1"])
+    assert scores.values["nDCG@10"] == {"q1": 0.0}
+
+
+def test_judgments_of_other_queries_are_refused() -> None:
+    with pytest.raises(DataError, match="none of the run's queries has a judgment"):
+        score(parse_measures("nDCG@10"), RUN, QRELS, ["x"])
+
+
+@pytest.mark.parametrize(
+    ("run", "wanted"), [("bm25.run", 0.5058), ("rankgpt-gpt-3.5-turbo.run", 0.6799)]
+)
+def test_real_runs_score_as_pytrec_eval_scores_them(
+    shared_data: Path, run: str, wanted: float
+) -> None:
+    folder = shared_data / "trec-dl-2019"
+    judgments, ranking = read_qrels(folder / "qrels.txt"), read_run(folder / run)
+    scores = score(parse_measures("nDCG@10 AP"), ranking, judgments, list(judgments))
+    evaluator = pytrec_eval.RelevanceEvaluator(judgments, {"ndcg_cut.10", "map"})
+    direct = evaluator.evaluate({qid: dict(row) for qid, row in ranking.items()})
+    for qid, found in direct.items():
+        assert scores.values["nDCG@10"][qid] == pytest.approx(found["ndcg_cut_10"], abs=1e-12)
+        assert scores.values["AP"][qid] == pytest.approx(found["map"], abs=1e-12)
+    values = scores.values["nDCG@10"].values()
+    assert round(sum(values) / len(values), 4) == wanted
