@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from e2r.errors import DataError, MissingError
 from e2r.flops.blocks import Term, Terms
@@ -91,6 +94,11 @@ class Architecture:
         """
         name, facts = _read(source)
         return build(facts, name, task)
+
+    @property
+    def fields(self) -> set[str]:
+        """The config fields that its family reads."""
+        return set(family(self.model_type).MODEL_TYPES[self.model_type])
 
     @property
     def mode(self) -> Mode:
@@ -194,8 +202,29 @@ def _download(repository: str) -> Path:
     from e2r.flops import catalogue
 
     try:
-        from huggingface_hub import hf_hub_download
-
-        return Path(hf_hub_download(repository, "config.json"))
-    except Exception as error:  # any failure of an optional route means the same: not available
+        import huggingface_hub
+        from huggingface_hub import constants
+    except ImportError as error:
         raise catalogue.missing(repository) from error
+    kept = huggingface_hub.try_to_load_from_cache(repository, "config.json")
+    if isinstance(kept, str):
+        return Path(kept)
+    if constants.HF_HUB_OFFLINE or not _reachable(constants.ENDPOINT):
+        raise catalogue.missing(repository)
+    try:
+        return Path(huggingface_hub.hf_hub_download(repository, "config.json"))
+    except (OSError, ValueError, RuntimeError) as error:
+        raise catalogue.missing(repository) from error
+
+
+def _reachable(endpoint: str) -> bool:
+    """Whether the host answers at all: the Hub's client would try for half a minute."""
+    if any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY")):
+        return True
+    address = urlsplit(endpoint)
+    port = address.port or (80 if address.scheme == "http" else 443)
+    try:
+        socket.create_connection((address.hostname or "", port), timeout=3).close()
+    except OSError:
+        return False
+    return True

@@ -48,7 +48,7 @@ class Term:
     weights, biases included; `active` those that one token meets (None: all of them). `window`
     limits pairs. `stored` is the number of values a token leaves in the key-value cache. Linear
     terms keep `inputs` and `outputs` so that adapters can be sized; `copies` counts weight
-    matrices of that shape that one token meets.
+    matrices of that shape that one token meets, out of `total`.
     """
 
     name: str
@@ -62,6 +62,7 @@ class Term:
     inputs: int = 0
     outputs: int = 0
     copies: int = 1
+    total: int = 1
 
 
 Terms: TypeAlias = tuple[Term, ...]
@@ -99,6 +100,7 @@ def experts(
         inputs=inputs,
         outputs=outputs,
         copies=active,
+        total=total,
     )
     if not bias:
         return (product,)

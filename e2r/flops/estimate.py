@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,6 +12,7 @@ from e2r.flops.conventions import Convention
 from e2r.flops.conventions import convention as by_name
 from e2r.flops.expression import Expression
 from e2r.flops.operations import Operation, not_counted, operations
+from e2r.flops.traffic import traffic
 from e2r.flops.work import Counts, Usage
 
 INT64_END = 2**63
@@ -43,19 +44,18 @@ class Estimate:
     @cached_property
     def flops(self) -> Counts:
         """FLOPs of each call."""
-        value: Counts = _evaluate(self._by_unit, self.variables)
-        shape = _shape(self.variables)
-        if shape is not None and getattr(value, "shape", ()) != shape:
-            import numpy
-
-            return numpy.full(shape, value)
-        return value
+        key = f"{self.convention.name}/by unit"
+        sums = self.architecture.cache.get(key)
+        if sums is None:
+            sums = by_unit(priced(self.architecture, self.convention))
+            self.architecture.cache[key] = sums
+        return self._shaped(sums)
 
     @cached_property
     def operations(self) -> tuple[Cost, ...]:
         """FLOPs of each operation; they sum to `flops`."""
         return tuple(
-            Cost(op.part, op.name, _evaluate({op.unit: op.coefficient}, self.variables))
+            Cost(op.part, op.name, evaluate({op.unit: op.coefficient}, self.variables))
             for op in priced(self.architecture, self.convention)
         )
 
@@ -68,6 +68,11 @@ class Estimate:
     def parameters(self) -> Parameters:
         """Stored and active weights of the architecture."""
         return self.architecture.parameters
+
+    @cached_property
+    def bytes(self) -> Counts:
+        """Bytes moved by each call, at least (see `traffic`)."""
+        return self._shaped(by_unit(traffic(self.architecture)))
 
     @property
     def total(self) -> int:
@@ -95,16 +100,14 @@ class Estimate:
             f"the figure is what they would cost",
         )
 
-    @property
-    def _by_unit(self) -> Mapping[Expression, int]:
-        key = f"{self.convention.name}/by unit"
-        sums: dict[Expression, int] | None = self.architecture.cache.get(key)
-        if sums is None:
-            sums = {}
-            for op in priced(self.architecture, self.convention):
-                sums[op.unit] = sums.get(op.unit, 0) + op.coefficient
-            self.architecture.cache[key] = sums
-        return sums
+    def _shaped(self, sums: Mapping[Expression, int]) -> Counts:
+        value: Counts = evaluate(sums, self.variables)
+        shape = _shape(self.variables)
+        if shape is not None and getattr(value, "shape", ()) != shape:
+            import numpy
+
+            return numpy.full(shape, value)
+        return value
 
 
 def estimate(
@@ -128,7 +131,16 @@ def priced(architecture: Architecture, convention: Convention) -> tuple[Operatio
     return kept
 
 
-def _evaluate(sums: Mapping[Expression, int], variables: Mapping[str, Counts]) -> Any:
+def by_unit(operations: Iterable[Operation]) -> dict[Expression, int]:
+    """The coefficients of equal units added up, so that each unit is evaluated once."""
+    sums: dict[Expression, int] = {}
+    for op in operations:
+        sums[op.unit] = sums.get(op.unit, 0) + op.coefficient
+    return sums
+
+
+def evaluate(sums: Mapping[Expression, int], variables: Mapping[str, Counts]) -> Any:
+    """Coefficients times work, summed: an int, or an array that holds no overflow."""
     if _shape(variables) is not None and not _fits(sums, variables):
         variables = {name: _objects(value) for name, value in variables.items()}
     total: Any = 0

@@ -1,0 +1,195 @@
+"""`e2r estimate`: the price of a call, of a file of calls, or of a whole method."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from e2r.errors import UsageError
+from e2r.flops.conventions import CONVENTIONS
+
+if TYPE_CHECKING:
+    from e2r.flops.architecture import Architecture
+    from e2r.flops.estimate import Estimate
+
+PETA = 10**15
+
+
+@click.command("estimate")
+@click.argument("model")
+@click.option("--prompt-tokens", type=int, help="Tokens of the prompt, a cached prefix included.")
+@click.option(
+    "--generated-tokens",
+    type=int,
+    default=0,
+    show_default=True,
+    help="New tokens; 0 scores the prompt's last position and costs what 1 does.",
+)
+@click.option(
+    "--decoder-prompt-tokens", type=int, help="Encoder-decoder models only; 1 unless given."
+)
+@click.option("--cached-tokens", type=int, default=0, show_default=True, help="Reused prefix.")
+@click.option("--calls", type=int, default=1, show_default=True, help="Equal calls of one query.")
+@click.option(
+    "--head",
+    type=click.Choice(["last", "all", "none"]),
+    default="last",
+    show_default=True,
+    help="Positions of the prompt that the output head reads.",
+)
+@click.option("--head-positions", type=int, help="The same as a number of positions.")
+@click.option(
+    "--convention",
+    type=click.Choice(list(CONVENTIONS)),
+    default="ideal",
+    show_default=True,
+    help="What counts as a FLOP (see docs/adr).",
+)
+@click.option(
+    "--task",
+    type=click.Choice(["generation", "classification", "embedding"]),
+    help="Which head the model has; read from its config unless given.",
+)
+@click.option(
+    "--set", "overrides", multiple=True, metavar="FIELD=VALUE", help="Change a config fact."
+)
+@click.option("--exit-after", type=int, metavar="LAYER", help="Leave after this many layers.")
+@click.option("--lora-rank", type=int, help="Unmerged LoRA adapters of this rank.")
+@click.option(
+    "--lora-targets",
+    default="q_proj,v_proj",
+    show_default=True,
+    help="Matrices that carry them, by the end of their names.",
+)
+@click.option("--usage", type=click.Path(path_type=Path), help="CSV of calls to price.")
+@click.option("--out", type=click.Path(path_type=Path), help="Where the priced CSV goes.")
+@click.option("--json", "as_json", is_flag=True, help="JSON alone on stdout.")
+def command(
+    model: str,
+    prompt_tokens: int | None,
+    generated_tokens: int,
+    decoder_prompt_tokens: int | None,
+    cached_tokens: int,
+    calls: int,
+    head: str,
+    head_positions: int | None,
+    convention: str,
+    task: str | None,
+    overrides: tuple[str, ...],
+    exit_after: int | None,
+    lora_rank: int | None,
+    lora_targets: str,
+    usage: Path | None,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Price calls of MODEL from token counts, in FLOPs; nothing is run and no weights are read.
+
+    MODEL is a catalogue name, a config.json, a folder holding one, or a Hub id.
+
+    Example: e2r estimate Qwen/Qwen2.5-7B-Instruct --prompt-tokens 400 --generated-tokens 1
+    """
+    arch = _architecture(model, task, overrides, exit_after, lora_rank, lora_targets)
+    if usage is not None:
+        if out is None:
+            raise UsageError("--usage needs --out, the file that repeats its rows with flops added")
+        from e2r.flops.usage_file import price
+
+        rows = price(arch, usage, out, convention)
+        click.echo(f"{rows} calls priced under {convention} into {out}", err=True)
+        return
+    if prompt_tokens is None:
+        raise UsageError("give --prompt-tokens, --usage or --method")
+    if calls < 1:
+        raise UsageError(f"--calls is {calls}; a query makes at least one call")
+    from e2r.flops.estimate import estimate
+    from e2r.flops.work import Usage
+
+    asked = Usage(
+        prompt_tokens,
+        generated_tokens,
+        decoder_prompt_tokens=decoder_prompt_tokens,
+        cached_tokens=cached_tokens,
+        head_positions=head_positions,
+        head=None if head_positions is not None else head,  # type: ignore[arg-type]
+    )
+    cost = estimate(arch, asked, convention)
+    for warning in cost.warnings:
+        click.echo(f"e2r: warning: {warning}", err=True)
+    figures = _figures(model, cost, calls)
+    if as_json:
+        click.echo(json.dumps(figures, indent=2))
+    else:
+        _print(figures, calls)
+
+
+def _architecture(
+    model: str,
+    task: str | None,
+    overrides: tuple[str, ...],
+    exit_after: int | None,
+    lora_rank: int | None,
+    lora_targets: str,
+) -> Architecture:
+    from e2r.flops.architecture import Architecture
+
+    arch = Architecture.load(model, task=task)  # type: ignore[arg-type]
+    if overrides or exit_after is not None or lora_rank is not None:
+        from e2r.flops import variants
+
+        if overrides:
+            arch = variants.override(arch, dict(_override(text) for text in overrides))
+        if exit_after is not None:
+            arch = variants.exit_after(arch, exit_after)
+        if lora_rank is not None:
+            arch = variants.with_lora(arch, lora_rank, lora_targets.split(","))
+    return arch
+
+
+def _override(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise UsageError(f"--set {text!r}: write FIELD=VALUE, as in num_hidden_layers=20")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+def _figures(model: str, cost: Estimate, calls: int) -> dict[str, Any]:
+    per_call = cost.total
+    per_query = per_call * calls
+    return {
+        "model": model,
+        "convention": cost.convention.name,
+        "flops_per_call": per_call,
+        "flops_per_query": per_query,
+        "petaflops_per_query": per_query / PETA,
+        "qpp": PETA / per_query if per_query else None,
+        "parameters": {"total": cost.parameters.total, "active": cost.parameters.active},
+        "operations": [
+            {"part": op.part, "name": op.name, "flops": op.flops} for op in cost.operations
+        ],
+        "not_counted": list(cost.not_counted),
+        "bytes_per_call": cost.bytes,
+        "warnings": list(cost.warnings),
+    }
+
+
+def _print(figures: dict[str, Any], calls: int) -> None:
+    click.echo(f"{figures['model']} under {figures['convention']}")
+    width = max(len(f"{op['part']}  {op['name']}") for op in figures["operations"])
+    for op in figures["operations"]:
+        label = f"{op['part']}  {op['name']}".ljust(width)
+        share = op["flops"] / max(figures["flops_per_call"], 1)
+        click.echo(f"  {label}  {op['flops']:>22,}  {share:6.1%}")
+    click.echo(f"  {'FLOPs per call'.ljust(width)}  {figures['flops_per_call']:>22,}")
+    parameters = figures["parameters"]
+    click.echo(f"parameters: {parameters['total']:,} stored, {parameters['active']:,} active")
+    click.echo(f"bytes moved per call, at least: {figures['bytes_per_call']:,}")
+    qpp = "undefined" if figures["qpp"] is None else f"{figures['qpp']:.4g} queries per PetaFLOP"
+    click.echo(f"{calls} calls per query: {figures['petaflops_per_query']:.6g} PetaFLOPs, {qpp}")
+    click.echo(f"not counted: {', '.join(figures['not_counted'])}")

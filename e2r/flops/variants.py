@@ -1,0 +1,89 @@
+"""What-if: the same model with other config facts, fewer layers, or adapters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from e2r.errors import DataError, UsageError
+from e2r.flops.architecture import Architecture, Layer, build
+from e2r.flops.blocks import Term, Terms
+
+
+def override(architecture: Architecture, changes: Mapping[str, Any]) -> Architecture:
+    """The architecture of the same config with some facts changed.
+
+    Lists with one entry a layer are cut to a smaller number of layers. Raises UsageError for a
+    field that neither the config nor its family knows.
+    """
+    facts = dict(architecture.config)
+    known = architecture.fields | set(facts)
+    for name in changes:
+        if name not in known:
+            raise UsageError(
+                f"--set {name}: model_type {architecture.model_type} has no such field; "
+                f"it reads {', '.join(sorted(architecture.fields))}"
+            )
+    for field in ("num_hidden_layers", "num_layers", "n_layer"):
+        before, after = facts.get(field), changes.get(field)
+        if isinstance(before, int) and isinstance(after, int):
+            for name, value in facts.items():
+                if isinstance(value, list) and len(value) == before and name not in changes:
+                    facts[name] = value[:after]
+    return build({**facts, **changes}, architecture.name, architecture.task)
+
+
+def exit_after(architecture: Architecture, layers: int) -> Architecture:
+    """The model that leaves its last stack after `layers` layers and goes straight to the head."""
+    *before, last = architecture.stacks
+    if not 1 <= layers <= len(last.layers):
+        raise DataError(
+            f"cannot leave after layer {layers}: {architecture.name} has {len(last.layers)} layers"
+        )
+    shorter = replace(last, layers=last.layers[:layers])
+    return replace(architecture, stacks=(*before, shorter), cache={})
+
+
+def with_lora(architecture: Architecture, rank: int, targets: Sequence[str]) -> Architecture:
+    """The model with unmerged LoRA adapters of a rank beside some of its layers' matrices.
+
+    Each adds inputs · rank + rank · outputs weights and twice as many FLOPs a unit (Hu et al.,
+    2022); merged adapters add nothing. `targets` are ends of matrix names, such as "q_proj".
+    """
+    if rank < 1:
+        raise DataError(f"lora rank is {rank}; it has to be at least 1")
+    made: dict[int, Layer] = {}
+    found = 0
+    stacks = []
+    for stack in architecture.stacks:
+        for _, layer in stack.groups():
+            terms = _adapted(layer.terms, rank, targets)
+            found += len(terms) - len(layer.terms)
+            made[id(layer)] = replace(layer, terms=terms)
+        stacks.append(replace(stack, layers=tuple(made[id(layer)] for layer in stack.layers)))
+    if not found:
+        raise DataError(
+            f"{architecture.name} has no matrix whose name ends in {', '.join(targets)}"
+        )
+    return replace(architecture, stacks=tuple(stacks), cache={})
+
+
+def _adapted(terms: Terms, rank: int, targets: Sequence[str]) -> Terms:
+    adapted: list[Term] = []
+    for term in terms:
+        adapted.append(term)
+        if term.kind == "linear" and term.name.endswith(tuple(targets)):
+            weights = rank * (term.inputs + term.outputs)
+            adapted.append(
+                replace(
+                    term,
+                    name=f"{term.name}.lora",
+                    flops=2 * weights * term.copies,
+                    parameters=weights * term.total,
+                    active=weights * term.copies,
+                    inputs=term.inputs,
+                    outputs=term.outputs,
+                )
+            )
+    return tuple(adapted)
