@@ -57,16 +57,15 @@ def fixed(found: Interval) -> str:
     return f"{found.value:.4f} [{found.low:.4f}, {found.high:.4f}]"
 
 
-def short(value: float | None) -> str:
-    """Four significant digits, without an exponent where that stays readable."""
+def short(value: float | None, digits: int = 4) -> str:
+    """So many significant digits, whole numbers as they are, an exponent only for the extremes."""
     if value is None:
         return UNDEFINED
-    if value == 0:
-        return "0"
+    if value == round(value) and abs(value) < 1e7:
+        return f"{value:,.0f}"
     if 1e-4 <= abs(value) < 1e7:
-        digits = max(0, 3 - _magnitude(value))
-        return f"{value:,.{digits}f}"
-    return f"{value:.3e}"
+        return f"{value:,.{max(0, digits - 1 - _magnitude(value, digits))}f}"
+    return f"{value:.{digits - 1}e}"
 
 
 def markdown(evaluation: Evaluation) -> str:
@@ -100,5 +99,6 @@ def _spread(plain: dict[str, Any], name: str, figure: dict[str, float | None]) -
         plain[name if part == "value" else f"{name} {part.replace('_', ' ')}"] = value
 
 
-def _magnitude(value: float) -> int:
-    return int(f"{value:e}".partition("e")[2])
+def _magnitude(value: float, digits: int) -> int:
+    """The power of ten of a value once it is rounded."""
+    return int(f"{value:.{digits - 1}e}".partition("e")[2])

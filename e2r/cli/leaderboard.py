@@ -1,0 +1,51 @@
+"""`e2r leaderboard`: build the static site from recorded runs."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command("leaderboard")
+@click.option("--runs", default="runs", show_default=True, help="The folder of run folders.")
+@click.option("--out", default="leaderboard", show_default=True, help="Where the site goes.")
+@click.option(
+    "--measures",
+    default="nDCG@10",
+    show_default=True,
+    help="Measures as ir-measures spells them; runs are ranked by the first.",
+)
+@click.option(
+    "--convention",
+    default="ideal",
+    show_default=True,
+    help="How FLOPs are counted; see e2r list conventions.",
+)
+@click.option("--qrels", help="Judgments, where the runs' specs do not lead to them.")
+@click.option(
+    "--files",
+    default="../runs",
+    show_default=True,
+    help="Where the run folders lie as seen from the pages: a relative path or an address.",
+)
+def command(
+    runs: str, out: str, measures: str, convention: str, qrels: str | None, files: str
+) -> None:
+    """Build the static site from recorded runs and print the path of its first page.
+
+    The site needs no network and no server. The same runs give the same bytes; a build replaces
+    what an earlier one wrote and touches nothing else.
+
+    Example: e2r leaderboard --runs runs --out leaderboard
+    """
+    from e2r.site import build
+
+    page = build(
+        runs,
+        out,
+        measures=measures,
+        convention=convention,
+        qrels=qrels,
+        files=files,
+        note=lambda text: click.echo(f"note: {text}", err=True),
+    )
+    click.echo(str(page))

@@ -1,0 +1,78 @@
+"""build(runs, out): evaluate all runs and write the site, replacing what an earlier build wrote."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path, PurePosixPath
+
+from e2r.errors import DataError, UsageError
+from e2r.metrics.evaluation import DEFAULT_MEASURES, evaluate
+from e2r.site.board import make_board
+from e2r.site.pages import Links, render
+
+OWNED = "site.json"
+
+
+def build(
+    runs: str | Path = "runs",
+    out: str | Path = "leaderboard",
+    *,
+    measures: str = DEFAULT_MEASURES,
+    convention: str = "ideal",
+    qrels: str | None = None,
+    files: str = "../runs",
+    note: Callable[[str], None] | None = None,
+) -> Path:
+    """Build the site from all run folders under `runs` and return the path of its first page.
+
+    Runs are ranked by the first of `measures`. `files` is where the run folders lie as seen from
+    the pages: a relative path or an http(s) address. The same runs give the same bytes. Files in
+    `out` that no build wrote are left alone. Raises DataError for runs that are not as they should
+    be, and UsageError where `out` holds files but no earlier site.
+    """
+    runs, out = Path(runs), Path(out)
+    links = Links.parse(files)
+    before = _owned(out)
+    evaluation = evaluate(runs, measures, convention, qrels=qrels, note=note)
+    pages = render(make_board(evaluation, runs), links)
+    _write(out, pages, before)
+    return out / "index.html"
+
+
+def _owned(out: Path) -> list[PurePosixPath]:
+    """What the last build wrote, none for a new folder."""
+    marker = out / OWNED
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out}: is a file; name a folder by --out")
+    if not marker.is_file():
+        if out.is_dir() and any(out.iterdir()):
+            raise UsageError(
+                f"{out}: holds files, but no site of ours (no {OWNED}); "
+                "name an empty or new folder by --out"
+            )
+        return []
+    try:
+        content = json.loads(marker.read_text(encoding="utf-8"))
+        paths = [PurePosixPath(name) for name in content["files"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{marker}: not the list of a site's files ({error}); remove it") from None
+    for path in paths:
+        if path.is_absolute() or ".." in path.parts:
+            raise DataError(f"{marker}: {path} lies outside of the site; remove that line")
+    return paths
+
+
+def _write(out: Path, pages: Mapping[str, bytes], before: list[PurePosixPath]) -> None:
+    names = sorted([*pages, OWNED])
+    marker = json.dumps({"made_by": "e2r leaderboard", "files": names}, indent=1) + "\n"
+    try:
+        for old in before:
+            if str(old) not in pages:
+                (out / old).unlink(missing_ok=True)
+        for name, content in {**pages, OWNED: marker.encode()}.items():
+            path = out / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+    except OSError as error:
+        raise UsageError(f"{out}: cannot be written ({error}); name another folder") from None
