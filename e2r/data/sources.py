@@ -33,6 +33,7 @@ class Sources:
     corpus: str | None = None
     name: str | None = None
     documents: int | None = None
+    first_stage: str | None = None
 
 
 def load(sources: Sources, depth: int, limit: int | None = None) -> Collection:
@@ -68,7 +69,7 @@ def load(sources: Sources, depth: int, limit: int | None = None) -> Collection:
         topics=topics,
         judgments=judgments,
         documents=documents,
-        first_stage=first_stage,
+        first_stage=sources.first_stage or first_stage,
     )
 
 

@@ -35,9 +35,10 @@ class Answered:
 
 
 class Answerer(Protocol):
-    """Answers tasks, whatever it is made of."""
+    """Answers tasks, whatever it is made of; `device` is where it computes, or none."""
 
     batch_size: int
+    device: str
 
     def record(self) -> ModelRecord:
         """The facts about this answerer that go into the manifest."""
@@ -52,6 +53,7 @@ class LanguageModel(Protocol):
     """Replies to requests; counts and cuts tokens as its tokenizer does."""
 
     batch_size: int
+    device: str
     encoder_decoder: bool
 
     def record(self) -> ModelRecord:

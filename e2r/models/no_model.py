@@ -13,6 +13,7 @@ class NoModel:
     """Stands where a model would; being asked is an error."""
 
     batch_size = 1
+    device = "none"
 
     def record(self) -> ModelRecord:
         return ModelRecord(

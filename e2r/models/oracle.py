@@ -16,6 +16,7 @@ class Oracle:
     """Prefers the higher grade; between equal grades, the first stage's order."""
 
     batch_size = 1
+    device = "none"
 
     def __init__(self, judgments: Judgments) -> None:
         self._judgments = judgments

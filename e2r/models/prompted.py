@@ -25,6 +25,7 @@ class Prompted:
         passage_tokens: int,
     ) -> None:
         self.batch_size = model.batch_size
+        self.device = model.device
         self._model = model
         self._template = template
         self._reading = reading
@@ -60,10 +61,10 @@ class Prompted:
         most = self._passage_tokens
         while True:
             cut = [self._cut(text, most) for text in texts]
-            messages = self._template.fill(
+            filled = self._template.fill(
                 query, [text for text, _ in cut], encoder_decoder=self._model.encoder_decoder
             )
-            request = self._reading.ask(messages, query, task, self._model.encoder_decoder)
+            request = self._reading.ask(filled, query, task, self._model.encoder_decoder)
             excess = self._model.excess(request)
             if excess <= 0 or most == 1:
                 return request, query_cut + sum(dropped for _, dropped in cut)

@@ -16,6 +16,7 @@ class Random:
     """Answers every task by a generator seeded with (seed, query id, task)."""
 
     batch_size = 1
+    device = "none"
 
     def __init__(self, seed: int) -> None:
         self._seed = seed

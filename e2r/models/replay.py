@@ -19,6 +19,7 @@ class Replay:
     """The ledger of a finished run as an answerer."""
 
     batch_size = 1
+    device = "none"
 
     def __init__(self, path: Path) -> None:
         folder = RunFolder(path)

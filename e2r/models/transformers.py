@@ -70,7 +70,7 @@ def load(spec: ModelSpec, execution: ExecutionSpec) -> TransformersModel:
             raise _missing(spec, error) from error
         return model.eval().to(device)
 
-    return TransformersModel(weights, config, tokenizer, record, execution)
+    return TransformersModel(weights, config, tokenizer, record, execution, device)
 
 
 def _missing(spec: ModelSpec, error: Exception) -> MissingError:
@@ -90,6 +90,8 @@ def _files(spec: ModelSpec) -> tuple[str, dict[str, Any], str, str | None]:
         return str(path.parent), {"gguf_file": path.name}, path.stem, revision
     folder = Path(spec.source)
     if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise DataError(f"{folder}: holds no config.json, so it is not a model's folder")
         revision = f"sha256:{_folder_sha256(folder)}"
         if spec.revision not in (None, revision):
             raise DataError(f"{folder}: is {revision}, but the spec asks for {spec.revision}")
@@ -115,7 +117,9 @@ class TransformersModel:
         tokenizer: Any,
         record: ModelRecord,
         execution: ExecutionSpec,
+        device: str,
     ) -> None:
+        self.device = device
         self.batch_size = execution.batch_size
         self.encoder_decoder: bool = config.is_encoder_decoder
         self._weights = weights
@@ -155,9 +159,11 @@ class TransformersModel:
 
     def _batches(self, requests: Sequence[Request]) -> Iterator[list[int]]:
         """Places of requests of one kind, longest first, within the batch's size and tokens."""
-        lengths = [self._encoder.encode(request).length for request in requests]
+        encoded = [self._encoder.encode(request) for request in requests]
+        lengths = [item.length for item in encoded]
         kinds = [
-            (type(request).__name__, getattr(request, "max_new_tokens", 0)) for request in requests
+            (type(request).__name__, getattr(request, "max_new_tokens", 0), len(item.start))
+            for request, item in zip(requests, encoded, strict=True)
         ]
         order = sorted(range(len(requests)), key=lambda i: (kinds[i], -lengths[i], i))
         batch: list[int] = []

@@ -10,10 +10,8 @@ from typing import Any, cast
 
 from e2r.errors import UsageError, unknown
 from e2r.prompts.request import Generate, Labels, Likelihood, Reply, Request
-from e2r.prompts.template import LABELS, Message
+from e2r.prompts.template import LABELS, Filled
 from e2r.ranking.plan import Task
-
-Messages = tuple[Message, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,24 +26,24 @@ class Read:
 class Reading:
     """A method's default template, and the two functions around the model.
 
-    `ask(messages, query, task, encoder_decoder)` makes the request; `read(reply, task)` the answer.
+    `ask(filled, query, task, encoder_decoder)` makes the request; `read(reply, task)` the answer.
     """
 
     template: str
-    ask: Callable[[Messages, str, Task, bool], Request]
+    ask: Callable[[Filled, str, Task, bool], Request]
     read: Callable[[Reply, Task], Read]
 
 
-def _ask_likelihood(messages: Messages, query: str, task: Task, encoder_decoder: bool) -> Request:
-    return Likelihood(messages, target=query)
+def _ask_likelihood(filled: Filled, query: str, task: Task, encoder_decoder: bool) -> Request:
+    return Likelihood(filled.messages, target=query)
 
 
 def _read_likelihood(reply: Reply, task: Task) -> Read:
     return Read(cast(float, reply.value), parsed=True)
 
 
-def _ask_yes_no(messages: Messages, query: str, task: Task, encoder_decoder: bool) -> Request:
-    return Labels(messages, ("Yes", "No"))
+def _ask_yes_no(filled: Filled, query: str, task: Task, encoder_decoder: bool) -> Request:
+    return Labels(filled.messages, ("Yes", "No"), filled.answer_start or "")
 
 
 def _read_yes_no(reply: Reply, task: Task) -> Read:
@@ -53,15 +51,16 @@ def _read_yes_no(reply: Reply, task: Task) -> Read:
     return Read(1 / (1 + math.exp(min(no - yes, 700.0))), parsed=True)
 
 
-def _ask_label(messages: Messages, query: str, task: Task, encoder_decoder: bool) -> Request:
+def _ask_label(filled: Filled, query: str, task: Task, encoder_decoder: bool) -> Request:
     if len(task.candidates) > len(LABELS):
         raise UsageError(
             f"{len(task.candidates)} passages in one prompt, but there are {len(LABELS)} labels "
             "(A to W): choose a smaller set_size"
         )
-    if encoder_decoder:
-        return Generate(messages, max_new_tokens=2, answer_start="Passage")
-    return Generate(messages, max_new_tokens=1, answer_start=" Passage:")
+    new, start = (2, "Passage") if encoder_decoder else (1, " Passage:")
+    if filled.answer_start is not None:
+        start = filled.answer_start
+    return Generate(filled.messages, new, start)
 
 
 def _read_label(reply: Reply, task: Task) -> Read:
@@ -77,8 +76,9 @@ def _read_label(reply: Reply, task: Task) -> Read:
 TOKENS_PER_IDENTIFIER = 6
 
 
-def _ask_order(messages: Messages, query: str, task: Task, encoder_decoder: bool) -> Request:
-    return Generate(messages, max_new_tokens=TOKENS_PER_IDENTIFIER * len(task.candidates))
+def _ask_order(filled: Filled, query: str, task: Task, encoder_decoder: bool) -> Request:
+    most = TOKENS_PER_IDENTIFIER * len(task.candidates)
+    return Generate(filled.messages, most, filled.answer_start or "")
 
 
 def _read_order(reply: Reply, task: Task) -> Read:

@@ -24,13 +24,22 @@ class Message:
     content: str
 
 
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A filled template; `answer_start` opens the model's answer where the template says so."""
+
+    messages: tuple[Message, ...]
+    answer_start: str | None = None
+
+
 @dataclass(frozen=True)
 class PromptTemplate:
     """Template text by name.
 
     It sees `query`, `passages`, `labels` (A to W) and `encoder_decoder`. Text outside of
     `{% call message(role) %}` blocks makes one user message; with such blocks, they are the
-    messages and the text around them is dropped.
+    messages and the text around them is dropped. `{{ open_answer(text) }}` puts the first words
+    into the model's mouth, instead of those that the method would put there.
     """
 
     name: str
@@ -63,14 +72,17 @@ class PromptTemplate:
         environment = Environment(undefined=StrictUndefined, autoescape=False)  # noqa: S701
         return environment.from_string(self.text)
 
-    def fill(
-        self, query: str, passages: Sequence[str], *, encoder_decoder: bool
-    ) -> tuple[Message, ...]:
+    def fill(self, query: str, passages: Sequence[str], *, encoder_decoder: bool) -> Filled:
         """The messages for a query and its passages.
 
         Raises DataError where the template asks for something that it is not given.
         """
         messages: list[Message] = []
+        starts: list[str] = []
+
+        def open_answer(text: str) -> str:
+            starts.append(text)
+            return ""
 
         def message(role: str, caller: Callable[[], str]) -> str:
             messages.append(Message(role, caller()))
@@ -83,7 +95,8 @@ class PromptTemplate:
                 labels=LABELS,
                 encoder_decoder=encoder_decoder,
                 message=message,
+                open_answer=open_answer,
             )
         except TemplateError as error:
             raise DataError(f"template {self.name}: {error}") from None
-        return tuple(messages) or (Message("user", text),)
+        return Filled(tuple(messages) or (Message("user", text),), starts[-1] if starts else None)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from e2r.errors import DataError, UsageError
+from e2r.errors import DataError
 
 
 class _Part(BaseModel):
@@ -27,6 +27,7 @@ class DataSpec(_Part):
     corpus: str | None = None
     name: str | None = None
     documents: int | None = Field(None, ge=1)
+    first_stage: str | None = None
     depth: int = Field(100, ge=1)
     limit: int | None = Field(None, ge=1)
 
@@ -45,6 +46,7 @@ class MethodSpec(_Part):
     name: str
     k: int = Field(10, ge=1)
     parameters: dict[str, int] = {}
+    fidelity: Literal["mended"] = "mended"
 
 
 class PromptSpec(_Part):
@@ -121,14 +123,3 @@ def changed(before: dict[str, Any], after: dict[str, Any]) -> str:
         for name in names
         if before.get(name) != after.get(name)
     )
-
-
-def parse_parameters(words: tuple[str, ...]) -> dict[str, int]:
-    """Method parameters given as `name=integer`. Raises UsageError for anything else."""
-    parameters: dict[str, int] = {}
-    for word in words:
-        name, equals, value = word.partition("=")
-        if not equals or not value.strip().lstrip("-").isdigit():
-            raise UsageError(f"{word!r}: give a method parameter as name=integer, as in window=20")
-        parameters[name.strip().replace("-", "_")] = int(value)
-    return parameters

@@ -1,0 +1,105 @@
+"""Collections are joined from their sources and checked as a whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from e2r.data.check import warnings
+from e2r.data.sources import Sources, load
+from e2r.errors import DataError, UsageError
+
+
+@pytest.fixture
+def beir(tmp_path: Path) -> Path:
+    """A BEIR folder with two queries over four documents, and a run over it."""
+    folder = tmp_path / "tiny"
+    (folder / "qrels").mkdir(parents=True)
+    (folder / "corpus.jsonl").write_text(
+        "".join(
+            f'{{"_id": "{d}", "title": "T{d}", "text": "text of {d}"}}\n'
+            for d in ("a", "b", "c", "d")
+        )
+    )
+    (folder / "queries.jsonl").write_text(
+        '{"_id": "1", "text": "first query"}\n{"_id": "2", "text": "second"}\n'
+    )
+    (folder / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\n1\ta\t2\n2\td\t1\n")
+    (folder / "bm25.run").write_text(
+        "1 Q0 a 1 3 t\n1 Q0 b 2 2 t\n2 Q0 c 1 5 t\n2 Q0 d 2 4 t\n2 Q0 a 3 3 t\n"
+    )
+    return folder
+
+
+def sources(folder: Path, **changes: str | None) -> Sources:
+    names: dict[str, str | None] = {
+        "dataset": f"beir:{folder}",
+        "candidates": str(folder / "bm25.run"),
+    }
+    return Sources(**{**names, **changes})  # type: ignore[arg-type]
+
+
+def test_a_run_joins_a_beir_folder(beir: Path) -> None:
+    collection = load(sources(beir), depth=2)
+    assert collection.name == "tiny"
+    assert collection.documents == 4
+    assert [t.query.text for t in collection.topics] == ["first query", "second"]
+    assert [[c.docid for c in t.candidates] for t in collection.topics] == [["a", "b"], ["c", "d"]]
+    assert collection.topics[0].candidates[0].text == "Ta text of a"
+    assert collection.judgments == {"1": {"a": 2}, "2": {"d": 1}}
+    assert list(warnings(collection)) == ["2 of 4 candidates have no judgment and count as grade 0"]
+
+
+def test_depth_and_limit_cut_and_change_the_hash(beir: Path) -> None:
+    whole = load(sources(beir), depth=3)
+    cut = load(sources(beir), depth=2, limit=1)
+    assert [len(t.candidates) for t in whole.topics] == [2, 3]
+    assert [t.query.qid for t in cut.topics] == ["1"]
+    assert whole.candidates_sha256 != cut.candidates_sha256
+    assert whole.candidates_sha256 == load(sources(beir), depth=100).candidates_sha256
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "says"),
+    [
+        ("bm25.run", "1 Q0 a 1 3 t\n", "query 2 of .*queries.jsonl has no candidates"),
+        ("bm25.run", "1 Q0 a 1 3 t\n2 Q0 z 1 3 t\n", "document z of query 2 is not in .*corpus"),
+        ("bm25.run", "1 Q0 a 1 3 t\n2 Q0 a 1 3 t\n9 Q0 a 1 1 t\n", "query 9 is not in .*queries"),
+        ("qrels/test.tsv", "1\ta\t1\n7\ta\t1\n", "judgments for 1 queries .*not in the.*: 7"),
+        (
+            "corpus.jsonl",
+            '{"_id": "a", "text": ""}\n' + "".join(f'{{"_id":"{d}","text":"x"}}\n' for d in "bcd"),
+            "corpus.jsonl:1: document a has no text",
+        ),
+        ("corpus.jsonl", '{"_id": "a", "text": "x"}\n' * 2, "corpus.jsonl:2: document a .* twice"),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused(beir: Path, file: str, text: str, says: str) -> None:
+    (beir / file).write_text(text)
+    with pytest.raises(DataError, match=says):
+        load(sources(beir), depth=10)
+
+
+def test_words_that_are_not_sources_are_refused(beir: Path) -> None:
+    with pytest.raises(UsageError, match="unknown dataset 'msmarco'"):
+        load(sources(beir, dataset="msmarco"), depth=10)
+    with pytest.raises(DataError, match="no such folder"):
+        load(sources(beir, dataset="beir:nowhere"), depth=10)
+    with pytest.raises(UsageError, match="no candidates"):
+        load(sources(beir, candidates=None), depth=10)
+    with pytest.raises(UsageError, match="holds no texts"):
+        load(sources(beir, dataset=None), depth=10)
+
+
+def test_a_real_collection_from_requests(shared_data: Path) -> None:
+    """TREC DL 2019: 43 queries of 100 candidates, all judged queries among them."""
+    folder = shared_data / "trec-dl-2019"
+    collection = load(
+        Sources(candidates=str(folder / "bm25-top100.jsonl"), qrels=str(folder / "qrels.txt")),
+        depth=20,
+    )
+    assert collection.name == "bm25-top100"
+    assert [len(topic.candidates) for topic in collection.topics] == [20] * 43
+    assert collection.judgments is not None
+    assert len(collection.judgments) == 43

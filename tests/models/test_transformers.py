@@ -1,0 +1,183 @@
+"""Tiny real models through the real loading code: values, exact token counts, batching."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2r.errors import DataError, MissingError
+from e2r.models.transformers import TransformersModel, load
+from e2r.prompts.request import Generate, Labels, Likelihood, Reply, Request
+from e2r.prompts.template import Message
+from e2r.records.spec import ExecutionSpec, ModelSpec
+from tests.tiny_models import save_llama, save_t5
+
+WORDS = "the flea lives for a year while rivers carve deep valleys over dogs".split()  # noqa: SIM905
+
+
+def asked(words: int) -> tuple[Message, ...]:
+    return (Message("user", " ".join((WORDS * 4)[:words])),)
+
+
+@pytest.fixture(scope="module", params=["llama", "t5"])
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    save = {"llama": save_llama, "t5": save_t5}[request.param]
+    path: Path = save(tmp_path_factory.mktemp(request.param))
+    return path
+
+
+def opened(folder: Path, **execution: Any) -> TransformersModel:
+    return load(ModelSpec(source=str(folder)), ExecutionSpec(device="cpu", **execution))
+
+
+REQUESTS: list[Request] = [
+    *(Likelihood(asked(n), "how long does a flea live"[: 8 + n]) for n in (1, 5, 9, 17)),
+    *(Labels(asked(n), ("Yes", "No")) for n in (2, 6, 14)),
+    *(Generate(asked(n), 2, "Passage") for n in (3, 8, 11)),
+    *(Generate(asked(n), 1, " Passage:") for n in (4, 7)),
+    *(Generate(asked(n), 9) for n in (12, 13)),
+]
+
+
+def real_tokens(reply: Reply) -> tuple[int, ...]:
+    return (
+        reply.prompt_tokens,
+        reply.decoder_prompt_tokens,
+        reply.generated_tokens,
+        reply.head_positions,
+    )
+
+
+def test_batched_equals_alone(folder: Path) -> None:
+    """Float32 scores to 1e-4, texts and token counts exactly, whatever shares a batch."""
+    model = opened(folder, batch_size=4)
+    together = model.reply(REQUESTS)
+    for request, reply in zip(REQUESTS, together, strict=True):
+        [alone] = model.reply([request])
+        assert real_tokens(alone) == real_tokens(reply)
+        assert alone.padded_tokens == 0
+        if isinstance(alone.value, str):
+            assert alone.value == reply.value
+        else:
+            assert reply.value == pytest.approx(alone.value, abs=1e-4)
+    assert max(reply.batch_size for reply in together) > 1
+
+
+def test_batches_keep_to_their_tokens(folder: Path) -> None:
+    model = opened(folder, batch_size=8, batch_tokens=1)
+    assert {reply.batch_size for reply in model.reply(REQUESTS)} == {1}
+
+
+def test_likelihood_and_labels_match_a_forward_pass_by_hand(folder: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
+
+    model = opened(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    text, target = asked(9)[0].content, "how long"
+    ids = tokenizer(target, add_special_tokens=False)["input_ids"]
+    if model.encoder_decoder:
+        network = AutoModelForSeq2SeqLM.from_pretrained(folder).eval()
+        prompt = tokenizer(text)["input_ids"]
+        with torch.inference_mode():
+            logits = network(
+                input_ids=torch.tensor([prompt]), decoder_input_ids=torch.tensor([[0, *ids]])
+            ).logits[0]
+        expected = (len(prompt), len(ids), 0, len(ids))
+        label_logits = logits[0]
+    else:
+        network = AutoModelForCausalLM.from_pretrained(folder).eval()
+        prompt = tokenizer(f"<|user|>{text}<|end|><|assistant|>", add_special_tokens=False)[
+            "input_ids"
+        ]
+        with torch.inference_mode():
+            whole = network(input_ids=torch.tensor([prompt + ids])).logits[0]
+        logits = whole[len(prompt) - 1 :]
+        expected = (len(prompt) + len(ids) - 1, 0, 0, len(ids))
+        label_logits = logits[0]
+    chances = logits.log_softmax(-1)
+    by_hand = sum(float(chances[i, token]) for i, token in enumerate(ids))
+    [likelihood, labels] = model.reply(
+        [Likelihood(asked(9), target), Labels(asked(9), ("Yes", "No"))]
+    )
+    assert likelihood.value == pytest.approx(by_hand, abs=1e-4)
+    assert real_tokens(likelihood) == expected
+    first = [tokenizer(word, add_special_tokens=False)["input_ids"][0] for word in ("Yes", "No")]
+    assert labels.value == pytest.approx([float(label_logits[i]) for i in first], abs=1e-4)
+    assert labels.head_positions == 1
+
+
+def test_generated_tokens_count_the_end_and_stop_there(folder: Path) -> None:
+    model = opened(folder)
+    replies = model.reply([Generate(asked(n), 40) for n in range(1, 9)])
+    assert all(1 <= reply.generated_tokens <= 40 for reply in replies)
+
+
+def test_texts_are_cut_at_token_borders(folder: Path) -> None:
+    model = opened(folder)
+    text = "the flea lives — for a year"
+    whole, dropped = model.cut(text, 1000)
+    assert (whole, dropped) == (text, 0)
+    for most in range(1, 8):
+        cut, dropped = model.cut(text, most)
+        assert text.startswith(cut)
+        assert dropped == model.cut(text, 1)[1] + 1 - most
+
+
+def test_a_model_that_is_not_here_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"holds no config\.json"):
+        load(ModelSpec(source=str(tmp_path)), ExecutionSpec())
+
+
+def test_a_hub_model_without_a_hub_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(MissingError, match=r"model nobody/nothing: .*Hugging Face cache"):
+        load(ModelSpec(source="nobody/nothing"), ExecutionSpec())
+
+
+def test_another_revision_is_refused(folder: Path) -> None:
+    with pytest.raises(DataError, match="but the spec asks for sha256:0"):
+        load(ModelSpec(source=str(folder), revision="sha256:0"), ExecutionSpec())
+
+
+def test_the_record_prices_the_model(folder: Path) -> None:
+    """The manifest's architecture is what the estimator reads."""
+    from e2r.flops.architecture import Architecture
+
+    record = opened(folder).record()
+    assert record.architecture is not None
+    recorded = Architecture.load(record.architecture)
+    on_disk = Architecture.load(str(folder))
+    assert recorded.parameters == on_disk.parameters
+
+
+def flops_by_counter(folder: Path, model: TransformersModel, requests: Sequence[Request]) -> int:
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+    from torch.utils.flop_counter import FlopCounterMode
+
+    model._model.set_attn_implementation("eager")
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+        model.reply(requests)
+    return int(counter.get_total_flops())
+
+
+def test_a_reply_costs_what_the_estimator_says(folder: Path) -> None:
+    """The counts that a reply reports, priced under torch, are what PyTorch's counter sees.
+
+    Encoder–decoder passes compute the head on every decoder position, the reply asks for those
+    that are read; the requests here read all of them.
+    """
+    from e2r.cli.progress import usage_of
+    from e2r.flops.architecture import Architecture
+    from e2r.flops.estimate import estimate
+
+    model = opened(folder)
+    architecture = Architecture.load(model.record().architecture or {})
+    for request in (Likelihood(asked(9), "how long does it"), Labels(asked(5), ("Yes", "No"))):
+        [reply] = model.reply([request])
+        counted = flops_by_counter(folder, model, [request])
+        assert estimate(architecture, usage_of(reply), convention="torch").flops == counted

@@ -1,0 +1,282 @@
+"""A run ends with the same ledger and ranking, whatever happened to it on the way."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2r.errors import UsageError
+from e2r.models.answerer import Answered, Question
+from e2r.models.random import Random
+from e2r.prompts.request import Reply
+from e2r.ranking import METHODS
+from e2r.records.folder import RunFolder, sha256_of
+from e2r.records.ledger import read_ledger
+from e2r.records.manifest import ModelRecord
+from e2r.records.spec import Spec
+from e2r.runner import Silent, run
+from tests.small_collection import write_collection
+from tests.tiny_models import save_llama
+
+ASKING = sorted(set(METHODS) - {"first_stage"})
+
+
+@pytest.fixture(scope="module")
+def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_collection(tmp_path_factory.mktemp("small") / "small")
+
+
+@pytest.fixture(scope="module")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_llama(tmp_path_factory.mktemp("llama"))
+
+
+def spec(collection: Path, method: str, model: str, **changes: Any) -> Spec:
+    tables: dict[str, Any] = {
+        "data": {
+            "dataset": f"beir:{collection}",
+            "candidates": str(collection / "first.run"),
+            "depth": 12,
+        },
+        "model": {"source": model},
+        "method": {"name": method, "k": 5},
+        "execution": {"device": "cpu", "batch_size": 4},
+    }
+    return Spec.of({**tables, **changes}, "the test")
+
+
+def facts(folder: RunFolder) -> list[dict[str, Any]]:
+    """The ledger without what depends on the clock and on who shared a batch."""
+    rows: list[dict[str, Any]] = read_ledger(folder.ledger_path).to_pylist()
+    for row in rows:
+        for name in ("seconds", "batch_size", "padded_tokens"):
+            del row[name]
+    return rows
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_a_run_folder_holds_what_the_contract_says(
+    collection: Path, tmp_path: Path, method: str
+) -> None:
+    model = "none" if method == "first_stage" else "random:7"
+    folder = run(spec(collection, method, model), tmp_path)
+    assert folder.path.relative_to(tmp_path).parts[:-1] == (
+        "small",
+        "no-model" if model == "none" else "random-7",
+    )
+    assert folder.path.name.startswith(f"{method}--")
+    manifest = folder.manifest()
+    assert manifest.status == "complete"
+    assert set(manifest.files) == {
+        "spec.toml",
+        "ledger.parquet",
+        "per_query.jsonl",
+        "run.trec.gz",
+    }
+    folder.verify_files()
+    records = folder.per_query()
+    assert [record.qid for record in records] == [f"q{i}" for i in range(6)]
+    assert sum(record.calls for record in records) == read_ledger(folder.ledger_path).num_rows
+    ranking = folder.ranking()
+    for record in records:
+        assert tuple(docid for docid, _ in ranking[record.qid]) == record.ranking
+        scores = [score for _, score in ranking[record.qid]]
+        assert all(a > b for a, b in itertools.pairwise(scores))
+    left = {path.name for path in folder.path.iterdir()}
+    assert left - {".lock", "ir-metadata.yml"} == {*manifest.files, "manifest.json"}
+    for path in folder.path.iterdir():
+        assert b"river fox" not in path.read_bytes(), "passage text never enters a run folder"
+    assert ":" not in str(folder.path.relative_to(tmp_path))
+
+
+@pytest.mark.parametrize("method", ASKING)
+def test_the_spec_of_a_run_repeats_it(collection: Path, tmp_path: Path, method: str) -> None:
+    first = run(spec(collection, method, "random:7"), tmp_path / "a")
+    second = run(Spec.load(first.spec_path), tmp_path / "b")
+    assert first.path.name == second.path.name
+    assert facts(first) == facts(second)
+    assert first.run_path.read_bytes() == second.run_path.read_bytes()
+
+
+@pytest.mark.parametrize("method", ASKING)
+def test_a_replay_is_the_run(collection: Path, tmp_path: Path, method: str) -> None:
+    first = run(spec(collection, method, "random:7"), tmp_path / "a")
+    replayed = run(spec(collection, method, f"replay:{first.path}"), tmp_path / "b")
+    assert facts(replayed) == facts(first)
+    assert replayed.run_path.read_bytes() == first.run_path.read_bytes()
+
+
+@pytest.mark.parametrize("method", ASKING)
+def test_the_oracle_sorts_by_grade(collection: Path, tmp_path: Path, method: str) -> None:
+    from e2r.data.trec import read_qrels
+
+    judgments = read_qrels(collection / "qrels" / "test.tsv")
+    folder = run(spec(collection, method, "oracle"), tmp_path)
+    for qid, ranking in folder.ranking().items():
+        grades = [judgments[qid][docid] for docid, _ in ranking]
+        assert grades[:5] == sorted(judgments[qid].values(), reverse=True)[:5]
+
+
+class Crash(Silent):
+    """Progress that ends the process's work at the n-th event."""
+
+    def __init__(self, events: int) -> None:
+        self.left = events
+
+    def answered(self, replies: Sequence[Reply]) -> None:
+        self._count()
+
+    def query_finished(self, record: Any) -> None:
+        self._count()
+
+    def _count(self) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("method", ASKING)
+def test_interrupted_anywhere_and_resumed_equals_undisturbed(
+    collection: Path, tmp_path: Path, llama: Path, method: str
+) -> None:
+    """A real (tiny) model; every answer is exactly that of the undisturbed run."""
+    asked = spec(collection, method, str(llama))
+    undisturbed = run(asked, tmp_path / "whole")
+    for events in (0, 1, 3, 7):
+        runs = tmp_path / str(events)
+        with pytest.raises(KeyboardInterrupt):
+            run(asked, runs, progress=Crash(events))
+        [manifest] = runs.rglob("manifest.json")
+        assert RunFolder(manifest.parent).manifest().status == "started"
+        with pytest.raises(UsageError, match="--resume"):
+            run(asked, runs)
+        resumed = run(asked, runs, resume=True)
+        assert facts(resumed) == facts(undisturbed)
+        assert resumed.run_path.read_bytes() == undisturbed.run_path.read_bytes()
+
+
+def test_resume_drops_a_cut_line_and_asks_nothing_twice(collection: Path, tmp_path: Path) -> None:
+    asked = spec(collection, "pointwise.qlm", "random:7")
+    undisturbed = run(asked, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        run(asked, tmp_path / "cut", progress=Crash(7))
+    [manifest] = (tmp_path / "cut").rglob("manifest.json")
+    folder = RunFolder(manifest.parent)
+    finished = len(folder.per_query())
+    assert finished == 4
+    with folder.per_query_path.open("a") as stream:
+        stream.write('{"qid": "q4", "sta')
+
+    asked_again: list[str] = []
+
+    class Watch(Silent):
+        def query_finished(self, record: Any) -> None:
+            asked_again.append(record.qid)
+
+    resumed = run(asked, tmp_path / "cut", resume=True, progress=Watch())
+    assert asked_again == ["q4", "q5"]
+    assert facts(resumed) == facts(undisturbed)
+    before = sha256_of(resumed.manifest_path)
+    run(asked, tmp_path / "cut", resume=True)
+    assert sha256_of(resumed.manifest_path) == before, "a complete run is left as it is"
+
+
+def test_a_broken_query_fails_alone_and_is_tried_again(
+    collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Fragile(Random):
+        """Breaks on one query, whoever shares its batch."""
+
+        broken = True
+        batch_size = 4
+
+        def record(self) -> ModelRecord:
+            return super().record()
+
+        def answer(self, questions: Sequence[Question]) -> list[Answered]:
+            if self.broken and any(question.topic.query.qid == "q2" for question in questions):
+                raise RuntimeError("out of luck")
+            return super().answer(questions)
+
+    fragile = Fragile(7)
+    monkeypatch.setattr("e2r.runner.open_answerer", lambda spec, judgments: fragile)
+    asked = spec(collection, "setwise.heapsort", "random:7")
+    folder = run(asked, tmp_path)
+    assert folder.manifest().status == "partial"
+    [failed] = [record for record in folder.per_query() if record.status != "ok"]
+    assert (failed.qid, failed.error) == ("q2", "RuntimeError: out of luck")
+    fragile.broken = False
+    whole = run(asked, tmp_path, resume=True)
+    assert whole.manifest().status == "complete"
+    undisturbed = run(asked, tmp_path / "again")
+    assert facts(whole) == facts(undisturbed)
+
+
+def test_two_processes_cannot_write_one_run(collection: Path, tmp_path: Path) -> None:
+    asked = spec(collection, "pointwise.qlm", "random:7")
+    folder = run(asked, tmp_path)
+    with folder.lock(), pytest.raises(UsageError, match="another process"):
+        run(asked, tmp_path, resume=True)
+
+
+def test_a_folder_that_holds_another_run_is_refused(collection: Path, tmp_path: Path) -> None:
+    asked = spec(collection, "pointwise.qlm", "random:7")
+    folder = run(asked, tmp_path)
+    manifest = json.loads(folder.manifest_path.read_text())
+    manifest["identity"]["depth"] = 99
+    folder.manifest_path.write_text(json.dumps(manifest))
+    with pytest.raises(UsageError, match="depth: 99 → 12"):
+        run(asked, tmp_path, resume=True)
+
+
+@pytest.mark.slow
+def test_killed_for_real_and_resumed(collection: Path, tmp_path: Path, llama: Path) -> None:
+    """SIGKILL and SIGTERM at random moments of a real process, until it comes through."""
+    asked = spec(collection, "setwise.heapsort", str(llama))
+    undisturbed = run(asked, tmp_path / "whole")
+    generator = random.Random(1)
+    path = tmp_path / "spec.toml"
+    path.write_text(asked.to_toml())
+    words = [
+        sys.executable,
+        "-m",
+        "e2r",
+        "run",
+        str(path),
+        "--resume",
+        "--runs",
+        str(tmp_path / "k"),
+    ]
+    done = None
+    codes = []
+    for attempt in range(12):
+        process = subprocess.Popen(words, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        if attempt < 6:
+            # Wait for the run to begin, then strike within its first moments.
+            deadline = time.monotonic() + 60
+            while not list((tmp_path / "k").rglob("manifest.json")) and time.monotonic() < deadline:
+                time.sleep(0.01)
+            time.sleep(generator.uniform(0, 6))
+            if process.poll() is None:
+                os.kill(process.pid, generator.choice([signal.SIGKILL, signal.SIGTERM]))
+        codes.append(process.wait())
+        if process.returncode == 0:
+            done = attempt
+            break
+    assert done is not None, codes
+    assert set(codes[:-1]) <= {-9, -15, 130}
+    [manifest] = (tmp_path / "k").rglob("manifest.json")
+    resumed = RunFolder(manifest.parent)
+    assert facts(resumed) == facts(undisturbed)
+    assert resumed.run_path.read_bytes() == undisturbed.run_path.read_bytes()

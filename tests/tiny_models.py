@@ -1,0 +1,89 @@
+"""Tiny models with trained tokenizers, saved to disk so that the real loading code runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+TEXTS = [
+    "Given a query, which of the following passages is the most relevant one to the query?",
+    "Passage A: the flea lives for a year. Passage B: concrete floors cost little.",
+    "Does the passage answer the query? Answer 'Yes' or 'No'",
+    "Please write a question based on this passage. Output only the passage label",
+    "[1] > [2] > [3] system user assistant RankGPT identifiers 0 1 2 3 4 5 6 7 8 9",
+    "The quick brown fox jumps over the lazy dog while rivers carve deep valleys.",
+]
+CHAT = (
+    "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|end|>{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+
+
+def save_tokenizer(folder: Path, chat: bool) -> int:
+    """Train and save a byte-level BPE tokenizer; returns its size."""
+    from tokenizers import ByteLevelBPETokenizer
+    from transformers import PreTrainedTokenizerFast
+
+    trained = ByteLevelBPETokenizer()
+    special = ["<pad>", "</s>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>"]
+    trained.train_from_iterator(TEXTS, vocab_size=400, special_tokens=special)
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=trained._tokenizer,
+        pad_token="<pad>",
+        eos_token="<|end|>" if chat else "</s>",
+    )
+    if chat:
+        tokenizer.chat_template = CHAT
+    tokenizer.save_pretrained(folder)
+    return len(tokenizer)
+
+
+def save_llama(folder: Path, context: int = 1024) -> Path:
+    """A decoder-only chat model with grouped heads, head_dim ≠ width / heads, untied head."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    size = save_tokenizer(folder, chat=True)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=size,
+        hidden_size=48,
+        intermediate_size=80,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=16,
+        max_position_embeddings=context,
+        tie_word_embeddings=False,
+        initializer_range=0.2,
+        bos_token_id=None,
+        eos_token_id=2,
+        pad_token_id=0,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    return folder
+
+
+def save_t5(folder: Path) -> Path:
+    """An encoder–decoder model with gated feed-forward layers."""
+    import torch
+    from transformers import T5Config, T5ForConditionalGeneration
+
+    size = save_tokenizer(folder, chat=False)
+    torch.manual_seed(0)
+    config = T5Config(
+        vocab_size=size,
+        d_model=48,
+        d_kv=16,
+        d_ff=80,
+        num_layers=2,
+        num_decoder_layers=2,
+        num_heads=4,
+        feed_forward_proj="gated-gelu",
+        tie_word_embeddings=False,
+        initializer_factor=1.0,
+        pad_token_id=0,
+        eos_token_id=1,
+        decoder_start_token_id=0,
+    )
+    T5ForConditionalGeneration(config).save_pretrained(folder)
+    return folder
