@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from e2r.errors import DataError, MissingError
 from e2r.flops.blocks import Term, Terms
@@ -219,6 +216,10 @@ def _download(repository: str) -> Path:
 
 def _reachable(endpoint: str) -> bool:
     """Whether the host answers at all: the Hub's client would try for half a minute."""
+    import os
+    import socket
+    from urllib.parse import urlsplit
+
     if any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY")):
         return True
     address = urlsplit(endpoint)

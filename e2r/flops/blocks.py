@@ -143,8 +143,8 @@ def self_attention(
     window: int | None = None,
     prefix: str = "self_attn",
     names: tuple[str, str, str, str] = ("q_proj", "k_proj", "v_proj", "o_proj"),
+    scores: str = "scores",
     rotary: bool = True,
-    fused: bool = True,
 ) -> Terms:
     """The usual block: four projections and the attended pairs."""
     query, key, value, output = (f"{prefix}.{name}" for name in names)
@@ -154,11 +154,10 @@ def self_attention(
         *linear(key, width, shared, bias),
         *linear(value, width, shared, bias),
         *attention(
-            f"{prefix}.scores",
+            f"{prefix}.{scores}",
             heads.query,
             heads.size,
             window=window,
-            fused=fused,
             stored=2 * shared,
         ),
         *linear(output, all_heads, width, bias if output_bias is None else output_bias),

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from e2r.flops.architecture import Architecture, Layer, Stack
 from e2r.flops.blocks import Terms, embedding, linear
-from e2r.flops.config import Config, Required
+from e2r.flops.config import Config, Required, Task
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -50,6 +50,32 @@ def decoder_only(
         context=context,
         config=dict(config.facts),
         gaps=gaps,
+    )
+
+
+def bidirectional(
+    config: Config,
+    layers: Sequence[Layer],
+    *,
+    width: int,
+    around: Terms,
+    heads: Mapping[Task, Terms],
+    context: int | None = None,
+) -> Architecture:
+    """An encoder under the head of its task; encoders classify unless their config says else.
+
+    `around` are embeddings, norms and projections outside the layers. A head for "generation" is
+    the masked-language-model head, read at the positions asked for.
+    """
+    task = config.task or "classification"
+    return Architecture(
+        name=config.source,
+        model_type=config.model_type,
+        task=task,
+        stacks=(Stack("encoder", "encoder", width, tuple(layers), around),),
+        head=heads[task],
+        context=context,
+        config=dict(config.facts),
     )
 
 

@@ -62,33 +62,71 @@ def by_module(counter: FlopCounterMode, model: Any) -> dict[str, int]:
         children = sum(
             value
             for other, value in whole.items()
-            if other.startswith(f"{path}.") and "." not in _below(other, path, model)
+            if other.startswith(f"{path}.") and "." not in _below(other, path)
         )
         if count - children:
-            name = short(path.partition(".")[2])
+            name = short(path.partition(".")[2], model.config.is_encoder_decoder)
             own[name] = own.get(name, 0) + count - children
     return own
 
 
-def _below(path: str, parent: str, model: Any) -> str:
+def _below(path: str, parent: str) -> str:
     # A ModuleList counts nothing itself, so "layers.0" is one step below its parent.
     rest = path[len(parent) + 1 :]
     return re.sub(r"^([a-zA-Z_]+)\.(\d+)", r"\1#\2", rest)
 
 
-def short(path: str) -> str:
-    """The path inside a layer, with the stack's name in front where there are two."""
-    return LAYER.sub("", path)
+def short(path: str, parts: bool = False) -> str:
+    """The path inside a layer; with `parts`, the stack's name and a colon in front."""
+    stack = STACK.search(path)
+    name = LAYER.sub("", path)
+    return f"{stack[1]}:{name}" if parts and stack and name != path else name
 
 
 def ours(arch: Architecture, usage: Usage, model: Any) -> dict[str, int]:
     """Our torch estimate, summed to the module that does each operation."""
-    modules = {short(name) for name, _ in model.named_modules()}
+    parts = bool(model.config.is_encoder_decoder)
+    modules = {short(name, parts) for name, _ in model.named_modules()}
     found: dict[str, int] = {}
     for cost in estimate(arch, usage, "torch").operations:
+        if not cost.flops:
+            continue
         name = cost.name
-        while name not in modules and "." in name:
-            name = name.rpartition(".")[0]
-        if cost.flops:
-            found[name] = found.get(name, 0) + cost.flops
+        whole = f"{cost.part}:{name}" if parts and cost.part != "head" else name
+        while whole and not _place(whole, modules):
+            whole = whole.rpartition(".")[0]
+        place = _place(whole, modules) or f"nowhere: {cost.name}"
+        found[place] = found.get(place, 0) + cost.flops
     return found
+
+
+def _place(name: str, modules: set[str]) -> str | None:
+    if not name or name in modules:
+        return name or None
+    return next((module for module in sorted(modules) if module.endswith(f".{name}")), None)
+
+
+def fake_counts(model: Any, tokens: int) -> dict[str, int]:
+    """One forward call of an encoder; some (DeBERTa) read sizes from tensors, which need values."""
+    if model.config.model_type != "deberta-v2":
+        return call_counts(model, input_ids=ids(tokens))
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    with FakeTensorMode():
+        fake = type(model)(model.config).eval()
+        inputs = torch.zeros(1, tokens, dtype=torch.long)
+        return call_counts(fake, input_ids=inputs)
+
+
+def pair_counts(model: Any, *, tokens: int, start: int, steps: int) -> dict[str, int]:
+    """Encoder and decoder prompt in one call, then one-token steps over the caches."""
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        out = model(input_ids=ids(tokens), decoder_input_ids=ids(start), use_cache=True)
+        for _ in range(steps):
+            model(
+                encoder_outputs=(out.encoder_last_hidden_state,),
+                decoder_input_ids=ids(1),
+                past_key_values=out.past_key_values,
+                use_cache=True,
+            )
+    return by_module(counter, model)

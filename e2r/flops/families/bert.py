@@ -1,0 +1,136 @@
+"""BERT and its kin: RoBERTa, XLM-RoBERTa, CamemBERT, ELECTRA, MiniLM cross-encoders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from e2r.flops.architecture import Architecture, Layer, PaperShape
+from e2r.flops.blocks import Term, Terms, activation, embedding, linear, norm, self_attention
+from e2r.flops.config import Config
+from e2r.flops.shapes import bidirectional, repeat, sizes
+
+_BERT: Mapping[str, object] = {
+    **sizes(vocab=30522, width=768, inner=3072, layers=12, heads=12),
+    "hidden_act": "gelu",
+    "max_position_embeddings": 512,
+    "type_vocab_size": 2,
+    "is_decoder": False,
+    "add_cross_attention": False,
+    "tie_word_embeddings": True,
+}
+_ROBERTA = {
+    **_BERT,
+    **sizes(vocab=50265, width=768, inner=3072, layers=12, heads=12),
+}
+
+MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
+    "bert": _BERT,
+    "roberta": _ROBERTA,
+    "xlm-roberta": _BERT,
+    "camembert": _BERT,
+    "electra": {
+        **_BERT,
+        **sizes(vocab=30522, width=256, inner=1024, layers=12, heads=4),
+        "embedding_size": 128,
+    },
+}
+
+
+def build(config: Config) -> Architecture:
+    """Layer norms after attention and after a two-matrix FFN; every matrix has a bias."""
+    for name in ("is_decoder", "add_cross_attention"):
+        if config.flag(name):
+            config.refuse(name, "is true; only its use as an encoder is described here")
+    width, inner = config.size("hidden_size"), config.size("intermediate_size")
+    heads = config.heads(width, kv_heads=None, head_dim=None)
+    function = config.word("hidden_act")
+
+    def layer(_: None) -> Layer:
+        terms = (
+            *self_attention(
+                heads,
+                bias=True,
+                prefix="attention",
+                names=("self.query", "self.key", "self.value", "output.dense"),
+                scores="self.scores",
+                rotary=False,
+            ),
+            norm("attention.output.LayerNorm", width, "layer"),
+            *linear("intermediate.dense", width, inner, bias=True),
+            activation("intermediate", inner, function),
+            *linear("output.dense", inner, width, bias=True),
+            Term("output.residual", "residual", 0),
+            norm("output.LayerNorm", width, "layer"),
+        )
+        return Layer(terms, PaperShape(heads.query, heads.query, inner))
+
+    pooler: Terms = linear("pooler.dense", width, width, bias=True, per="call")
+    return bidirectional(
+        config,
+        repeat(layer, [None] * config.size("num_hidden_layers")),
+        width=width,
+        around=_embeddings(config),
+        heads={
+            "classification": _classifier(config, pooler),
+            "generation": _masked_lm(config),
+            "embedding": () if config.model_type == "electra" else pooler,
+        },
+        context=_context(config),
+    )
+
+
+def _embeddings(config: Config) -> Terms:
+    width = config.size("hidden_size")
+    narrow = config.size("embedding_size") if config.model_type == "electra" else width
+    tables: Terms = (
+        embedding("word_embeddings", config.size("vocab_size"), narrow),
+        embedding("position_embeddings", config.size("max_position_embeddings"), narrow),
+        embedding("token_type_embeddings", config.size("type_vocab_size"), narrow),
+        norm("embeddings.LayerNorm", narrow, "layer"),
+    )
+    if narrow == width:
+        return tables
+    return *tables, *linear("embeddings_project", narrow, width, bias=True)
+
+
+def _classifier(config: Config, pooler: Terms) -> Terms:
+    width, labels = config.size("hidden_size"), config.labels()
+    if config.model_type == "bert":
+        return *pooler, *linear("classifier", width, labels, bias=True, per="call")
+    return (
+        *linear("classifier.dense", width, width, bias=True, per="call"),
+        *linear("classifier.out_proj", width, labels, bias=True, per="call"),
+    )
+
+
+def _masked_lm(config: Config) -> Terms:
+    width, vocabulary = config.size("hidden_size"), config.size("vocab_size")
+    tied = config.flag("tie_word_embeddings")
+    narrow = width
+    match config.model_type:
+        case "electra":
+            narrow = config.size("embedding_size")
+            dense, after, last = (
+                "generator_predictions.dense",
+                "generator_predictions.LayerNorm",
+                "generator_lm_head",
+            )
+        case "bert":
+            dense, after, last = (
+                "cls.predictions.transform.dense",
+                "cls.predictions.transform.LayerNorm",
+                "cls.predictions.decoder",
+            )
+        case _:
+            dense, after, last = "lm_head.dense", "lm_head.layer_norm", "lm_head.decoder"
+    return (
+        *linear(dense, width, narrow, bias=True, per="position"),
+        norm(after, narrow, "layer"),
+        *linear(last, narrow, vocabulary, bias=True, per="position", tied=tied),
+    )
+
+
+def _context(config: Config) -> int:
+    # RoBERTa's position table starts behind the padding index, which leaves two rows unused.
+    unused = 0 if config.model_type in ("bert", "electra") else 2
+    return config.size("max_position_embeddings") - unused
