@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,9 +71,9 @@ def price(run: Recorded, convention: str = "ideal") -> Cost:
         costs = [(op.part, op.name, op.flops) for op in priced.operations]
     except DataError as error:
         raise DataError(f"{run.folder.path}: cannot be priced: {error}") from None
-    keys = run.ledger["qid"].to_pylist()
+    sums = sum_by(run.query_of_call, flops, len(queries))
     return Cost(
-        {**dict.fromkeys(queries, 0), **sum_by(keys, flops)},
+        dict(zip(queries, sums, strict=True)),
         first_stage,
         tuple(
             OperationCost(part, name, total)
@@ -101,16 +101,22 @@ def usage_of(ledger: pa.Table) -> Usage:
     )
 
 
-def sum_by(keys: Sequence[str], amounts: NDArray[Any]) -> dict[str, int]:
-    """Exact sums of whole numbers by key, whatever their size: int64 in, Python ints out."""
-    sums: dict[str, int] = {}
-    for key, amount in zip(keys, amounts.tolist(), strict=True):
-        sums[key] = sums.get(key, 0) + amount
-    return sums
+def sum_by(places: NDArray[np.intp], amounts: NDArray[Any], count: int) -> list[int]:
+    """Exact sums of whole numbers by place 0 … count − 1, as Python ints, whatever their size."""
+    if amounts.dtype == object:
+        sums = [0] * count
+        for place, amount in zip(places.tolist(), amounts.tolist(), strict=True):
+            sums[place] += amount
+        return sums
+    # Halves of 32 bits leave room for 2**31 summands each.
+    high, low = np.zeros(count, np.int64), np.zeros(count, np.int64)
+    np.add.at(high, places, amounts >> 32)
+    np.add.at(low, places, amounts & 0xFFFFFFFF)
+    return [(above << 32) + below for above, below in zip(high.tolist(), low.tolist(), strict=True)]
 
 
 def _total(amounts: NDArray[Any]) -> int:
-    return sum(amounts.tolist())
+    return sum_by(np.zeros(len(amounts), np.intp), amounts, 1)[0]
 
 
 def _array(amounts: Any, calls: int) -> NDArray[Any]:

@@ -179,7 +179,7 @@ def _row(
         records=records,
         scores=scores,
         cost=cost,
-        work=work(records, run.ledger),
+        work=work(run, skipped),
         measures=found.measures,
         petaflops=found.petaflops,
         first_stage_petaflops=_mean(cost.first_stage, qids),

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import gzip
 import os
+import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from e2r.data.trec import Run
 from e2r.errors import DataError
 from e2r.records.folder import QueryRecord, RunFolder
 from e2r.records.ledger import read_ledger
 from e2r.records.manifest import Manifest
 
+PER_QUERY = "per_query.jsonl"
 COLUMNS = [
     "qid",
     "prompt_tokens",
@@ -41,13 +46,25 @@ class Place:
 
 @dataclass(frozen=True, eq=False)
 class Recorded:
-    """What a run left on disk; `ledger` has the columns COLUMNS, one row a call."""
+    """What a run left on disk; `ledger` has the columns COLUMNS, one row a call.
+
+    `query_of_call` holds, for each row of the ledger, the place of its query in `records`.
+    """
 
     folder: RunFolder
     manifest: Manifest
     records: tuple[QueryRecord, ...]
     ledger: pa.Table
-    ranking: Run
+    query_of_call: NDArray[np.intp]
+
+    @property
+    def ranking(self) -> dict[str, list[tuple[str, float]]]:
+        """The reranked documents by query, best first, with scores that fall to 1."""
+        return {
+            record.qid: [(docid, float(-place)) for place, docid in _from_end(record.ranking)]
+            for record in self.records
+            if record.ranking
+        }
 
     @classmethod
     def load(cls, path: Path) -> Recorded:
@@ -62,15 +79,9 @@ class Recorded:
         folder.verify_files()
         records = tuple(folder.per_query())
         ledger = read_ledger(folder.ledger_path, COLUMNS)
-        _check_calls(folder, records, ledger)
-        ranked = {record.qid: record.ranking for record in records if record.ranking}
-        ranking = folder.ranking() if ranked else {}
-        if {qid: tuple(docid for docid, _ in row) for qid, row in ranking.items()} != ranked:
-            raise DataError(
-                f"{folder.run_path}: ranks other documents than {folder.per_query_path.name}; "
-                "the run must be made again"
-            )
-        return cls(folder, manifest, records, ledger, ranking)
+        query_of_call = _assign(folder, records, ledger)
+        _check_ranking(folder, records)
+        return cls(folder, manifest, records, ledger, query_of_call)
 
 
 def find_runs(places: Iterable[str | Path]) -> list[Place]:
@@ -101,17 +112,47 @@ def _nested(place: Path) -> Iterator[Path]:
             yield Path(folder)
 
 
-def _check_calls(folder: RunFolder, records: Iterable[QueryRecord], ledger: pa.Table) -> None:
-    calls = Counter(ledger["qid"].to_pylist())
-    told: dict[str, int] = {}
-    for record in records:
-        if record.qid in told:
-            raise DataError(f"{folder.per_query_path}: query {record.qid} is there twice")
-        told[record.qid] = record.calls
-    for qid in sorted(calls.keys() | told.keys()):
-        if calls[qid] != told.get(qid, 0):
+def _from_end(ranking: Sequence[str]) -> Iterator[tuple[int, str]]:
+    return enumerate(ranking, start=-len(ranking))
+
+
+def _assign(
+    folder: RunFolder, records: Sequence[QueryRecord], ledger: pa.Table
+) -> NDArray[np.intp]:
+    """The place of each call's query, checked against the numbers of calls on record."""
+    places = {record.qid: place for place, record in enumerate(records)}
+    if len(places) != len(records):
+        twice = next(qid for qid, n in Counter(r.qid for r in records).items() if n > 1)
+        raise DataError(f"{folder.per_query_path}: query {twice} is there twice")
+    encoded = ledger["qid"].combine_chunks().dictionary_encode()
+    names = encoded.dictionary.to_pylist()
+    foreign = [name for name in names if name not in places]
+    if foreign:
+        raise DataError(f"{folder.ledger_path}: query {foreign[0]} is not in {PER_QUERY}")
+    found: NDArray[np.intp] = np.array([places[name] for name in names], dtype=np.intp)[
+        encoded.indices.to_numpy()
+    ]
+    counted = np.bincount(found, minlength=len(records))
+    for record, calls in zip(records, counted.tolist(), strict=True):
+        if calls != record.calls:
             raise DataError(
-                f"{folder.ledger_path}: holds {calls[qid]} calls of query {qid}, but "
-                f"{folder.per_query_path.name} speaks of {told.get(qid, 0)}; the run must be "
-                "made again"
+                f"{folder.ledger_path}: holds {calls} calls of query {record.qid}, but "
+                f"{PER_QUERY} speaks of {record.calls}; the run must be made again"
             )
+    return found
+
+
+def _check_ranking(folder: RunFolder, records: Iterable[QueryRecord]) -> None:
+    """Refuse a run file that does not rank exactly what per_query.jsonl says, in that order."""
+    wanted = [(record.qid, docid) for record in records for docid in record.ranking]
+    try:
+        fields = gzip.decompress(folder.run_path.read_bytes()).decode().split()
+        ranked = list(zip(fields[0::6], fields[2::6], strict=True))
+        scores = np.array(fields[4::6], dtype=float)
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        raise DataError(f"{folder.run_path}: not a gzipped TREC run ({error})") from None
+    same_query = [one[0] == two[0] for one, two in pairwise(wanted)]
+    if ranked != wanted or not (np.diff(scores) < 0)[same_query].all():
+        raise DataError(
+            f"{folder.run_path}: ranks otherwise than {PER_QUERY}; the run must be made again"
+        )

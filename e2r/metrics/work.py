@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Set
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 
-from e2r.records.folder import QueryRecord
+from e2r.metrics.recorded import Recorded
 
 
 @dataclass(frozen=True)
@@ -33,9 +32,12 @@ class Work:
     batch_size: float | None
 
 
-def work(records: Sequence[QueryRecord], ledger: pa.Table) -> Work:
-    """Sum up the calls of the given queries; rows of other queries in the ledger do not count."""
-    kept = np.isin(ledger["qid"].to_numpy(), [record.qid for record in records])
+def work(run: Recorded, skipped: Set[str]) -> Work:
+    """Sum up the calls of a run's queries, those of the skipped queries left out."""
+    counts = np.array([record.qid not in skipped for record in run.records], dtype=bool)
+    kept = counts[run.query_of_call]
+    ledger = run.ledger
+    records = [record for record in run.records if record.qid not in skipped]
 
     def total(name: str) -> int:
         return sum(ledger[name].to_numpy()[kept].tolist())
