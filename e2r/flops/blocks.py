@@ -8,13 +8,27 @@ from typing import Literal, TypeAlias
 from e2r.flops.config import Heads
 
 Per: TypeAlias = Literal[
-    "token", "pair", "source", "cross", "context", "relative", "position", "call", "score"
+    "token",
+    "pair",
+    "source",
+    "cross",
+    "context",
+    "relative",
+    "position",
+    "call",
+    "score",
+    "convolved",
+    "chunk token",
+    "chunk pair",
+    "chunk carry",
+    "recurrent",
 ]
 """What a term's coefficient multiplies: each token of the stack, each query-key pair, each encoder
 token once (keys and values of cross-attention), each decoder-token-to-encoder-token pair, each
 token of the context in each pass (expansion of a latent cache), each query with each relative
-position it meets (at most `window`), each position that the head reads, each call, or each
-position that a sequence classifier scores."""
+position it meets (at most `window`), each position that the head reads, each call, each position
+that a sequence classifier scores, each output position of a convolution (kernel `window`), each
+token, pair or carry of a scan in chunks of `window`, or each token of a recurrent step."""
 
 COUNTED_NAMES = {
     "linear": "linear layers",
@@ -34,7 +48,8 @@ COUNTED_NAMES = {
     "constant": "products of weights alone (they can be folded)",
     "convolution": "convolutions",
     "relative": "content-to-position products",
-    "scan": "state-space scan",
+    "scan": "state-space read-out",
+    "scan.chunked": "chunked form of the state-space scan",
     "scale": "scaling",
 }
 """How reports call the kinds of terms; activations are called by their function."""

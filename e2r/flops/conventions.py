@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from e2r.errors import unknown
 from e2r.flops.work import Mask
 
-PRODUCTS = frozenset({"linear", "attention", "attention.fused", "relative", "convolution"})
+PRODUCTS = frozenset({"linear", "attention", "attention.fused", "relative", "convolution", "scan"})
 """Matrix products: everything that torch's counter and the mathematics of a layer multiply."""
 
 
@@ -44,7 +44,7 @@ CONVENTIONS: Mapping[str, Convention] = {
         Convention(
             "torch",
             "what torch.utils.flop_counter.FlopCounterMode counts: full attention rectangles",
-            PRODUCTS | {"constant"},
+            PRODUCTS | {"constant", "scan.chunked"},
             "rectangle",
             asked_only=False,
         ),
@@ -58,6 +58,8 @@ CONVENTIONS: Mapping[str, Convention] = {
                     "attention",
                     "relative",
                     "convolution",
+                    "scan",
+                    "scan.chunked",
                     "softmax",
                     "activation.relu",
                     "activation.silu",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from e2r.flops import paper
+from e2r.flops import paper, recurrent
 from e2r.flops.blocks import COUNTED_NAMES, Term
 from e2r.flops.expression import Constant, Expression, Json, minimum
 from e2r.flops.work import (
@@ -95,3 +95,20 @@ def unit(mode: Mode, term: Term, convention: Convention) -> Expression:
             return HEAD if convention.asked_only else tokens
         case "call":
             return ONCE
+        case "convolved":
+            return tokens if convention.asked_only else recurrent.convolved(term.window or 1)
+        case "chunk token" | "chunk pair" | "chunk carry":
+            return _chunked(term)
+        case "recurrent":
+            return tokens if convention.asked_only else recurrent.STEPPED
+
+
+def _chunked(term: Term) -> Expression:
+    size = term.window or 1
+    match term.per:
+        case "chunk token":
+            return recurrent.chunks(size) * size
+        case "chunk pair":
+            return recurrent.chunks(size) * (size * size)
+        case _:
+            return recurrent.carried(size)

@@ -98,6 +98,8 @@ def _unit(mode: Mode, term: Term) -> Expression:
 
 
 def _cache(mode: Mode, term: Term) -> Expression:
+    if term.per == "recurrent":
+        return PASSES[mode] * 2
     if term.per == "cross":
         return PROMPT + PASSES[mode] * PROMPT
     if mode == "encoder":
@@ -111,6 +113,8 @@ def _cache(mode: Mode, term: Term) -> Expression:
 
 
 def _kept(mode: Mode, term: Term) -> Expression:
+    if term.per == "recurrent":
+        return ONCE
     if term.per == "cross" or mode == "encoder":
         return PROMPT
     end = (PROMPT if mode == "causal" else DECODER_PROMPT) + STEPS

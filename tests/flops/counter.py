@@ -32,14 +32,15 @@ def ids(count: int) -> torch.Tensor:
 
 def decoder_counts(model: Any, *, cached: int, new: int, steps: int, head: int) -> dict[str, int]:
     """Prefill of `new` tokens over a cached prefix, then one-token steps; head on `head`."""
-    cache = DynamicCache(config=model.config)
+    name = "cache_params" if model.config.model_type == "mamba2" else "past_key_values"
+    kept: dict[str, Any] = {name: DynamicCache(config=model.config), "use_cache": True}
     with torch.no_grad():
         if cached:
-            model(input_ids=ids(cached), past_key_values=cache, use_cache=True, logits_to_keep=1)
+            model(input_ids=ids(cached), **kept, logits_to_keep=1)
         with FlopCounterMode(display=False) as counter:
-            model(input_ids=ids(new), past_key_values=cache, use_cache=True, logits_to_keep=head)
+            model(input_ids=ids(new), **kept, logits_to_keep=head)
             for _ in range(steps):
-                model(input_ids=ids(1), past_key_values=cache, use_cache=True)
+                model(input_ids=ids(1), **kept)
     return by_module(counter, model)
 
 

@@ -50,6 +50,35 @@ FALCON = {
     "pad_token_id": 0,
 }
 
+MAMBA2 = {
+    "vocab_size": 331,
+    "hidden_size": 112,
+    "num_hidden_layers": 2,
+    "num_heads": 14,
+    "head_dim": 16,
+    "state_size": 10,
+    "n_groups": 7,
+    "chunk_size": 24,
+}
+JAMBA = {
+    **ODD,
+    "num_hidden_layers": 4,
+    "num_experts": 5,
+    "attn_layer_period": 4,
+    "attn_layer_offset": 2,
+    "mamba_d_state": 10,
+}
+GRANITE = {
+    **ODD,
+    "num_local_experts": 5,
+    "num_experts_per_tok": 2,
+    "shared_intermediate_size": 90,
+    "mamba_n_heads": 14,
+    "mamba_d_state": 10,
+    "mamba_chunk_size": 24,
+    "layer_types": ["linear_attention", FULL, "linear_attention"],
+}
+
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "llama": ("llama", ODD),
     "llama head_dim, biases, tied": (
@@ -112,6 +141,17 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
         "gpt_oss",
         {**ODD, "head_dim": 22, "num_local_experts": 6, "num_experts_per_tok": 3, **MIXED},
     ),
+    "mamba2": ("mamba2", MAMBA2),
+    "mamba2 odd kernel": ("mamba2", {**MAMBA2, "conv_kernel": 3, "use_bias": True, "n_groups": 1}),
+    "lfm2": ("lfm2", {**ODD, "layer_types": ["conv", FULL, "conv"], "conv_L_cache": 4}),
+    "lfm2 plain width": (
+        "lfm2",
+        {**ODD, "full_attn_idxs": [1], "conv_bias": True, "block_auto_adjust_ff_dim": False},
+    ),
+    "jamba": ("jamba", JAMBA),
+    "jamba rank": ("jamba", {**JAMBA, "mamba_dt_rank": 9, "mamba_proj_bias": True}),
+    "granite 4": ("granitemoehybrid", GRANITE),
+    "granite 4 dense": ("granitemoehybrid", {**GRANITE, "num_local_experts": 0}),
     "deepseek_v2": ("deepseek_v2", LATENT),
     "deepseek_v2 lite": ("deepseek_v2", {**LATENT, "q_lora_rank": None}),
     "deepseek_v3": ("deepseek_v3", {**LATENT, "attention_bias": True}),
