@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from e2r.errors import DataError
+
+ROWS_A_GROUP = 2**15
 
 SCHEMA = pa.schema(
     [
@@ -82,8 +84,23 @@ def write_part(path: Path, calls: Iterable[Call]) -> None:
 
 
 def merge_parts(parts: Iterable[Path], path: Path) -> None:
-    """Write the rows of all parts, in the order given, to one ledger; one part in memory."""
-    _write(path, (read_ledger(part) for part in parts))
+    """Write the rows of all parts, in the order given, to one ledger.
+
+    Parts are gathered into row groups, because a group a query makes reading slow; one group is in
+    memory at a time.
+    """
+    _write(path, _gathered(read_ledger(part) for part in parts))
+
+
+def _gathered(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    group: list[pa.Table] = []
+    for table in tables:
+        group.append(table)
+        if sum(part.num_rows for part in group) >= ROWS_A_GROUP:
+            yield pa.concat_tables(group).combine_chunks()
+            group = []
+    if group:
+        yield pa.concat_tables(group).combine_chunks()
 
 
 def _write(path: Path, tables: Iterable[pa.Table]) -> None:
