@@ -156,6 +156,14 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "deepseek_v2 lite": ("deepseek_v2", {**LATENT, "q_lora_rank": None}),
     "deepseek_v3": ("deepseek_v3", {**LATENT, "attention_bias": True}),
 }
+MROPE = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 3, 3]}
+VISION: dict[str, dict[str, Any]] = {
+    "qwen2_vl": {**ODD, "rope_parameters": MROPE},
+    "qwen2_5_vl": {**ODD, "rope_parameters": MROPE, "use_sliding_window": True, **MIXED},
+    "qwen3_vl": {**ODD, "head_dim": 22},
+    "gemma3": {**ODD, "head_dim": 34, "sliding_window": 64},
+    "llava": {**ODD, "model_type": "llama"},
+}
 GRID = [
     (0, 1, 0),
     (0, 37, 2),
@@ -190,3 +198,19 @@ def test_parameters(case: str) -> None:
     model = counter.build(config)
     arch = Architecture.load(config.to_diff_dict())
     assert arch.parameters.total == sum(weight.numel() for weight in model.parameters())
+
+
+@pytest.mark.parametrize("wrapper", VISION)
+def test_text_part_of_vision_models(wrapper: str) -> None:
+    config = config_of(wrapper, {"text_config": VISION[wrapper]})
+    model = counter.build(config, transformers.AutoModelForImageTextToText)
+    arch = Architecture.load(config.to_diff_dict())
+    for tokens in (1, 37, 257):
+        counted = counter.call_counts(model, input_ids=counter.ids(tokens), logits_to_keep=1)
+        assert counter.ours(arch, Usage(tokens), model) == counted, tokens
+    text = [
+        weight.numel()
+        for name, weight in model.named_parameters()
+        if not any(part in name for part in ("visual", "vision", "projector"))
+    ]
+    assert arch.parameters.total == sum(text)

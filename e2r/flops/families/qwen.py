@@ -1,4 +1,4 @@
-"""Qwen2 and Qwen3, dense and with experts."""
+"""Qwen2 and Qwen3, dense and with experts, and the text parts of their vision models."""
 
 from __future__ import annotations
 
@@ -31,7 +31,25 @@ _SPARSE: Mapping[str, object] = {
     "mlp_only_layers": None,
 }
 
+_VISION: Mapping[str, object] = {
+    **sizes(vocab=152064, width=8192, inner=29568, layers=80, heads=64),
+    **_DENSE,
+    "num_key_value_heads": 8,
+    "max_window_layers": 80,
+}
+
 MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
+    "qwen2_vl_text": _VISION,
+    "qwen2_5_vl_text": _VISION,
+    "qwen3_vl_text": {
+        **sizes(vocab=151936, width=4096, inner=22016, layers=32, heads=32),
+        "num_key_value_heads": 32,
+        "head_dim": 128,
+        "hidden_act": "silu",
+        "max_position_embeddings": 128000,
+        "tie_word_embeddings": False,
+        "attention_bias": False,
+    },
     "qwen2": {
         **sizes(vocab=151936, width=4096, inner=22016, layers=32, heads=32),
         **_DENSE,
@@ -73,9 +91,9 @@ def build(config: Config) -> Architecture:
     width = config.size("hidden_size")
     heads = config.heads(width)
     normed = config.model_type.startswith("qwen3")
-    bias = {"qwen2": True, "qwen2_moe": config.flag("qkv_bias")}.get(
-        config.model_type, config.flag("attention_bias")
-    )
+    bias = config.flag("attention_bias") if normed else True
+    if config.model_type == "qwen2_moe":
+        bias = config.flag("qkv_bias")
 
     def layer(key: tuple[int | None, bool]) -> Layer:
         window, sparse = key
@@ -134,6 +152,8 @@ def _sparse(config: Config) -> list[bool]:
 
 
 def _windows(config: Config) -> list[int | None]:
+    if config.model_type == "qwen3_vl_text":
+        return [None] * config.size("num_hidden_layers")
     enabled = config.flag("use_sliding_window")
     if config.model_type == "qwen3_moe":
         window = config.optional_size("sliding_window") if enabled else None

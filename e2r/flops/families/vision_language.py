@@ -1,0 +1,56 @@
+"""Vision-language checkpoints: the text model that reads the prompt, without the vision tower."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from e2r.flops.architecture import Architecture
+from e2r.flops.config import Config
+from e2r.flops.families import family
+
+_WRAPPER: Mapping[str, object] = {"text_config": None, "tie_word_embeddings": False}
+
+MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
+    "qwen2_vl": _WRAPPER,
+    "qwen2_5_vl": _WRAPPER,
+    "qwen3_vl": _WRAPPER,
+    "gemma3": {**_WRAPPER, "tie_word_embeddings": True},
+    "llava": _WRAPPER,
+}
+TEXT = {
+    "qwen2_vl": "qwen2_vl_text",
+    "qwen2_5_vl": "qwen2_5_vl_text",
+    "qwen3_vl": "qwen3_vl_text",
+    "gemma3": "gemma3_text",
+    "llava": "llama",
+}
+GAP = "vision tower and projector (images are not priced, their tokens are)"
+
+
+def build(config: Config) -> Architecture:
+    """The text part as its own family describes it; image tokens count as prompt tokens."""
+    nested = config.get("text_config")
+    if nested is not None and not isinstance(nested, Mapping):
+        config.refuse("text_config", f"is {type(nested).__name__}; it has to be an object")
+    facts = dict(config.facts if nested is None else nested)
+    model_type = TEXT[config.model_type]
+    if nested is not None:
+        model_type = str(nested.get("model_type") or model_type)
+    # Early Qwen2-VL configs hold the text facts at the top, under the wrapper's own type.
+    if model_type in MODEL_TYPES:
+        model_type = TEXT[model_type]
+    tied = config.flag("tie_word_embeddings") or facts.get("tie_word_embeddings") is True
+    facts.update(model_type=model_type, tie_word_embeddings=tied)
+    module = family(model_type)
+    text = Config(
+        facts, config.source, config.task, module.MODEL_TYPES[model_type], nested=nested is not None
+    )
+    arch = module.build(text.respelled(getattr(module, "ALIASES", {})))
+    return replace(
+        arch,
+        model_type=config.model_type,
+        config=dict(config.facts),
+        gaps=(*arch.gaps, GAP),
+        cache={},
+    )
