@@ -16,6 +16,7 @@ from e2r.metrics.efficiency import Rpp, figures
 from e2r.metrics.intervals import Interval
 from e2r.metrics.judging import Judge
 from e2r.metrics.recorded import Place, Recorded, find_runs
+from e2r.metrics.result import Result
 from e2r.metrics.work import Work, work
 from e2r.records.folder import QueryRecord
 from e2r.records.manifest import Manifest
@@ -160,9 +161,11 @@ def _row(
     judged = judge.judge(run)
     if judged.note:
         tell(judged.note)
-    if save and judged.result is not None:
+    if save and judged.judgments_sha256 is not None:
         try:
-            judged.result.save(run.folder.result_path)
+            Result.of(judged.scores, run.manifest, judged.judgments_sha256).save(
+                run.folder.result_path
+            )
         except OSError as error:
             tell(f"{run.folder.result_path}: cannot be written ({error.strerror})")
     scores = judged.scores

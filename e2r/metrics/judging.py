@@ -19,10 +19,10 @@ _ASK = "pass its judgments by --qrels"
 
 @dataclass(frozen=True)
 class Judged:
-    """A run's scores; `result` is set where they were computed here, `note` is for the user."""
+    """A run's scores, and the judgments' hash where these were at hand; `note` is for the user."""
 
     scores: Scores
-    result: Result | None = None
+    judgments_sha256: str | None = None
     note: str | None = None
 
 
@@ -50,7 +50,7 @@ class Judge:
                     scores = score(self.measures, run.ranking, judgments, queries)
                 except DataError as error:
                     raise DataError(f"{path}: {error}") from None
-                return Judged(scores, Result.of(scores, manifest, sha256))
+                return Judged(scores, sha256)
             reason = "these judgments are not those that the run was made with"
             if self.qrels is not None:
                 raise DataError(f"{path}: {self.qrels}: {reason}; pass the right ones by --qrels")

@@ -8,7 +8,6 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -144,15 +143,22 @@ def _assign(
 
 def _check_ranking(folder: RunFolder, records: Iterable[QueryRecord]) -> None:
     """Refuse a run file that does not rank exactly what per_query.jsonl says, in that order."""
-    wanted = [(record.qid, docid) for record in records for docid in record.ranking]
+    qids: list[str] = []
+    docids: list[str] = []
+    starts: list[int] = []
+    for record in records:
+        starts.append(len(docids))
+        docids.extend(record.ranking)
+        qids.extend([record.qid] * len(record.ranking))
     try:
         fields = gzip.decompress(folder.run_path.read_bytes()).decode().split()
-        ranked = list(zip(fields[0::6], fields[2::6], strict=True))
         scores = np.array(fields[4::6], dtype=float)
     except (OSError, EOFError, zlib.error, ValueError) as error:
         raise DataError(f"{folder.run_path}: not a gzipped TREC run ({error})") from None
-    same_query = [one[0] == two[0] for one, two in pairwise(wanted)]
-    if ranked != wanted or not (np.diff(scores) < 0)[same_query].all():
+    same = len(fields) == 6 * len(docids) and fields[0::6] == qids and fields[2::6] == docids
+    falls = np.diff(scores, prepend=np.inf) < 0
+    falls[[start for start in starts if start < len(falls)]] = True
+    if not (same and falls.all()):
         raise DataError(
             f"{folder.run_path}: ranks otherwise than {PER_QUERY}; the run must be made again"
         )
