@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from e2r.errors import E2RError, unknown
+from e2r.errors import E2RError, MissingError, unknown
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "estimate": ("e2r.cli.estimate:command", "Price calls or a whole method, without a model run."),
@@ -31,10 +31,7 @@ class Lazy(click.Group):
         if name not in COMMANDS:
             raise unknown("command", name, COMMANDS)
         module, _, attribute = COMMANDS[name][0].partition(":")
-        try:
-            command: click.Command = getattr(import_module(module), attribute)
-        except ModuleNotFoundError as error:
-            raise _missing_extra(error) from error
+        command: click.Command = getattr(import_module(module), attribute)
         return command
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
@@ -90,9 +87,7 @@ def _interrupted() -> int:
     return 130
 
 
-def _missing_extra(error: ModuleNotFoundError) -> E2RError:
-    from e2r.errors import MissingError
-
+def _missing_extra(error: ModuleNotFoundError) -> MissingError:
     return MissingError(f"this command needs the package {error.name}; run: pip install 'e2r[run]'")
 
 
