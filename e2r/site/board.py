@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from e2r.metrics.evaluation import Evaluation, Row
 from e2r.metrics.frontier import frontier
+from e2r.metrics.groups import group_id, is_reference
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _LONGEST_SLUG = 80
@@ -46,8 +46,7 @@ class Entry:
     @property
     def is_reference(self) -> bool:
         """Whether nothing was computed to answer, so that the run is no competitor."""
-        manifest = self.row.manifest
-        return manifest.method != "first_stage" and manifest.model.architecture is None
+        return is_reference(self.row)
 
     def quality(self, measure: str) -> float | None:
         """The mean of a measure."""
@@ -96,7 +95,7 @@ def make_board(evaluation: Evaluation, runs: Path) -> Board:
         place = PurePosixPath(row.path.resolve().relative_to(runs.resolve()).as_posix())
         entry = Entry(row, place, f"runs/{_slug(place)}.html")
         if row.complete:
-            groups.setdefault(_group_id(row), []).append(entry)
+            groups.setdefault(group_id(row), []).append(entry)
         else:
             incomplete.append(entry)
     made = [_group(key, entries, measure) for key, entries in groups.items()]
@@ -140,19 +139,6 @@ def _order(entry: Entry, measure: str) -> tuple[float, float, str]:
         float("inf") if cost is None else cost,
         str(entry.place),
     )
-
-
-def _group_id(row: Row) -> str:
-    dataset = row.manifest.dataset
-    facts = [
-        dataset.id,
-        dataset.first_stage,
-        dataset.depth,
-        dataset.candidates_sha256,
-        dataset.judgments_sha256,
-        sorted(row.qids),
-    ]
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:8]
 
 
 def _slug(place: PurePosixPath) -> str:
