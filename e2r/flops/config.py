@@ -147,8 +147,11 @@ class Config:
 
     def labels(self) -> int:
         """Classes of a sequence classifier: num_labels, id2label, or transformers' default of 2."""
-        if self.facts.get("num_labels") is not None:
-            return self.size("num_labels")
+        count = self.facts.get("num_labels")
+        if count is not None:
+            if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+                self.refuse("num_labels", f"is {count!r}; it has to be at least 1")
+            return count
         names = self.facts.get("id2label")
         if names is None:
             return 2

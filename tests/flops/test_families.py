@@ -32,6 +32,9 @@ LEGACY = {
 }
 """Fields that model code reads with a default of its own and the config class does not declare."""
 
+NO_DENSE_LAYERS = {"qwen3_moe slides", "granite 4 dense"}
+"""Cases that do not need the width of a dense FFN."""
+
 
 @pytest.mark.parametrize("model_type", sorted(index()))
 def test_defaults_are_those_of_the_config_class(model_type: str) -> None:
@@ -64,13 +67,12 @@ def test_every_required_field_is_missed(case: str) -> None:
     for name, default in family(model_type).MODEL_TYPES[model_type].items():
         if not isinstance(default, Required):
             continue
-        try:
-            arch = Architecture.load({key: config[key] for key in config if key != name})
-        except DataError as error:
-            assert name in str(error)
-        else:  # A model without dense layers does not need their width.
-            assert name == "intermediate_size"
-            assert arch.stacks == whole.stacks
+        facts = {key: value for key, value in config.items() if key != name}
+        if name == "intermediate_size" and case in NO_DENSE_LAYERS:
+            assert Architecture.load(facts).stacks == whole.stacks
+        else:
+            with pytest.raises(DataError, match=name):
+                Architecture.load(facts)
 
 
 @pytest.mark.parametrize("value", [0, -1, 2.5, "64", True, None])

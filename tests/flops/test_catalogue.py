@@ -1,0 +1,113 @@
+"""The catalogue: every entry builds, and its weights are those of the published checkpoint."""
+
+from __future__ import annotations
+
+import pytest
+
+from e2r.errors import MissingError
+from e2r.flops import catalogue
+from e2r.flops.architecture import Architecture
+from e2r.flops.conventions import CONVENTIONS
+from e2r.flops.estimate import estimate
+from e2r.flops.work import Usage
+
+PARAMETERS = {
+    "BAAI/bge-base-en-v1.5": 109_482_240,
+    "BAAI/bge-reranker-base": 278_044_417,
+    "BAAI/bge-reranker-large": 559_891_457,
+    "BAAI/bge-reranker-v2-m3": 567_755_777,
+    "EleutherAI/pythia-1b": 1_011_781_632,
+    "HuggingFaceTB/SmolLM2-1.7B-Instruct": 1_711_376_384,
+    "HuggingFaceTB/SmolLM2-135M-Instruct": 134_515_008,
+    "HuggingFaceTB/SmolLM2-360M-Instruct": 361_821_120,
+    "HuggingFaceTB/SmolLM3-3B": 3_075_098_624,
+    "Qwen/Qwen1.5-MoE-A2.7B-Chat": 14_315_784_192,
+    "Qwen/Qwen2.5-0.5B-Instruct": 494_032_768,
+    "Qwen/Qwen2.5-1.5B-Instruct": 1_543_714_304,
+    "Qwen/Qwen2.5-14B-Instruct": 14_770_033_664,
+    "Qwen/Qwen2.5-32B-Instruct": 32_763_876_352,
+    "Qwen/Qwen2.5-3B-Instruct": 3_085_938_688,
+    "Qwen/Qwen2.5-72B-Instruct": 72_706_203_648,
+    "Qwen/Qwen2.5-7B-Instruct": 7_615_616_512,
+    "Qwen/Qwen3-0.6B": 596_049_920,
+    "Qwen/Qwen3-1.7B": 1_720_574_976,
+    "Qwen/Qwen3-14B": 14_768_307_200,
+    "Qwen/Qwen3-235B-A22B": 235_093_634_560,
+    "Qwen/Qwen3-30B-A3B": 30_532_122_624,
+    "Qwen/Qwen3-32B": 32_762_123_264,
+    "Qwen/Qwen3-4B": 4_022_468_096,
+    "Qwen/Qwen3-8B": 8_190_735_360,
+    "Qwen/Qwen3-Reranker-0.6B": 595_776_512,
+    "ai21labs/Jamba-v0.1": 51_570_323_328,
+    "allenai/OLMo-2-1124-7B-Instruct": 7_298_617_344,
+    "answerdotai/ModernBERT-base": 149_655_232,
+    "answerdotai/ModernBERT-large": 395_881_664,
+    "cross-encoder/ms-marco-MiniLM-L6-v2": 22_713_601,
+    "deepseek-ai/DeepSeek-V2-Lite-Chat": 15_706_484_224,
+    "deepseek-ai/DeepSeek-V3": 671_026_404_352,
+    "facebook/bart-large": 406_291_456,
+    "google-t5/t5-3b": 2_851_598_336,
+    "google-t5/t5-base": 222_903_552,
+    "google/flan-t5-base": 247_577_856,
+    "google/flan-t5-large": 783_150_080,
+    "google/flan-t5-small": 76_961_152,
+    "google/flan-t5-xl": 2_849_757_184,
+    "google/flan-t5-xxl": 11_135_332_352,
+    "google/gemma-2-27b-it": 27_227_128_320,
+    "google/gemma-2-2b-it": 2_614_341_888,
+    "google/gemma-2-9b-it": 9_241_705_984,
+    "google/gemma-2b-it": 2_506_172_416,
+    "google/gemma-3-1b-it": 999_885_952,
+    "google/gemma-7b-it": 8_537_680_896,
+    "meta-llama/Llama-2-13b-hf": 13_015_864_320,
+    "meta-llama/Llama-2-7b-hf": 6_738_415_616,
+    "meta-llama/Llama-3.1-70B-Instruct": 70_553_706_496,
+    "meta-llama/Llama-3.1-8B-Instruct": 8_030_261_248,
+    "meta-llama/Llama-3.2-1B-Instruct": 1_235_814_400,
+    "meta-llama/Llama-3.2-3B-Instruct": 3_212_749_824,
+    "microsoft/Phi-3-mini-4k-instruct": 3_821_079_552,
+    "microsoft/phi-4": 14_659_507_200,
+    "mistralai/Mistral-7B-Instruct-v0.3": 7_248_023_552,
+    "mistralai/Mistral-7B-v0.1": 7_241_732_096,
+    "mistralai/Mixtral-8x7B-Instruct-v0.1": 46_702_792_704,
+    "openai-community/gpt2": 124_439_808,
+    "openai/gpt-oss-120b": 116_829_156_672,
+    "openai/gpt-oss-20b": 20_914_757_184,
+    "sentence-transformers/all-MiniLM-L6-v2": 22_713_216,
+    "tiiuae/falcon-7b": 6_921_720_704,
+}
+"""Counts that the checkpoints' pages on the Hub state (tied matrices once)."""
+
+
+def test_sixty_models_and_their_sources() -> None:
+    entries = catalogue.entries()
+    assert len(entries) >= 60
+    for name, entry in entries.items():
+        assert name in entry["source"]
+        assert entry["revision"]
+
+
+@pytest.mark.parametrize("name", sorted(catalogue.entries()))
+def test_every_entry_is_priced_under_every_convention(name: str) -> None:
+    arch = Architecture.load(name)
+    for convention in CONVENTIONS:
+        if convention == "paper" and arch.model_type in ("jamba", "mamba2"):
+            continue
+        cost = estimate(arch, Usage(300), convention)
+        assert cost.flops == sum(op.flops for op in cost.operations)
+        assert cost.flops > 10**6
+
+
+@pytest.mark.parametrize("name", sorted(PARAMETERS))
+def test_parameters_of_the_published_checkpoint(name: str) -> None:
+    assert Architecture.load(name).parameters.total == PARAMETERS[name]
+
+
+def test_names_may_leave_out_the_owner() -> None:
+    assert Architecture.load("flan-t5-large") == Architecture.load("google/flan-t5-large")
+
+
+def test_missing_names_suggest_near_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(MissingError, match="google/flan-t5-large"):
+        Architecture.load("google/flan-t5-lage")
