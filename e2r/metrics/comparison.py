@@ -202,7 +202,11 @@ def _notes(row: Row, base: Row, common: int) -> list[str]:
             f"(the run has {len(row.qids)}, the baseline {len(base.qids)})"
         )
     one, other = row.manifest.dataset, base.manifest.dataset
-    if one.candidates_sha256 != other.candidates_sha256:
+    same_queries = set(row.qids) == set(base.qids)
+    one_stage, other_stage = (one.first_stage, one.depth), (other.first_stage, other.depth)
+    if one_stage != other_stage or (
+        same_queries and one.candidates_sha256 != other.candidates_sha256
+    ):
         notes.append(
             f"they rerank different candidates ({one.first_stage} top {one.depth}, "
             f"{other.first_stage} top {other.depth})"

@@ -13,10 +13,12 @@ from e2r.flops.conventions import convention as find_convention
 from e2r.metrics.cost import PETA, Cost, price
 from e2r.metrics.effectiveness import Scores, parse_measures
 from e2r.metrics.efficiency import Rpp, figures
+from e2r.metrics.groups import group_id
 from e2r.metrics.intervals import Interval
 from e2r.metrics.judging import Judge
 from e2r.metrics.recorded import Place, Recorded, find_runs
 from e2r.metrics.result import Result
+from e2r.metrics.standing import Standing, standings
 from e2r.metrics.work import Work, work
 from e2r.records.folder import QueryRecord
 from e2r.records.manifest import Manifest
@@ -49,6 +51,7 @@ class Row:
     qpp: Interval
     rpp: Mapping[str, Rpp]
     notes: tuple[str, ...]
+    standing: Standing
 
     @property
     def complete(self) -> bool:
@@ -72,6 +75,7 @@ class Row:
             "first_stage_petaflops_per_query": self.first_stage_petaflops,
             "qpp": self.qpp.to_json(),
             "rpp": {name: found.to_json() for name, found in self.rpp.items()},
+            **self.standing.to_json(),
             "calls_per_query": work.calls_per_query,
             "rounds_per_query": work.rounds_per_query,
             "prompt_tokens_per_query": work.prompt_tokens_per_query,
@@ -80,10 +84,16 @@ class Row:
             "truncated": work.truncated,
             "padding": work.padding,
             "seconds_per_query": work.seconds_per_query,
+            "achieved_flops_per_second": self._achieved(),
             "missing_queries": list(self.scores.missing),
             "unjudged_queries": list(self.scores.unjudged),
             "notes": list(self.notes),
         }
+
+    def _achieved(self) -> float | None:
+        """FLOPs of the calls over their seconds; None where either was not measured."""
+        seconds, cost = self.work.seconds_per_query, self.petaflops.value
+        return cost * PETA / seconds if seconds and cost else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +154,20 @@ def evaluate(
     ]
     if not rows:
         raise DataError("none of the runs has finished; go on with one by e2r run --resume")
-    return Evaluation(tuple(rows), tuple(parsed), convention)
+    return Evaluation(_placed(rows), tuple(parsed), convention)
+
+
+def _placed(rows: Sequence[Row]) -> tuple[Row, ...]:
+    """The rows, each with its standing among the given runs of its group."""
+    places: dict[str, list[int]] = {}
+    for place, row in enumerate(rows):
+        places.setdefault(group_id(row), []).append(place)
+    placed = list(rows)
+    for members in places.values():
+        found = standings([rows[place] for place in members])
+        for place, standing in zip(members, found, strict=True):
+            placed[place] = replace(rows[place], standing=standing)
+    return tuple(placed)
 
 
 def _read(place: Place, tell: Callable[[str], None]) -> Recorded | None:
@@ -189,6 +212,7 @@ def _row(
         qpp=found.qpp,
         rpp=found.rpp,
         notes=tuple(_notes(run, scores, cost)),
+        standing=Standing(),
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -33,11 +32,3 @@ def competes(row: Row) -> bool:
 def is_reference(row: Row) -> bool:
     """Whether the answers came without computing: from the judgments or a random generator."""
     return row.manifest.method != "first_stage" and row.manifest.model.architecture is None
-
-
-def grouped(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    """Runs by group, in the order given."""
-    groups: dict[str, list[Row]] = {}
-    for row in rows:
-        groups.setdefault(group_id(row), []).append(row)
-    return groups

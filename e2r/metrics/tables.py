@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from e2r.metrics.evaluation import Evaluation, Row
 
 UNDEFINED = "–"
+_NO_FIGURE: dict[str, float | None] = {"value": None, "low": None, "high": None}
 
 
 def header(evaluation: Evaluation) -> list[str]:
@@ -85,6 +86,13 @@ def flat(row: Row) -> dict[str, Any]:
         if key in ("measures", "rpp"):
             for name, figure in value.items():
                 _spread(plain, f"RPP {name}" if key == "rpp" else name, figure)
+        elif key == "frontier":
+            for cost, found in value.items():
+                plain[f"frontier {cost}"] = found and found["on"]
+                plain[f"frontier {cost} probability"] = found and found["probability"]
+        elif key == "gain_per_petaflop":
+            for name in row.measures:
+                _spread(plain, f"gain/PFLOP {name}", value.get(name, _NO_FIGURE))
         elif key in ("qpp", "petaflops"):
             _spread(plain, {"qpp": "QPP", "petaflops": "PFLOPs/query"}[key], value)
         elif isinstance(value, list):

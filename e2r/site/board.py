@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from e2r.metrics.evaluation import Evaluation, Row
-from e2r.metrics.frontier import frontier
+from e2r.metrics.frontier import hypervolume
 from e2r.metrics.groups import group_id, is_reference
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
@@ -29,7 +29,12 @@ class Entry:
     place: PurePosixPath
     page: str
     rank: int | None = None
-    on_frontier: bool = False
+
+    @property
+    def on_frontier(self) -> bool:
+        """Whether no run of the group is both cheaper, in FLOPs, and better."""
+        membership = self.row.standing.frontiers.get("petaflops")
+        return membership is not None and membership.on
 
     @property
     def label(self) -> str:
@@ -70,6 +75,17 @@ class Group:
         marked = [entry for entry in self.entries if entry.on_frontier]
         return tuple(sorted(marked, key=lambda entry: entry.row.petaflops.value or 0.0))
 
+    def hypervolume(self, measure: str) -> float:
+        """Area under the frontier up to the group's dearest run, in PetaFLOPs times the measure."""
+        points = [
+            (cost, quality)
+            for entry in self.entries
+            if entry.rank is not None
+            and (cost := entry.row.petaflops.value) is not None
+            and (quality := entry.quality(measure)) is not None
+        ]
+        return hypervolume(points, max((cost for cost, _ in points), default=0.0))
+
 
 @dataclass(frozen=True, eq=False)
 class Board:
@@ -106,11 +122,10 @@ def make_board(evaluation: Evaluation, runs: Path) -> Board:
 
 def _group(key: str, entries: list[Entry], measure: str) -> Group:
     competing = [entry for entry in entries if not entry.is_reference]
-    marks = frontier([(entry.row.petaflops.value, entry.quality(measure)) for entry in competing])
     ranks = _ranks([entry.quality(measure) for entry in competing])
     placed = [
-        Entry(entry.row, entry.place, entry.page, rank, mark)
-        for entry, rank, mark in zip(competing, ranks, marks, strict=True)
+        Entry(entry.row, entry.place, entry.page, rank)
+        for entry, rank in zip(competing, ranks, strict=True)
     ]
     placed += [entry for entry in entries if entry.is_reference]
     placed.sort(key=lambda entry: _order(entry, measure))

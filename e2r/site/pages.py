@@ -181,6 +181,7 @@ def _json(board: Board) -> bytes:
                 "first_stage": group.first_stage,
                 "depth": group.depth,
                 "queries": group.queries,
+                "hypervolume": _rounded(group.hypervolume(board.measure)),
                 "runs": [_rounded(_facts(entry, entry.row.to_json())) for entry in group.entries],
             }
             for group in board.groups

@@ -1,0 +1,134 @@
+"""How a run stands among its equals: on which frontiers, and what it gains over the first stage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from e2r.metrics.cost import PETA
+from e2r.metrics.frontier import members, probability
+from e2r.metrics.groups import competes
+from e2r.metrics.intervals import Floats, Interval, intervals, resampled_means
+
+if TYPE_CHECKING:
+    from e2r.metrics.evaluation import Row
+
+COSTS = ("petaflops", "seconds", "rounds")
+
+
+@dataclass(frozen=True)
+class Membership:
+    """Whether a run is on a frontier, and in which share of query resamples it is."""
+
+    on: bool
+    probability: float
+
+    def to_json(self) -> dict[str, bool | float]:
+        """{on, probability}."""
+        return {"on": self.on, "probability": self.probability}
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Frontiers by kind of cost, and gains over the first stage per PetaFLOP by measure.
+
+    A frontier is missing where the run has no such cost; a gain, where its group has no first
+    stage. RPP rewards doing nothing; the gain does not.
+    """
+
+    frontiers: Mapping[str, Membership] = field(default_factory=dict)
+    gain_per_petaflop: Mapping[str, Interval] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """{frontier: {cost: …}, gain_per_petaflop: {measure: …}}."""
+        return {
+            "frontier": {
+                cost: found.to_json() if (found := self.frontiers.get(cost)) else None
+                for cost in COSTS
+            },
+            "gain_per_petaflop": {
+                name: found.to_json() for name, found in self.gain_per_petaflop.items()
+            },
+        }
+
+
+def standings(rows: Sequence[Row]) -> list[Standing]:
+    """The standing of each run of one group; quality on the frontiers is the first measure.
+
+    Incomplete runs and references stand nowhere.
+    """
+    first_stage = next(
+        (row for row in rows if row.manifest.method == "first_stage" and competes(row)), None
+    )
+    frontiers: list[dict[str, Membership]] = [{} for _ in rows]
+    for cost in COSTS:
+        for places in _comparable(rows, cost):
+            found = _frontier([rows[place] for place in places], cost)
+            for place, membership in zip(places, found, strict=True):
+                frontiers[place][cost] = membership
+    return [
+        Standing(found, _gains(row, first_stage))
+        for row, found in zip(rows, frontiers, strict=True)
+    ]
+
+
+def _comparable(rows: Sequence[Row], cost: str) -> list[list[int]]:
+    """Places of runs that share a scale of this cost; seconds do only on the same machine."""
+    scales: dict[str, list[int]] = {}
+    for place, row in enumerate(rows):
+        if competes(row) and _cost_by_query(row, cost) is not None:
+            machine = row.manifest.environment
+            scale = ""
+            if cost == "seconds":
+                scale = repr((row.manifest.latency_mode, machine.processor, machine.device))
+            scales.setdefault(scale, []).append(place)
+    return list(scales.values())
+
+
+def _frontier(rows: Sequence[Row], cost: str) -> list[Membership]:
+    qids = sorted(rows[0].qids)
+    quality = np.column_stack([_quality(row, next(iter(row.measures)), qids) for row in rows])
+    costs = np.column_stack([_along(_cost_by_query(row, cost) or {}, qids) for row in rows])
+    on = members(costs.mean(axis=0), quality.mean(axis=0))
+    share = probability(resampled_means(costs), resampled_means(quality))
+    return [Membership(bool(mark), float(value)) for mark, value in zip(on, share, strict=True)]
+
+
+def _gains(row: Row, first_stage: Row | None) -> dict[str, Interval]:
+    if first_stage is None or row is first_stage or row.cost.per_query is None:
+        return {}
+    qids = list(row.qids)
+    spent = _along(row.cost.per_query, qids) / PETA
+    names = list(row.measures)
+    gained = [_quality(row, name, qids) - _quality(first_stage, name, qids) for name in names]
+    if not spent.any():
+        note = "undefined: no FLOPs were spent"
+        return dict.fromkeys(names, Interval(None, note=note))
+
+    def ratio(place: int) -> Any:
+        return lambda means: means[..., place] / means[..., -1]
+
+    return intervals(
+        np.column_stack([*gained, spent]), {name: ratio(place) for place, name in enumerate(names)}
+    )
+
+
+def _quality(row: Row, measure: str, qids: Sequence[str]) -> Floats:
+    return _along(row.scores.values[measure], qids)
+
+
+def _cost_by_query(row: Row, cost: str) -> Mapping[str, float] | None:
+    """A cost of each query, or None where the run has no such cost."""
+    if cost == "petaflops":
+        return row.cost.per_query
+    if cost == "rounds":
+        return {record.qid: record.rounds for record in row.records}
+    seconds = {record.qid: record.seconds for record in row.records}
+    return seconds if any(seconds.values()) else None
+
+
+def _along(values: Mapping[str, float], qids: Sequence[str]) -> Floats:
+    return np.array([float(values[qid]) for qid in qids])
