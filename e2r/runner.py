@@ -146,8 +146,8 @@ def run(
         manifest = manifest.model_copy(
             update={"status": "complete" if whole else "partial", "finished": _now()}
         )
-        folder.finish(manifest, (topic.query.qid for topic in collection.topics))
         folder.metadata_path.write_text(sidecar(manifest), encoding="utf-8")
+        folder.finish(manifest, (topic.query.qid for topic in collection.topics))
     return folder
 
 

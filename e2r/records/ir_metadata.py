@@ -6,7 +6,10 @@ from e2r.records.manifest import Manifest
 
 
 def sidecar(manifest: Manifest) -> str:
-    """The six PRIMAD components of a run, as YAML."""
+    """What a run can say of platform, implementation, method and data, as YAML.
+
+    Actor and research goal are for the author of a submission to add.
+    """
     import yaml
 
     facts = {
@@ -22,10 +25,9 @@ def sidecar(manifest: Manifest) -> str:
             "executable": {"cmd": " ".join(manifest.command)},
             "source": {"lang": ["python"], "commit": manifest.commit or "unknown"},
         },
-        "resources": {"runtime": {"started": manifest.started, "finished": manifest.finished}},
-        "research goal": {"evaluation": {"reported measures": []}},
         "method": {
             "automatic": True,
+            "score ties": "first-stage order",
             "retrieval": [
                 {"name": manifest.dataset.first_stage, "method": "first stage"},
                 {

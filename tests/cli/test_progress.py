@@ -1,0 +1,79 @@
+"""Progress: lines where nobody watches, a bar on a terminal."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from e2r.cli.progress import Lines
+from e2r.prompts.request import Reply
+from e2r.records.folder import QueryRecord
+from e2r.records.manifest import ModelRecord
+from tests.small_collection import write_collection
+
+
+def record(qid: str, status: str = "ok", error: str | None = None) -> QueryRecord:
+    return QueryRecord(qid, status, 1, 1, 10, 0, 0, 0, 0.1, 3, ("d",), error)
+
+
+def test_lines_add_up_the_price_of_the_calls(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from e2r.flops.architecture import Architecture
+    from e2r.flops.estimate import estimate
+    from e2r.flops.work import Usage
+
+    facts = {
+        "model_type": "llama", "vocab_size": 100, "hidden_size": 8, "intermediate_size": 16,
+        "num_hidden_layers": 2, "num_attention_heads": 2, "architectures": ["LlamaForCausalLM"],
+    }  # fmt: skip
+    lines = Lines()
+    model = ModelRecord(id="m", name="m", revision=None, dtype="float32", architecture=facts)
+    lines.started(tmp_path, model, queries=2, finished=0)
+    lines.answered([Reply("A", prompt_tokens=9, generated_tokens=2, head_positions=1)] * 3)
+    lines.query_finished(record("q1"))
+    lines.query_finished(record("q2", "failed", "no luck"))
+    one = estimate(Architecture.load(facts), Usage(prompt_tokens=9, generated_tokens=2)).flops
+    assert lines.flops == 3 * one
+    err = capsys.readouterr().err
+    assert "2 queries" in err
+    assert "query q2 failed: no luck" in err
+    assert "2/2 queries, 3 calls" in err
+
+
+def test_a_terminal_gets_a_bar_and_its_stdout_the_folder_alone(tmp_path: Path) -> None:
+    collection = write_collection(tmp_path / "small")
+    reading, terminal = pty.openpty()
+    words = [
+        sys.executable, "-m", "e2r", "run", "--dataset", f"beir:{collection}",
+        "--candidates", f"{collection}/first.run", "--model", "random:3",
+        "--method", "setwise.heapsort", "--runs", str(tmp_path / "runs"),
+    ]  # fmt: skip
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=terminal, env=environment)
+    os.close(terminal)
+    drawn = b""
+    while True:
+        try:
+            chunk = os.read(reading, 4096)
+        except OSError:
+            break
+        if not chunk:
+            break
+        drawn += chunk
+    assert process.stdout is not None
+    out = process.stdout.read().decode()
+    process.stdout.close()
+    assert process.wait() == 0
+    os.close(reading)
+    text = drawn.decode()
+    assert "setwise.heapsort" in text
+    assert "6/6 queries" in text
+    assert "calls" in text
+    assert out.count("\n") == 1
+    assert Path(out.strip()).is_dir()
