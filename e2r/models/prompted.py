@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
+from e2r.errors import DataError
 from e2r.models.answerer import Answered, LanguageModel, Question
 from e2r.prompts.reading import Reading, passages_of
 from e2r.prompts.request import Request
@@ -53,7 +54,7 @@ class Prompted:
         """The request and the number of tokens cut away, the passages shortened until it fits.
 
         Only query and passages are ever cut: the template around them, which ends where the
-        answer is read, stays whole.
+        answer is read, stays whole. Raises DataError where no cut makes it fit.
         """
         topic, task = question.topic, question.task
         query, query_cut = self._cut(topic.query.text, self._query_tokens)
@@ -66,6 +67,12 @@ class Prompted:
             )
             request = self._reading.ask(filled, query, task, self._model.encoder_decoder)
             excess = self._model.excess(request)
-            if excess <= 0 or most == 1:
+            if excess > 0 and most == 1:
+                raise DataError(
+                    f"query {topic.query.qid}: a prompt of {len(texts)} passages is {excess} "
+                    "tokens too long for the model even with one token a passage; ask about fewer "
+                    "passages at once (--window, --set-size) or cut the query (--query-tokens)"
+                )
+            if excess <= 0:
                 return request, query_cut + sum(dropped for _, dropped in cut)
             most = max(1, most - max(1, -(-excess // len(texts))))
