@@ -14,6 +14,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "estimate": ("e2r.cli.estimate:command", "Price calls or a whole method, without a model run."),
     "run": ("e2r.cli.run:command", "Rerank a collection and record what each call cost."),
     "evaluate": ("e2r.cli.evaluate:command", "Quality, FLOPs, RPP and QPP of recorded runs."),
+    "compare": ("e2r.cli.compare:command", "Is one run better than another, at what cost?"),
     "leaderboard": ("e2r.cli.leaderboard:command", "Build the static site from recorded runs."),
     "reproduce": ("e2r.cli.reproduce:command", "Recompute the paper's tables and profiles."),
     "budget": ("e2r.cli.budget:command", "What fits in a budget, cheapest first."),

@@ -22,9 +22,22 @@ from e2r.cli import print_json
     help="How FLOPs are counted; see e2r list conventions.",
 )
 @click.option("--qrels", help="Judgments, where the run's spec does not lead to them.")
-@click.option("--json", "as_json", is_flag=True, help="JSON on stdout.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "markdown", "latex", "csv", "json"]),
+    default="table",
+    show_default=True,
+    help="What goes to stdout; csv and json hold every figure.",
+)
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 def command(
-    runs: tuple[str, ...], measures: str, convention: str, qrels: str | None, as_json: bool
+    runs: tuple[str, ...],
+    measures: str,
+    convention: str,
+    qrels: str | None,
+    form: str,
+    as_json: bool,
 ) -> None:
     """Quality, FLOPs, RPP and QPP of recorded runs, with 95 % bootstrap intervals.
 
@@ -36,6 +49,7 @@ def command(
     Examples:
       e2r evaluate runs/
       e2r evaluate runs/demo/* --measures "nDCG@10 RR(rel=2)@10" --convention torch --json
+      e2r evaluate runs/dl19/*/* --format latex
     """
     from e2r.metrics import evaluate
 
@@ -43,8 +57,12 @@ def command(
         click.echo(f"note: {text}", err=True)
 
     table = evaluate(runs, measures, convention, qrels=qrels, save=True, note=note)
-    if as_json:
+    if as_json or form == "json":
         print_json(table.to_json())
+        return
+    texts = {"markdown": table.to_markdown, "latex": table.to_latex, "csv": table.to_csv}
+    if form in texts:
+        click.echo(texts[form](), nl=False)
         return
     from e2r.cli.table import print_table
     from e2r.metrics.tables import cells, header

@@ -60,6 +60,20 @@ def parse_measures(words: str | Iterable[str]) -> dict[str, Any]:
     return measures
 
 
+def _refuse_unreachable(measures: Mapping[str, Any], highest: int) -> None:
+    """Raise DataError for a measure whose grade of relevance no judgment reaches: it says nothing.
+
+    Where no document is relevant at all, every measure is 0, and that is the truth.
+    """
+    for name, measure in measures.items():
+        wanted = measure.params.get("rel")
+        if isinstance(wanted, int) and 1 <= highest < wanted:
+            raise DataError(
+                f"{name} counts grades from {wanted} up, but the highest judgment is {highest}; "
+                f"ask for rel={highest} or a measure of another kind"
+            )
+
+
 def _unknown(name: str, known: Iterable[str]) -> UsageError:
     """Names differ in case more often than in letters, which a similarity of letters misses."""
     stem = re.split(r"[@(]", name)[0]
@@ -84,6 +98,7 @@ def score(
             "none of the run's queries has a judgment; are these the judgments of another "
             "collection? pass the right ones with --qrels"
         )
+    _refuse_unreachable(measures, max(max(judgments[qid].values(), default=0) for qid in counted))
     values: dict[str, dict[str, float]] = {name: dict.fromkeys(counted, 0.0) for name in measures}
     names = {measure: name for name, measure in measures.items()}
     qrels = {qid: dict(judgments[qid]) for qid in counted}

@@ -114,6 +114,18 @@ class Evaluation:
 
         return markdown(self)
 
+    def to_latex(self) -> str:
+        """The headline figures as a LaTeX table (booktabs)."""
+        from e2r.metrics.tables import latex
+
+        return latex(self)
+
+    def to_csv(self) -> str:
+        """Every figure, one line a run, with the columns of `to_pandas`."""
+        from e2r.metrics.tables import comma_separated, flat
+
+        return comma_separated([flat(row) for row in self.rows])
+
     def to_pandas(self) -> pd.DataFrame:
         """One line a run; nested keys joined by a space, as in `nDCG@10 low` and `RPP nDCG@10`."""
         import pandas as pd

@@ -1,7 +1,10 @@
-"""The same figures as text: Markdown, and flat lines for a data frame or a CSV file."""
+"""The same figures as text: Markdown, LaTeX, CSV, and flat lines for a data frame."""
 
 from __future__ import annotations
 
+import csv
+import io
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from e2r.metrics.intervals import Interval
@@ -10,6 +13,16 @@ if TYPE_CHECKING:
     from e2r.metrics.evaluation import Evaluation, Row
 
 UNDEFINED = "–"
+_TEX = {
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "\\": r"\textbackslash{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "–": "--",
+    "\n": " ",
+}
 _NO_FIGURE: dict[str, float | None] = {"value": None, "low": None, "high": None}
 
 
@@ -77,6 +90,44 @@ def markdown(evaluation: Evaluation) -> str:
         "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in line) + " |\n"
         for line in lines
     )
+
+
+def latex(evaluation: Evaluation) -> str:
+    """The headline table in LaTeX, for the packages booktabs and fontenc (T1)."""
+    words = 3
+    head = header(evaluation)
+    lines = [" & ".join(_tex(cell) for cell in cells(row)) + r" \\" for row in evaluation.rows]
+    return "\n".join(
+        [
+            r"\begin{tabular}{" + "l" * words + "r" * (len(head) - words) + "}",
+            r"\toprule",
+            " & ".join(_tex(cell) for cell in head) + r" \\",
+            r"\midrule",
+            *lines,
+            r"\bottomrule",
+            r"\end{tabular}",
+            "",
+        ]
+    )
+
+
+def comma_separated(lines: Sequence[Mapping[str, Any]]) -> str:
+    """Flat lines as CSV; undefined figures are empty, and no cell is a spreadsheet's formula."""
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, list(lines[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({key: _cell(value) for key, value in line.items()} for line in lines)
+    return stream.getvalue()
+
+
+def _tex(text: str) -> str:
+    return "".join(_TEX.get(character, character) for character in text)
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
+        return f"'{value}"
+    return value
 
 
 def flat(row: Row) -> dict[str, Any]:

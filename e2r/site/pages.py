@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import csv
 import hashlib
-import io
 import json
 import re
 import shlex
@@ -21,7 +19,7 @@ from e2r.errors import UsageError
 from e2r.flops.conventions import CONVENTIONS
 from e2r.metrics.cost import PETA
 from e2r.metrics.intervals import Interval
-from e2r.metrics.tables import UNDEFINED, flat, short
+from e2r.metrics.tables import UNDEFINED, comma_separated, flat, short
 from e2r.site.board import Board, Entry
 from e2r.site.chart import THEMES, chart
 
@@ -193,18 +191,7 @@ def _json(board: Board) -> bytes:
 
 def _csv(board: Board) -> bytes:
     lines = [_rounded(_facts(entry, flat(entry.row))) for entry in board.entries]
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, list(lines[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({key: _cell(value) for key, value in line.items()} for line in lines)
-    return stream.getvalue().encode()
-
-
-def _cell(value: Any) -> Any:
-    """A cell that no spreadsheet takes for a formula."""
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
-        return f"'{value}"
-    return value
+    return comma_separated(lines).encode()
 
 
 def _rounded(value: Any) -> Any:

@@ -41,6 +41,27 @@ def test_evaluating_leaves_result_json(make_run) -> None:
 
 
 @pytest.mark.parametrize(
+    ("form", "start"),
+    [("markdown", "| dataset |"), ("latex", "\\begin{tabular}"), ("csv", "run,"), ("json", "[")],
+)
+def test_formats(make_run, capsys, form, start) -> None:
+    assert call(str(make_run().path), "--format", form) == 0
+    assert capsys.readouterr().out.startswith(start)
+
+
+@pytest.mark.parametrize("extra", [[], ["--json"]])
+def test_compare_from_the_command_line(make_run, capsys, extra) -> None:
+    one, two = make_run(), make_run(hash8="beefbeef")
+    with pytest.raises(SystemExit) as left:
+        main(["compare", str(one.path), str(two.path), *extra])
+    assert left.value.code == 0
+    out = capsys.readouterr().out
+    assert "no difference in nDCG@10 is shown (p = 1.0000)" in out
+    if extra:
+        assert json.loads(out)[0]["ties"] == 4
+
+
+@pytest.mark.parametrize(
     ("words", "code", "told"),
     [
         (["--measures", "nDGC@10"], 2, "did you mean"),

@@ -52,6 +52,13 @@ def test_a_run_that_ranks_nothing_scores_zero() -> None:
     assert scores.values["nDCG@10"] == {"q1": 0.0}
 
 
+def test_a_grade_that_no_judgment_reaches_is_refused() -> None:
+    with pytest.raises(DataError, match=r"RR\(rel=2\)@10 counts grades from 2 up.*highest.*1"):
+        score(parse_measures("RR(rel=2)@10"), RUN, {"q1": {"a": 1}}, ["q1"])
+    scores = score(parse_measures("RR(rel=2)@10"), RUN, {"q1": {"a": 0}}, ["q1"])
+    assert scores.values["RR(rel=2)@10"] == {"q1": 0.0}
+
+
 def test_judgments_of_other_queries_are_refused() -> None:
     with pytest.raises(DataError, match="none of the run's queries has a judgment"):
         score(parse_measures("nDCG@10"), RUN, QRELS, ["x"])

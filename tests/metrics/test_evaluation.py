@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
+import io
 import json
 import shutil
 from pathlib import Path
@@ -237,6 +239,18 @@ def test_table_as_markdown_and_as_data_frame(make_run) -> None:
     assert frame["nDCG@10"][0] == row["measures"]["nDCG@10"]["value"]
     assert frame["RPP nDCG@10 low"][0] == row["rpp"]["nDCG@10"]["low"]
     assert frame["QPP"][0] == row["qpp"]["value"]
+
+
+def test_latex_and_csv_hold_the_same_numbers_and_only_text(make_run) -> None:
+    table = evaluate(make_run(model="a_b&50%\\input{x}", dataset="=1+1").path)
+    tex = table.to_latex()
+    assert r"a\_b\&50\%\textbackslash{}input\{x\}" in tex
+    assert tex.count(r" \\" + "\n") == 2
+    assert f"{table.rows[0].measures['nDCG@10'].value:.4f}" in tex
+    [line] = csv.DictReader(io.StringIO(table.to_csv()))
+    assert float(line["nDCG@10"]) == table.rows[0].measures["nDCG@10"].value
+    assert float(line["RPP nDCG@10 low"]) == table.rows[0].rpp["nDCG@10"].ratio.low
+    assert line["dataset"] == "'=1+1"
 
 
 def test_a_manifest_of_another_schema_is_refused_with_its_field(make_run) -> None:
