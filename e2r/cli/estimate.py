@@ -64,6 +64,25 @@ PETA = 10**15
     show_default=True,
     help="Matrices that carry them, by the end of their names.",
 )
+@click.option("--method", help="Price a whole ranking method; see e2r list methods.")
+@click.option("--depth", type=int, default=100, show_default=True, help="Candidates a query.")
+@click.option("--k", type=int, default=10, show_default=True, help="How many must be in order.")
+@click.option("--set-size", type=int, help="Passages a setwise call.")
+@click.option("--window", type=int, help="Passages a listwise call.")
+@click.option("--step", type=int, help="How far the listwise window moves.")
+@click.option("--repeats", type=int, help="Passes of the listwise window.")
+@click.option("--query-tokens", type=int, default=9, show_default=True, help="Tokens a query.")
+@click.option("--passage-tokens", type=int, default=75, show_default=True, help="Tokens a passage.")
+@click.option(
+    "--extra-tokens", type=int, default=0, show_default=True, help="Further tokens of each prompt."
+)
+@click.option(
+    "--answers",
+    type=click.Choice(["random", "first-stage"]),
+    default="random",
+    show_default=True,
+    help="What the simulated answers agree with.",
+)
 @click.option("--usage", type=click.Path(path_type=Path), help="CSV of calls to price.")
 @click.option("--out", type=click.Path(path_type=Path), help="Where the priced CSV goes.")
 @click.option("--json", "as_json", is_flag=True, help="JSON alone on stdout.")
@@ -85,6 +104,7 @@ def command(
     usage: Path | None,
     out: Path | None,
     as_json: bool,
+    **whole: Any,
 ) -> None:
     """Price calls of MODEL from token counts, in FLOPs; nothing is run and no weights are read.
 
@@ -100,6 +120,9 @@ def command(
 
         rows = price(arch, usage, out, convention)
         click.echo(f"{rows} calls priced under {convention} into {out}", err=True)
+        return
+    if whole["method"] is not None:
+        _whole_method(model, arch, convention, whole, as_json)
         return
     if prompt_tokens is None:
         raise UsageError("give --prompt-tokens, --usage or --method")
@@ -177,6 +200,51 @@ def _figures(model: str, cost: Estimate, calls: int) -> dict[str, Any]:
         "bytes_per_call": cost.bytes,
         "warnings": list(cost.warnings),
     }
+
+
+def _whole_method(
+    model: str, arch: Architecture, convention: str, options: dict[str, Any], as_json: bool
+) -> None:
+    from e2r.forecast import Lengths, forecast
+
+    names = ("set_size", "window", "step", "repeats")
+    lengths = Lengths(options["query_tokens"], options["passage_tokens"], options["extra_tokens"])
+    priced = forecast(
+        arch,
+        options["method"],
+        depth=options["depth"],
+        k=options["k"],
+        parameters={name: options[name] for name in names if options[name] is not None},
+        lengths=lengths,
+        convention=convention,
+        answers=options["answers"],
+    )
+    figures = {
+        "model": model,
+        "method": options["method"],
+        "convention": convention,
+        "depth": options["depth"],
+        "k": options["k"],
+        "flops_per_call": round(priced.flops / priced.calls) if priced.calls else 0,
+        "flops_per_query": priced.flops,
+        "petaflops_per_query": priced.flops / PETA,
+        "qpp": PETA / priced.flops if priced.flops else None,
+        "parameters": {"total": arch.parameters.total, "active": arch.parameters.active},
+        "calls_per_query": priced.calls,
+        "rounds_per_query": priced.rounds,
+        "prompt_tokens_per_query": priced.prompt_tokens,
+        "generated_tokens_per_query": priced.generated_tokens,
+        "answers": priced.answers,
+    }
+    if as_json:
+        click.echo(json.dumps(figures, indent=2))
+        return
+    click.echo(f"{options['method']} on {model} under {convention}, answers: {priced.answers}")
+    for name in list(figures)[5:-1]:
+        if name != "parameters":
+            value = figures[name]
+            shown = "undefined" if value is None else f"{value:,.6g}"
+            click.echo(f"  {name.replace('_', ' '):<28} {shown}")
 
 
 def _print(figures: dict[str, Any], calls: int) -> None:

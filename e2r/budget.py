@@ -1,0 +1,122 @@
+"""What fits in a budget: models, methods and depths, cheapest first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+
+from e2r.errors import UsageError
+from e2r.flops.architecture import Architecture
+from e2r.flops.hardware import Accelerator, peak_memory
+from e2r.flops.work import Usage
+from e2r.forecast import Forecast, Lengths, forecast
+
+PETA = 10**15
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What to try: every combination that a method and a model allow."""
+
+    models: Sequence[str]
+    methods: Sequence[str]
+    depths: Sequence[int] = (20, 100)
+    set_sizes: Sequence[int] = (3,)
+    passage_tokens: Sequence[int] = (75,)
+    k: int = 10
+    query_tokens: int = 9
+
+
+@dataclass(frozen=True)
+class Option:
+    """One way to rerank, with its price. `seconds` are the roofline's, None without a device."""
+
+    model: str
+    method: str
+    depth: int
+    k: int
+    set_size: int | None
+    passage_tokens: int
+    forecast: Forecast
+    seconds: float | None = None
+
+    @property
+    def petaflops(self) -> float:
+        """PetaFLOPs per query."""
+        return self.forecast.flops / PETA
+
+
+@dataclass(frozen=True)
+class Found:
+    """Options within the budget, cheapest first, and how many combinations were weighed."""
+
+    options: tuple[Option, ...]
+    weighed: int
+    refused: tuple[str, ...] = field(default=())
+
+
+def search(
+    grid: Grid,
+    *,
+    petaflops: float | None = None,
+    milliseconds: float | None = None,
+    device: Accelerator | None = None,
+    convention: str = "ideal",
+) -> Found:
+    """Weigh the grid against PetaFLOPs per query, or milliseconds per query on a device.
+
+    Milliseconds are compute at peak FLOP/s plus one reading of the weights for each round: the
+    rounds of a plan depend on one another, the calls of a round share a batch. Models that the
+    device cannot hold are left out. Raises UsageError without a budget, or for milliseconds
+    without a device.
+    """
+    if petaflops is None and milliseconds is None:
+        raise UsageError("give a budget: PetaFLOPs per query, or milliseconds on an accelerator")
+    if milliseconds is not None and device is None:
+        raise UsageError("milliseconds need an accelerator; name one, such as H100")
+    options: list[Option] = []
+    refused: list[str] = []
+    weighed = 0
+    for name in grid.models:
+        arch = Architecture.load(name)
+        if device is not None and peak_memory(arch, Usage(1)) > device.memory:
+            refused.append(f"{name}: does not fit into {device.name}")
+            continue
+        for option in _options(name, arch, grid, device, convention):
+            weighed += 1
+            cheap = petaflops is None or option.petaflops <= petaflops
+            quick = milliseconds is None or (option.seconds or 0) * 1000 <= milliseconds
+            if cheap and quick:
+                options.append(option)
+    options.sort(key=lambda option: (option.forecast.flops, option.model, option.method))
+    return Found(tuple(options), weighed, tuple(refused))
+
+
+def _options(
+    name: str, arch: Architecture, grid: Grid, device: Accelerator | None, convention: str
+) -> Iterable[Option]:
+    for method in grid.methods:
+        sizes = grid.set_sizes if method.startswith("setwise.") else (None,)
+        for depth, size, passage in product(grid.depths, sizes, grid.passage_tokens):
+            try:
+                priced = forecast(
+                    arch,
+                    method,
+                    depth=depth,
+                    k=min(grid.k, depth),
+                    parameters={} if size is None else {"set_size": size},
+                    lengths=Lengths(grid.query_tokens, passage),
+                    convention=convention,
+                )
+            except UsageError:
+                # A classifier cannot be asked setwise, nor a generator as a cross-encoder.
+                continue
+            seconds = None if device is None else _seconds(arch, priced, device)
+            yield Option(name, method, depth, min(grid.k, depth), size, passage, priced, seconds)
+
+
+def _seconds(arch: Architecture, priced: Forecast, device: Accelerator) -> float:
+    weights = 2 * arch.parameters.active / device.bandwidth
+    steps = max(priced.generated_tokens / priced.calls, 1) if priced.calls else 0
+    return priced.flops / device.flops + priced.rounds * steps * weights
