@@ -1,16 +1,5 @@
-"""The recorded runs of the metrics tests, for pages made of them."""
+"""Small recorded runs for the tests of the site."""
 
-from __future__ import annotations
+from tests.metrics.recorded_runs import make_run
 
-import sys
-from importlib import util
-from pathlib import Path
-
-_HERE = Path(__file__).resolve().parent
-_SPEC = util.spec_from_file_location("recorded_runs", _HERE.parent / "metrics" / "conftest.py")
-if _SPEC is None or _SPEC.loader is None:
-    raise ImportError("tests/metrics/conftest.py is missing")
-_MODULE = util.module_from_spec(_SPEC)
-sys.modules["recorded_runs"] = _MODULE
-_SPEC.loader.exec_module(_MODULE)
-make_run = _MODULE.make_run
+__all__ = ["make_run"]
