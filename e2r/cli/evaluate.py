@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from e2r.cli import print_json
+from e2r.errors import UsageError
 
 
 @click.command("evaluate")
-@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@click.argument("runs", nargs=-1, metavar="RUN...")
 @click.option(
     "--measures",
     default="nDCG@10",
@@ -23,6 +26,15 @@ from e2r.cli import print_json
 )
 @click.option("--qrels", help="Judgments, where the run's spec does not lead to them.")
 @click.option(
+    "--foreign",
+    nargs=2,
+    multiple=True,
+    metavar="RANKING USAGE.csv",
+    help="A TREC run made elsewhere, with its calls: qid,prompt_tokens,generated_tokens,model. "
+    "Needs --qrels; may be repeated.",
+)
+@click.option("--name", help="The dataset's name of foreign runs; default: the judgments file's.")
+@click.option(
     "--format",
     "form",
     type=click.Choice(["table", "markdown", "latex", "csv", "json"]),
@@ -36,6 +48,8 @@ def command(
     measures: str,
     convention: str,
     qrels: str | None,
+    foreign: tuple[tuple[str, str], ...],
+    name: str | None,
     form: str,
     as_json: bool,
 ) -> None:
@@ -50,13 +64,27 @@ def command(
       e2r evaluate runs/
       e2r evaluate runs/demo/* --measures "nDCG@10 RR(rel=2)@10" --convention torch --json
       e2r evaluate runs/dl19/*/* --format latex
+      e2r evaluate --foreign theirs.run calls.csv --qrels qrels.txt
     """
     from e2r.metrics import evaluate
+    from e2r.metrics.foreign import Foreign
+
+    if not runs and not foreign:
+        raise UsageError("no run is named; give a run folder, or --foreign RANKING USAGE.csv")
 
     def note(text: str) -> None:
         click.echo(f"note: {text}", err=True)
 
-    table = evaluate(runs, measures, convention, qrels=qrels, save=True, note=note)
+    dataset = name or Path(qrels or "unknown").name.partition(".")[0]
+    table = evaluate(
+        runs,
+        measures,
+        convention,
+        qrels=qrels,
+        foreign=[Foreign(Path(run), Path(usage), dataset) for run, usage in foreign],
+        save=True,
+        note=note,
+    )
     if as_json or form == "json":
         print_json(table.to_json())
         return

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from e2r.errors import DataError
+from e2r.errors import DataError, UsageError
 from e2r.flops.conventions import convention as find_convention
 from e2r.metrics.cost import PETA, Cost, price
 from e2r.metrics.effectiveness import Scores, parse_measures
 from e2r.metrics.efficiency import Rpp, figures
+from e2r.metrics.foreign import Foreign, read_foreign
 from e2r.metrics.groups import group_id
 from e2r.metrics.intervals import Interval
 from e2r.metrics.judging import Judge
@@ -141,22 +142,27 @@ def evaluate(
     convention: str = "ideal",
     *,
     qrels: str | None = None,
+    foreign: Sequence[Foreign] = (),
     save: bool = False,
     note: Callable[[str], None] | None = None,
 ) -> Evaluation:
-    """Evaluate run folders, or all run folders inside folders.
+    """Evaluate run folders, all run folders inside folders, and runs made elsewhere.
 
     `measures` are names as ir-measures spells them, in a list or separated by spaces. FLOPs are
     priced from the ledgers under `convention`. Judgments are those that each run's spec names,
     unless `qrels` names others; where they are not at hand, the per-query values in the run's
-    result.json are used if they fit its files. `save` writes result.json. `note` is told what the
-    user should know of; without it that is a Python warning.
+    result.json are used if they fit its files. `foreign` runs need `qrels`. `save` writes
+    result.json. `note` is told what the user should know of; without it that is a Python warning.
     Raises UsageError for unknown measures or conventions and DataError for runs and judgments that
     are not as they should be.
     """
     tell = note or warnings.warn
     parsed = parse_measures(measures)
     find_convention(convention)
+    if foreign and qrels is None:
+        raise UsageError(
+            f"{foreign[0].ranking}: pass the judgments of runs made elsewhere: --qrels"
+        )
     judge = Judge(parsed, qrels)
     places = find_runs([runs] if isinstance(runs, str | Path) else runs)
     rows = [
@@ -164,6 +170,7 @@ def evaluate(
         for place in places
         if (recorded := _read(place, tell)) is not None
     ]
+    rows += [_row(read_foreign(run), judge, convention, False, tell) for run in foreign]
     if not rows:
         raise DataError("none of the runs has finished; go on with one by e2r run --resume")
     return Evaluation(_placed(rows), tuple(parsed), convention)
@@ -212,7 +219,7 @@ def _row(
     found = figures(values, None if cost.per_query is None else _of(cost.per_query, qids))
     return Row(
         path=run.folder.path,
-        manifest=run.manifest,
+        manifest=_judged_by(run.manifest, judged.judgments_sha256),
         qids=qids,
         records=records,
         scores=scores,
@@ -226,6 +233,14 @@ def _row(
         notes=tuple(_notes(run, scores, cost)),
         standing=Standing(),
     )
+
+
+def _judged_by(manifest: Manifest, sha256: str | None) -> Manifest:
+    """A run that was made without judgments is known by those that it is judged by now."""
+    if sha256 is None or manifest.dataset.judgments_sha256 is not None:
+        return manifest
+    dataset = manifest.dataset.model_copy(update={"judgments_sha256": sha256})
+    return manifest.model_copy(update={"dataset": dataset})
 
 
 def _of(amounts: Mapping[str, int], qids: Sequence[str]) -> list[int]:

@@ -125,6 +125,8 @@ def _cost_by_query(row: Row, cost: str) -> Mapping[str, float] | None:
     if cost == "petaflops":
         return row.cost.per_query
     if cost == "rounds":
+        if row.work.rounds_per_query is None:
+            return None
         return {record.qid: record.rounds for record in row.records}
     seconds = {record.qid: record.seconds for record in row.records}
     return seconds if any(seconds.values()) else None

@@ -16,12 +16,13 @@ class Work:
 
     `parse_failures` and `truncated` are numbers of calls. `padding` is the share of processed
     positions that were padding, 0 to 1. `seconds_per_query` is time in batches shared out evenly,
-    None where no call was made.
+    None where no call was made or timed; `rounds_per_query` is None where calls were made, but
+    nobody counted their rounds.
     """
 
     calls: int
     calls_per_query: float
-    rounds_per_query: float
+    rounds_per_query: float | None
     prompt_tokens_per_query: float
     cached_tokens_per_query: float
     generated_tokens_per_query: float
@@ -43,20 +44,20 @@ def work(run: Recorded, skipped: Set[str]) -> Work:
         return sum(ledger[name].to_numpy()[kept].tolist())
 
     queries = max(len(records), 1)
+    rounds = sum(record.rounds for record in records)
     calls = int(kept.sum())
+    seconds = float(ledger["seconds"].to_numpy()[kept].sum())
     prompt, padded = total("prompt_tokens"), total("padded_tokens")
     return Work(
         calls=calls,
         calls_per_query=calls / queries,
-        rounds_per_query=sum(record.rounds for record in records) / queries,
+        rounds_per_query=rounds / queries if rounds or not calls else None,
         prompt_tokens_per_query=prompt / queries,
         cached_tokens_per_query=total("cached_tokens") / queries,
         generated_tokens_per_query=total("generated_tokens") / queries,
         parse_failures=calls - total("parsed"),
         truncated=int((ledger["truncated"].to_numpy()[kept] > 0).sum()),
         padding=padded / (prompt + padded) if prompt + padded else None,
-        seconds_per_query=float(ledger["seconds"].to_numpy()[kept].sum()) / queries
-        if calls
-        else None,
+        seconds_per_query=seconds / queries if seconds else None,
         batch_size=total("batch_size") / calls if calls else None,
     )
