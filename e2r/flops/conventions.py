@@ -63,7 +63,6 @@ CONVENTIONS: Mapping[str, Convention] = {
                     "softmax",
                     "activation.relu",
                     "activation.silu",
-                    "activation.gelu",
                     "norm.layer",
                 }
             ),
