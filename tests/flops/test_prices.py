@@ -1,0 +1,150 @@
+"""First stages, rooflines, whole methods and budgets."""
+
+from __future__ import annotations
+
+import pytest
+
+from e2r.budget import Grid, search
+from e2r.errors import DataError, UsageError
+from e2r.flops import first_stage, hardware
+from e2r.flops.architecture import Architecture
+from e2r.flops.estimate import estimate
+from e2r.flops.work import Usage
+from e2r.forecast import Lengths, forecast
+
+
+def test_first_stages() -> None:
+    assert first_stage.bm25(9, 8_841_823) == 11 * 9 * 8_841_823
+    assert first_stage.expected_overlap([0.5, 1, 0], [0.5, 0.25, 1]) == 0.5
+    assert first_stage.learned_sparse(0.5, 1000) == 1000
+    assert first_stage.dense_exact(768, 1000) == 2 * 768 * 1000
+    assert first_stage.dense_hnsw(768, 50) == first_stage.dense_exact(768, 50)
+    assert first_stage.late_interaction(128, 32, 80, 10) == 10 * (2 * 128 * 32 * 80 + 32)
+    encoding = estimate(Architecture.load("bge-base-en-v1.5"), Usage(12)).total
+    stages = [
+        first_stage.Stage("encode", encoding),
+        first_stage.Stage("search", first_stage.dense_exact(768, 1000)),
+    ]
+    assert first_stage.pipeline(stages) == encoding + 1_536_000
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: first_stage.bm25(-1, 5),
+        lambda: first_stage.bm25(1, 2.5),  # type: ignore[arg-type]
+        lambda: first_stage.expected_overlap([0.5], [0.5, 0.5]),
+        lambda: first_stage.expected_overlap([1.5], [0.5]),
+        lambda: first_stage.learned_sparse(float("nan"), 5),
+    ],
+)
+def test_first_stages_refuse(wrong: object) -> None:
+    with pytest.raises(DataError):
+        wrong()  # type: ignore[operator]
+
+
+def test_bytes_of_a_known_call() -> None:
+    arch = Architecture.load("Llama-2-7b-hf")
+    parameters = arch.parameters.total
+    table = 32000 * 4096
+    key_values = 2 * 2 * 32 * 4096
+    one, two = (estimate(arch, Usage(1000, count)).bytes for count in (1, 2))
+    step = two - one
+    activations = 2 * (32 * (4 * 8192 + 2 * (4096 + 11008) + 11008 + 4096) + 4096 + 32000)
+    assert step == 2 * (parameters - table + 4096) + key_values * (1 + 1001) + activations
+
+
+def test_prefill_is_bound_by_compute_and_decode_by_memory() -> None:
+    arch = Architecture.load("Llama-3.1-8B-Instruct")
+    device = hardware.accelerator("H100")
+    drawn = hardware.roofline(arch, Usage(2000, 100), device, price_per_hour=3.6)
+    assert (drawn.prefill.bound, drawn.decode.bound) == ("compute", "memory")
+    assert drawn.prefill.intensity > 500 > 5 > drawn.decode.intensity
+    whole = estimate(arch, Usage(2000, 100))
+    assert drawn.prefill.flops + drawn.decode.flops == whole.flops
+    assert drawn.prefill.bytes + drawn.decode.bytes == whole.bytes
+    assert drawn.joules == pytest.approx(700 * drawn.seconds)
+    assert drawn.price == pytest.approx(drawn.seconds / 1000)
+    assert drawn.fits
+    assert drawn.peak_memory > 2 * arch.parameters.total
+
+
+def test_batches_share_the_weights() -> None:
+    arch = Architecture.load("Llama-3.1-8B-Instruct")
+    device = hardware.accelerator("A100")
+    alone = hardware.roofline(arch, Usage(500, 50), device)
+    many = hardware.roofline(arch, Usage(500, 50), device, batch_size=16)
+    assert many.decode.seconds < alone.decode.seconds / 8
+    assert many.prefill.flops == alone.prefill.flops
+    assert many.peak_memory > alone.peak_memory
+    big = hardware.roofline(Architecture.load("Llama-3.1-70B-Instruct"), Usage(500), device)
+    assert not big.fits
+
+
+def test_hardware_refuses() -> None:
+    arch = Architecture.load("flan-t5-base")
+    device = hardware.accelerator("L4")
+    assert all(device.source for device in hardware.ACCELERATORS.values())
+    with pytest.raises(UsageError, match="H100"):
+        hardware.accelerator("H10")
+    with pytest.raises(DataError, match="batch_size"):
+        hardware.roofline(arch, Usage(5), device, batch_size=0)
+    assert hardware.roofline(arch, Usage(5), hardware.accelerator("TPUv5e")).joules is None
+
+
+def test_the_cpu_is_measured() -> None:
+    measured = hardware.measure_cpu(size=256, repeats=1)
+    assert measured.flops > 1e8
+    assert measured.bandwidth > 1e7
+
+
+def test_a_method_costs_its_calls() -> None:
+    arch = Architecture.load("Qwen2.5-7B-Instruct")
+    priced = forecast(arch, "pointwise.yes_no", depth=100, lengths=Lengths(9, 75))
+    one = forecast(arch, "pointwise.yes_no", depth=1, lengths=Lengths(9, 75))
+    assert (priced.calls, priced.rounds) == (100, 1)
+    assert priced.flops == 100 * one.flops
+    assert one.flops == estimate(arch, Usage(int(one.prompt_tokens), 1)).total
+
+
+def test_heapsort_is_near_the_papers_figure() -> None:
+    arch = Architecture.load("flan-t5-large")
+    priced = forecast(arch, "setwise.heapsort", lengths=Lengths(9, 75), convention="paper")
+    assert 116 <= priced.calls <= 141
+    assert priced.rounds < priced.calls
+    assert priced.flops / 10**15 == pytest.approx(0.025, rel=0.15)
+    lucky = forecast(arch, "setwise.heapsort", answers="first-stage")
+    assert lucky.calls < priced.calls
+
+
+def test_forecasts_refuse() -> None:
+    encoder, decoder = (Architecture.load(n) for n in ("bge-reranker-base", "flan-t5-base"))
+    with pytest.raises(UsageError, match="generates"):
+        forecast(encoder, "setwise.heapsort")
+    with pytest.raises(UsageError, match=r"setwise\.heapsort"):
+        forecast(decoder, "setwise.heapsrt")
+    with pytest.raises(DataError, match="depth"):
+        forecast(decoder, "setwise.heapsort", depth=0)
+    with pytest.raises(UsageError, match="set_size"):
+        forecast(decoder, "setwise.heapsort", parameters={"set_size": 1})
+
+
+def test_budget_lists_what_fits_cheapest_first() -> None:
+    grid = Grid(
+        models=["flan-t5-base", "flan-t5-xl", "ms-marco-MiniLM-L6-v2", "Llama-3.1-70B-Instruct"],
+        methods=["pointwise.yes_no", "setwise.heapsort"],
+        depths=[10, 100],
+        set_sizes=[3, 5],
+    )
+    found = search(grid, petaflops=0.05)
+    prices = [option.petaflops for option in found.options]
+    assert prices == sorted(prices)
+    assert prices[-1] <= 0.05
+    assert 0 < len(prices) < found.weighed
+    quick = search(grid, milliseconds=200, device=hardware.accelerator("A100"))
+    assert all(option.seconds is not None and option.seconds <= 0.2 for option in quick.options)
+    assert quick.refused == ("Llama-3.1-70B-Instruct: does not fit into A100",)
+    with pytest.raises(UsageError, match="budget"):
+        search(grid)
+    with pytest.raises(UsageError, match="accelerator"):
+        search(grid, milliseconds=5)
