@@ -34,6 +34,7 @@ from e2r.errors import UsageError
     "Needs --qrels; may be repeated.",
 )
 @click.option("--name", help="The dataset's name of foreign runs; default: the judgments file's.")
+@click.option("--pictures", metavar="FOLDER", help="Write pictures there, as SVG and PNG.")
 @click.option(
     "--format",
     "form",
@@ -50,6 +51,7 @@ def command(
     qrels: str | None,
     foreign: tuple[tuple[str, str], ...],
     name: str | None,
+    pictures: str | None,
     form: str,
     as_json: bool,
 ) -> None:
@@ -85,6 +87,11 @@ def command(
         save=True,
         note=note,
     )
+    if pictures is not None:
+        from e2r.metrics.pictures import write_pictures
+
+        for path in write_pictures(table, Path(pictures)):
+            note(f"wrote {path}")
     if as_json or form == "json":
         print_json(table.to_json())
         return

@@ -59,6 +59,24 @@ class Row:
         """Whether every query of the run finished well."""
         return self.manifest.status == "complete"
 
+    @property
+    def label(self) -> str:
+        """Who ranked: the model, or the first stage by its own name."""
+        if self.family == "first_stage":
+            return self.manifest.dataset.first_stage
+        return self.manifest.model.name
+
+    @property
+    def family(self) -> str:
+        """The first word of the method's name."""
+        return self.manifest.method.partition(".")[0]
+
+    @property
+    def on_frontier(self) -> bool:
+        """Whether no run of the group is both cheaper, in FLOPs, and better."""
+        membership = self.standing.frontiers.get("petaflops")
+        return membership is not None and membership.on
+
     def to_json(self) -> dict[str, Any]:
         """The run as `e2r evaluate --json` prints it; undefined figures are None."""
         manifest, work = self.manifest, self.work

@@ -33,20 +33,17 @@ class Entry:
     @property
     def on_frontier(self) -> bool:
         """Whether no run of the group is both cheaper, in FLOPs, and better."""
-        membership = self.row.standing.frontiers.get("petaflops")
-        return membership is not None and membership.on
+        return self.row.on_frontier
 
     @property
     def label(self) -> str:
-        """Who ranked: the model, or the first stage by its own name."""
-        if self.family == "first_stage":
-            return self.row.manifest.dataset.first_stage
-        return self.row.manifest.model.name
+        """Who ranked."""
+        return self.row.label
 
     @property
     def family(self) -> str:
         """The first word of the method's name."""
-        return self.row.manifest.method.partition(".")[0]
+        return self.row.family
 
     @property
     def is_reference(self) -> bool:

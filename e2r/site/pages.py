@@ -19,9 +19,9 @@ from e2r.errors import UsageError
 from e2r.flops.conventions import CONVENTIONS
 from e2r.metrics.cost import PETA
 from e2r.metrics.intervals import Interval
+from e2r.metrics.pictures import THEMES, quality_against_cost
 from e2r.metrics.tables import UNDEFINED, comma_separated, flat, short
 from e2r.site.board import Board, Entry
-from e2r.site.chart import THEMES, chart
 
 HERE = Path(__file__).parent
 FILES = (
@@ -63,8 +63,9 @@ def render(board: Board, links: Links) -> dict[str, bytes]:
     shared = {"board": board, "script": script, "script_hash": f"sha256-{digest}"}
     pictures: dict[str, bytes] = {}
     for group in board.groups:
+        rows = [entry.row for entry in group.entries]
         for theme in THEMES:
-            picture = chart(group, board.measure, board.convention, theme)
+            picture = quality_against_cost(rows, board.measure, board.convention, theme)
             if picture is not None:
                 pictures[f"charts/{group.id}-{theme.name}.svg"] = picture
 
