@@ -31,7 +31,7 @@ FAMILIES: Mapping[str, tuple[str, str]] = {
 _OTHER = ("#999999", "h")
 _MOST_LABELS = 14
 _LONGEST_LABEL = 44
-_OPERATIONS_SHOWN = 7
+_OPERATIONS_SHOWN = 6
 
 
 @dataclass(frozen=True)
@@ -172,8 +172,7 @@ def _scatter(
                 zorder=2,
             )
         _points(axes, points, measure, theme)
-        for text in axes.legend(loc="lower right", frameon=False, fontsize=8).get_texts():
-            text.set_parse_math(False)
+        _legend(axes, 7)
     return figure
 
 
@@ -223,26 +222,39 @@ def _breakdown(rows: Sequence[Row], convention: str) -> Figure | None:
         for op in row.cost.operations:
             sums[op.name] = sums.get(op.name, 0) + op.flops
     shown = sorted(sums, key=lambda name: -sums[name])[:_OPERATIONS_SHOWN]
-    palette = [colour for colour, _ in (*FAMILIES.values(), _OTHER)]
+    palette = [colour for colour, _ in [*FAMILIES.values()][1:]]
     theme = THEMES[0]
     with _style(theme):
         figure, axes = _figure(theme)
         left = [0.0] * len(priced)
-        for name, colour in zip([*shown, "the rest"], palette, strict=False):
+        for name, colour in [*zip(shown, palette, strict=False), ("the rest", _OTHER[0])]:
             widths = [_share(row, name, shown) for row in priced]
-            axes.barh(range(len(priced)), widths, left=left, color=colour, label=name, height=0.6)
+            axes.barh(
+                range(len(priced)),
+                widths,
+                left=left,
+                color=colour,
+                edgecolor=theme.paper,
+                label=name,
+                height=0.6,
+            )
             left = [start + width for start, width in zip(left, widths, strict=True)]
         axes.set_yticks(range(len(priced)), [_label(row) for row in priced])
         for text in axes.get_yticklabels():
             text.set_parse_math(False)
         axes.invert_yaxis()
         axes.set_xlabel(f"share of FLOPs, convention {convention}")
-        legend = axes.legend(
-            loc="lower center", bbox_to_anchor=(0.5, 1), ncols=4, frameon=False, fontsize=8
-        )
-        for text in legend.get_texts():
-            text.set_parse_math(False)
+        _legend(axes, 4)
     return figure
+
+
+def _legend(axes: Any, columns: int) -> None:
+    """Above the axes, where it hides nothing."""
+    legend = axes.legend(
+        loc="lower center", bbox_to_anchor=(0.5, 1), ncols=columns, frameon=False, fontsize=8
+    )
+    for text in legend.get_texts():
+        text.set_parse_math(False)
 
 
 def _share(row: Row, name: str, shown: Sequence[str]) -> float:
