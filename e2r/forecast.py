@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 
 from e2r.errors import DataError, UsageError
 from e2r.flops.architecture import Architecture
-from e2r.flops.estimate import estimate
+from e2r.flops.estimate import Cost, Estimate, estimate
 from e2r.flops.work import Usage
 from e2r.ranking import method as find
 from e2r.ranking.plan import Choose, Order, Prefer, Score, Task, drive
@@ -58,7 +58,10 @@ TEXTS: Mapping[str, Text] = {
 
 @dataclass(frozen=True)
 class Forecast:
-    """A query under a method: means over the simulated answers; FLOPs rounded to a whole number."""
+    """A query under a method: means over the simulated answers.
+
+    `flops` is rounded to a whole number; `operations` and `bytes` are those of a mean call.
+    """
 
     calls: float
     rounds: float
@@ -66,6 +69,8 @@ class Forecast:
     generated_tokens: float
     flops: int
     answers: Answers
+    operations: tuple[Cost, ...] = ()
+    bytes: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -104,17 +109,17 @@ def forecast(
     shapes, rounds = simulate(method, depth, k, given, answers)
     usages = [_usage(architecture, method, kind, size, lengths) for kind, size in shapes]
     weights = list(shapes.values())
-    flops = sum(
-        weight * _call(architecture, usage, convention)
-        for weight, usage in zip(weights, usages, strict=True)
-    )
+    costs = [estimate(architecture, usage, convention) for usage in usages]
+    calls = sum(weights)
     return Forecast(
-        calls=float(sum(weights)),
+        calls=float(calls),
         rounds=float(rounds),
         prompt_tokens=_mean(weights, [usage.prompt_tokens for usage in usages]),
         generated_tokens=_mean(weights, [usage.generated_tokens for usage in usages]),
-        flops=round(flops),
+        flops=round(sum(w * cost.total for w, cost in zip(weights, costs, strict=True))),
         answers=answers,
+        operations=_operations(weights, costs),
+        bytes=_mean(weights, [cost.bytes for cost in costs]) / float(calls) if calls else 0.0,
     )
 
 
@@ -193,8 +198,14 @@ def _usage(
     return Usage(prompt, generated or 1)
 
 
-def _call(architecture: Architecture, usage: Usage, convention: str) -> int:
-    return estimate(architecture, usage, convention).total
+def _operations(weights: Sequence[Fraction], costs: Sequence[Estimate]) -> tuple[Cost, ...]:
+    """FLOPs of each operation in a mean call, rounded to whole numbers."""
+    sums: dict[tuple[str, str], Fraction] = {}
+    for weight, cost in zip(weights, costs, strict=True):
+        for part, name, flops in ((op.part, op.name, op.flops) for op in cost.operations):
+            sums[part, name] = sums.get((part, name), Fraction(0)) + weight * int(flops)
+    calls = sum(weights) or 1
+    return tuple(Cost(part, name, round(total / calls)) for (part, name), total in sums.items())
 
 
 def _mean(weights: Sequence[Fraction], values: Sequence[Any]) -> float:

@@ -205,6 +205,7 @@ def _figures(model: str, cost: Estimate, calls: int) -> dict[str, Any]:
 def _whole_method(
     model: str, arch: Architecture, convention: str, options: dict[str, Any], as_json: bool
 ) -> None:
+    from e2r.flops.operations import not_counted
     from e2r.forecast import Lengths, forecast
 
     names = ("set_size", "window", "step", "repeats")
@@ -225,7 +226,7 @@ def _whole_method(
         "convention": convention,
         "depth": options["depth"],
         "k": options["k"],
-        "flops_per_call": round(priced.flops / priced.calls) if priced.calls else 0,
+        "flops_per_call": sum(int(op.flops) for op in priced.operations),
         "flops_per_query": priced.flops,
         "petaflops_per_query": priced.flops / PETA,
         "qpp": PETA / priced.flops if priced.flops else None,
@@ -235,16 +236,21 @@ def _whole_method(
         "prompt_tokens_per_query": priced.prompt_tokens,
         "generated_tokens_per_query": priced.generated_tokens,
         "answers": priced.answers,
+        "operations": [
+            {"part": op.part, "name": op.name, "flops": op.flops} for op in priced.operations
+        ],
+        "not_counted": list(not_counted(arch, CONVENTIONS[convention])),
+        "bytes_per_call": round(priced.bytes),
     }
     if as_json:
         click.echo(json.dumps(figures, indent=2))
         return
     click.echo(f"{options['method']} on {model} under {convention}, answers: {priced.answers}")
-    for name in list(figures)[5:-1]:
-        if name != "parameters":
-            value = figures[name]
+    for name, value in figures.items():
+        if name.endswith(("_per_call", "_per_query")) or name == "qpp":
             shown = "undefined" if value is None else f"{value:,.6g}"
             click.echo(f"  {name.replace('_', ' '):<28} {shown}")
+    click.echo(f"  not counted: {', '.join(figures['not_counted'])}")
 
 
 def _print(figures: dict[str, Any], calls: int) -> None:

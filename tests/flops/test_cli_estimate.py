@@ -60,6 +60,12 @@ def test_estimate_of_a_method(capsys: pytest.CaptureFixture[str]) -> None:
     assert found["answers"] == "random"
     assert found["prompt_tokens_per_query"] > 80 * 4 * 70
     assert found["petaflops_per_query"] == found["flops_per_query"] / 10**15
+    assert sum(op["flops"] for op in found["operations"]) == found["flops_per_call"]
+    assert found["flops_per_call"] == pytest.approx(
+        found["flops_per_query"] / found["calls_per_query"]
+    )
+    assert found["bytes_per_call"] > 10**10
+    assert "softmax" in found["not_counted"]
     assert run(capsys, *words)[0] == 0
 
 

@@ -93,9 +93,9 @@ def test_hardware_refuses() -> None:
 
 
 def test_the_cpu_is_measured() -> None:
-    measured = hardware.measure_cpu(size=256, repeats=1)
-    assert measured.flops > 1e8
-    assert measured.bandwidth > 1e7
+    measured = hardware.measure_cpu(size=256, repeats=2)
+    assert measured.flops > 1e6
+    assert measured.bandwidth > 1e6
 
 
 def test_a_method_costs_its_calls() -> None:

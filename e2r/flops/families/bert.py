@@ -17,6 +17,7 @@ _BERT: Mapping[str, object] = {
     "is_decoder": False,
     "add_cross_attention": False,
     "tie_word_embeddings": True,
+    "position_embedding_type": "absolute",
 }
 _ROBERTA = {
     **_BERT,
@@ -41,6 +42,7 @@ def build(config: Config) -> Architecture:
     for name in ("is_decoder", "add_cross_attention"):
         if config.flag(name):
             config.refuse(name, "is true; only its use as an encoder is described here")
+    config.word("position_embedding_type", ("absolute",))
     width, inner = config.size("hidden_size"), config.size("intermediate_size")
     heads = config.heads(width, kv_heads=None, head_dim=None)
     function = config.word("hidden_act")

@@ -21,7 +21,12 @@ _COHERE: Mapping[str, object] = {
 
 MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
     "cohere": {**_COHERE, "use_qk_norm": False},
-    "cohere2": {**_COHERE, "sliding_window": 4096, "layer_types": None},
+    "cohere2": {
+        **_COHERE,
+        "sliding_window": 4096,
+        "sliding_window_pattern": 4,
+        "layer_types": None,
+    },
 }
 
 
@@ -45,7 +50,8 @@ def build(config: Config) -> Architecture:
 
     windows: list[int | None] = [None] * config.size("num_hidden_layers")
     if config.model_type == "cohere2":
-        windows = sliding(config, default=lambda i: (i + 1) % 4 != 0)
+        period = config.size("sliding_window_pattern")
+        windows = sliding(config, default=lambda i: (i + 1) % period != 0)
     return decoder_only(
         config,
         repeat(layer, windows),

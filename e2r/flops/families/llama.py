@@ -28,6 +28,7 @@ MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
         "max_position_embeddings": 131072,
         "tie_word_embeddings": False,
         "sliding_window": 4096,
+        "layer_types": None,
     },
     "granite": {
         **sizes(vocab=32000, width=4096, inner=11008, layers=32, heads=32),
@@ -86,6 +87,8 @@ def _windows(config: Config) -> list[int | None]:
     count = config.size("num_hidden_layers")
     match config.model_type:
         case "mistral":
+            if config.get("layer_types") is not None:
+                config.refuse("layer_types", "is set; a mixed Mistral is not described here")
             return [config.optional_size("sliding_window")] * count
         case "smollm3":
             # Only layers without rotary positions slide.
