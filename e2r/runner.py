@@ -25,7 +25,7 @@ from e2r.records.environment import code_version, environment
 from e2r.records.folder import QueryRecord, RunFolder
 from e2r.records.ir_metadata import sidecar
 from e2r.records.ledger import Call, encode_answer
-from e2r.records.manifest import DatasetRecord, Manifest, ModelRecord
+from e2r.records.manifest import DatasetRecord, Manifest, ModelRecord, Session
 from e2r.records.spec import Spec, changed, identity
 
 
@@ -82,10 +82,11 @@ def run(
     model = answerer.record()
     prompts = _prompts(spec)
     facts = _identity(spec, collection, model, method, parameters, prompts)
-    name = f"{collection.name}/{_slug(model.name)}/{method.name}--{identity(facts)}"
+    name = f"{_slug(collection.name)}/{_slug(model.name)}/{method.name}--{identity(facts)}"
     folder = RunFolder(runs / name)
     with folder.lock():
         finished: dict[str, QueryRecord] = {}
+        earlier: list[Session] = []
         if folder.exists:
             before = folder.manifest()
             if not resume:
@@ -98,9 +99,11 @@ def run(
                     f"{folder.path}: holds another run; {changed(before.identity, facts)}"
                 )
             if before.status == "complete":
+                folder.verify_files()
                 progress.started(folder.path, model, len(collection.topics), before.dataset.queries)
                 return folder
             finished = folder.reopen()
+            earlier = [*before.earlier, before.session()]
         version = code_version()
         manifest = Manifest(
             status="started",
@@ -126,8 +129,11 @@ def run(
             prompts=prompts,
             environment=environment(answerer.device),
             notes=notes,
+            earlier=earlier,
         )
         folder.start(_complete(spec, model, parameters).to_toml(), manifest)
+        if len(finished) < len(collection.topics):
+            answerer.prepare()
         progress.started(folder.path, model, len(collection.topics), len(finished))
         rerank = partial(
             _rerank, folder=folder, method=method, k=spec.method.k, parameters=parameters
@@ -233,7 +239,7 @@ def _answer(
     answered: list[Answered] = []
     for _, group in itertools.groupby(questions, batch):
         part = _answer_or_fail(answerer, list(group))
-        progress.answered([answer.reply for answer in part])
+        progress.answered([answer.reply for answer in part if answer.error is None])
         answered.extend(part)
     return answered
 
@@ -314,8 +320,10 @@ def _identity(
 
 def _complete(spec: Spec, model: ModelRecord, parameters: dict[str, int]) -> Spec:
     """The spec with what it left to defaults filled in, so that repeating it repeats the run."""
+    template = READINGS[spec.method.name].template if spec.method.name in READINGS else None
     return spec.model_copy(
         update={
+            "prompt": spec.prompt.model_copy(update={"template": spec.prompt.template or template}),
             "model": spec.model.model_copy(update={"revision": model.revision}),
             "method": spec.method.model_copy(update={"parameters": parameters}),
         }
@@ -323,8 +331,11 @@ def _complete(spec: Spec, model: ModelRecord, parameters: dict[str, int]) -> Spe
 
 
 def _slug(name: str) -> str:
-    """A name as a folder: no separator, colon or space in it."""
-    return "".join(c if c.isalnum() or c in "._-" else "-" for c in name)
+    """A name as a folder: no separator, colon or space in it. Raises UsageError for no name."""
+    slug = "".join(c if c.isalnum() or c in "._-" else "-" for c in name)
+    if not slug.strip("."):
+        raise UsageError(f"{name!r} cannot name a folder; give the dataset a name by --name")
+    return slug
 
 
 def _now() -> str:

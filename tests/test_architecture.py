@@ -21,6 +21,8 @@ ROOMS = {
     "records": {"errors", "data"},
     "models": {"errors", "ranking", "data", "prompts", "records"},
     "runner": {"errors", "ranking", "data", "prompts", "records", "models"},
+    "forecast": {"errors", "flops", "ranking"},
+    "budget": {"errors", "flops", "forecast"},
     "metrics": {"errors", "records", "data", "flops", "ranking"},
     "site": {"errors", "metrics", "records", "data", "flops", "ranking"},
 }
@@ -78,7 +80,8 @@ def test_torch_is_imported_by_one_module_alone() -> None:
     names = [name for name in modules() if name != TORCH_LIVES_IN]
     imports = "\n".join(f"import {name}" for name in names)
     loaded = run_python(
-        f"{imports}\nimport sys\nprint(*(m for m in ('torch', 'jnius', 'pyserini') if m in sys.modules))"
+        f"{imports}\nimport sys\n"
+        "print(*(m for m in ('torch', 'jnius', 'pyserini') if m in sys.modules))"
     )
     assert loaded.strip() == ""
     assert "torch" in run_python(

@@ -164,6 +164,9 @@ def test_interrupted_anywhere_and_resumed_equals_undisturbed(
         resumed = run(asked, runs, resume=True)
         assert facts(resumed) == facts(undisturbed)
         assert resumed.run_path.read_bytes() == undisturbed.run_path.read_bytes()
+    answers = [row["answer"] for row in facts(undisturbed)]
+    assert answers.count("null") < 0.8 * len(answers), "silence would hide a difference"
+    assert len(set(answers)) > 3
 
 
 def test_resume_drops_a_cut_line_and_asks_nothing_twice(collection: Path, tmp_path: Path) -> None:
@@ -275,6 +278,7 @@ def test_killed_for_real_and_resumed(collection: Path, tmp_path: Path, llama: Pa
             done = attempt
             break
     assert done is not None, codes
+    assert codes[:-1]
     assert set(codes[:-1]) <= {-9, -15, 130}
     [manifest] = (tmp_path / "k").rglob("manifest.json")
     resumed = RunFolder(manifest.parent)

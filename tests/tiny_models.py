@@ -40,7 +40,7 @@ def save_tokenizer(folder: Path, chat: bool) -> int:
 def save_llama(folder: Path, context: int = 1024) -> Path:
     """A decoder-only chat model with grouped heads, head_dim ≠ width / heads, untied head."""
     import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
+    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
     size = save_tokenizer(folder, chat=True)
     torch.manual_seed(0)
@@ -59,7 +59,13 @@ def save_llama(folder: Path, context: int = 1024) -> Path:
         eos_token_id=2,
         pad_token_id=0,
     )
-    LlamaForCausalLM(config).save_pretrained(folder)
+    model = LlamaForCausalLM(config)
+    # Left to chance it would hardly ever name a label or a number.
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    for token in range(size):
+        if tokenizer.decode([token]).strip() in {*"ABC123456789"}:
+            model.lm_head.weight.data[token] *= 20
+    model.save_pretrained(folder)
     return folder
 
 

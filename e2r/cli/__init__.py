@@ -69,10 +69,6 @@ def main(words: list[str] | None = None) -> None:
         missing = _missing_extra(error)
         click.echo(f"e2r: {missing}", err=True)
         code = missing.exit_code
-    except BrokenPipeError:
-        # The reader of stdout has left; Python must not complain of it on the way out.
-        sys.stdout = None
-        code = 0
     except Exception as error:
         click.echo(
             f"e2r: this is a bug ({type(error).__name__}); please report it with the command, "
@@ -84,7 +80,7 @@ def main(words: list[str] | None = None) -> None:
 
 
 def _interrupted() -> int:
-    click.echo("e2r: interrupted; repeat the command with --resume to go on", err=True)
+    click.echo("e2r: interrupted; a run goes on with --resume", err=True)
     return 130
 
 

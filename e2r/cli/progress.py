@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from e2r.errors import E2RError
 from e2r.flops.architecture import Architecture
 from e2r.flops.estimate import estimate
 from e2r.flops.work import Usage
@@ -27,11 +28,19 @@ class Lines:
         self._architecture: Architecture | None = None
 
     def started(self, folder: Path, model: ModelRecord, queries: int, finished: int) -> None:
-        if model.architecture is not None:
-            self._architecture = Architecture.load(model.architecture)
+        self._price(model)
         self.queries, self.finished = queries, finished
         done = f", {finished} finished before" if finished else ""
         click.echo(f"{folder}: {queries} queries{done}", err=True)
+
+    def _price(self, model: ModelRecord) -> None:
+        """Price calls as they come, if the estimator knows the model; the run goes on without."""
+        if model.architecture is None:
+            return
+        try:
+            self._architecture = Architecture.load(model.architecture)
+        except E2RError as error:
+            self.note(f"PetaFLOPs are not shown: {error}")
 
     def note(self, text: str) -> None:
         click.echo(f"note: {text}", err=True)
@@ -77,8 +86,7 @@ class Bar(Lines):
         self._task = self.bar.add_task("starting", total=1, cost="")
 
     def started(self, folder: Path, model: ModelRecord, queries: int, finished: int) -> None:
-        if model.architecture is not None:
-            self._architecture = Architecture.load(model.architecture)
+        self._price(model)
         self.queries, self.finished = queries, finished
         name = folder.name.partition("--")[0]
         self.bar.update(self._task, description=name, total=queries, completed=finished)

@@ -24,11 +24,19 @@ from e2r.errors import IncompleteError, UsageError
 @click.option("--corpus", help="Documents, JSONL as in BEIR.")
 @click.option("--name", help="The dataset's name in the run folder; default: from its source.")
 @click.option(
-    "--documents", type=int, help="Size of the searched collection, for the first stage's price."
+    "--documents",
+    type=click.IntRange(min=1),
+    help="Size of the searched collection, for the first stage's price.",
 )
 @click.option("--first-stage", help="Who made the candidates; default: from the file's name.")
-@click.option("--depth", type=int, default=100, show_default=True, help="Candidates a query.")
-@click.option("--limit", type=int, help="Only the first N queries.")
+@click.option(
+    "--depth",
+    type=click.IntRange(min=1),
+    default=100,
+    show_default=True,
+    help="Candidates a query.",
+)
+@click.option("--limit", type=click.IntRange(min=1), help="Only the first N queries.")
 @click.option("--model", help="A Hub id, a folder, gguf:FILE, pypi:PACKAGE, oracle, random:SEED …")
 @click.option("--revision", help="The model's revision, or sha256:… of its file.")
 @click.option(
@@ -38,25 +46,49 @@ from e2r.errors import IncompleteError, UsageError
     show_default=True,
 )
 @click.option("--method", help="A ranking method; see e2r list methods.")
-@click.option("--k", type=int, default=10, show_default=True, help="How many must be in order.")
+@click.option(
+    "--k",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    help="How many must be in order.",
+)
 @click.option("--set-size", type=int, help="Passages a setwise call; default 3.")
 @click.option("--window", type=int, help="Passages a listwise call; default 20.")
 @click.option("--step", type=int, help="How far the listwise window moves; default 10.")
 @click.option("--repeats", type=int, help="Passes of the listwise window; default 1.")
 @click.option("--template", help="A prompt template by name, or a file ending in .jinja.")
-@click.option("--query-tokens", type=int, default=128, show_default=True, help="Query cut to.")
-@click.option("--passage-tokens", type=int, default=128, show_default=True, help="Passage cut to.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option(
+    "--query-tokens",
+    type=click.IntRange(min=1),
+    default=128,
+    show_default=True,
+    help="Query cut to.",
+)
+@click.option(
+    "--passage-tokens",
+    type=click.IntRange(min=1),
+    default=128,
+    show_default=True,
+    help="Passage cut to.",
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 …")
-@click.option("--batch-size", type=int, default=16, show_default=True, help="Calls a batch.")
+@click.option(
+    "--batch-size", type=click.IntRange(min=1), default=16, show_default=True, help="Calls a batch."
+)
 @click.option(
     "--batch-tokens",
-    type=int,
+    type=click.IntRange(min=1),
     default=8192,
     show_default=True,
     help="Tokens a batch, with padding.",
 )
-@click.option("--runs", default="runs", show_default=True, help="The folder of run folders.")
+@click.option(
+    "--runs",
+    default="runs",
+    show_default=True,
+    help="The folder of run folders; with --resume and a run's own spec, where that lies.",
+)
 @click.option("--resume", is_flag=True, help="Go on with an interrupted run.")
 @click.option("--json", "as_json", is_flag=True, help="A summary as JSON on stdout.")
 @click.pass_context
@@ -80,16 +112,19 @@ def command(
     from e2r.runner import run
 
     if spec_file is not None:
-        given = [
-            name
-            for name in options
-            if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
-        ]
+        given = [name for name in options if _is_given(context, name)]
         if given:
             raise UsageError(
                 f"{spec_file} says everything; drop --{given[0].replace('_', '-')} or the file"
             )
         spec = Spec.load(spec_file)
+        folder_of_spec = Path(spec_file).resolve().parent
+        if (
+            resume
+            and not _is_given(context, "runs")
+            and (folder_of_spec / "manifest.json").exists()
+        ):
+            runs = str(folder_of_spec.parents[2])
     else:
         spec = Spec.of(_tables(options), "the command line")
     signal.signal(signal.SIGTERM, _interrupt)
@@ -122,6 +157,10 @@ def command(
         )
 
 
+def _is_given(context: click.Context, name: str) -> bool:
+    return context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+
+
 def _tables(options: dict[str, Any]) -> dict[str, Any]:
     """The options as the tables of a spec; the required ones are asked for by name."""
     for name in ("model", "method"):
@@ -152,7 +191,6 @@ def _tables(options: dict[str, Any]) -> dict[str, Any]:
         },
         "prompt": some("template", "query_tokens", "passage_tokens"),
         "execution": some("device", "batch_size", "batch_tokens"),
-        "seed": options["seed"],
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from e2r.data.lines import json_lines, text_field
+from e2r.data.lines import id_field, json_lines, text_field
 from e2r.errors import DataError
 
 
@@ -13,7 +13,7 @@ def read_queries(path: Path) -> dict[str, str]:
     queries: dict[str, str] = {}
     for number, row in json_lines(path):
         where = f"{path}:{number}"
-        qid = text_field(row, "_id", where)
+        qid = id_field(row, "_id", where)
         if qid in queries:
             raise DataError(f"{where}: query {qid} is there twice")
         text = text_field(row, "text", f"{where}: query {qid}")
@@ -34,7 +34,7 @@ def read_corpus(path: Path, wanted: set[str]) -> tuple[dict[str, str], int]:
     seen: set[str] = set()
     for number, row in json_lines(path):
         where = f"{path}:{number}"
-        docid = text_field(row, "_id", where)
+        docid = id_field(row, "_id", where)
         if docid in seen:
             raise DataError(f"{where}: document {docid} is there twice")
         seen.add(docid)

@@ -28,12 +28,12 @@ def warnings(collection: Collection) -> Iterator[str]:
         yield f"{total - judged} of {total} candidates have no judgment and count as grade 0"
 
 
-def refuse_foreign_judgments(queries: Set[str], judgments: Judgments) -> None:
+def refuse_foreign_judgments(queries: Set[str], judgments: Judgments, where: str) -> None:
     """Raise DataError where judgments name queries that the collection does not have."""
     foreign = sorted(judgments.keys() - queries)
     if foreign:
         raise DataError(
-            f"judgments for {len(foreign)} queries that are not in the collection: "
+            f"{where}: judgments for {len(foreign)} queries that are not in the collection: "
             f"{_some(foreign)}; are these the judgments of another collection?"
         )
 

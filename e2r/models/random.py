@@ -27,6 +27,9 @@ class Random:
             id=name, name=f"random-{self._seed}", revision=None, dtype="none", architecture=None
         )
 
+    def prepare(self) -> None:
+        """Nothing is to be loaded."""
+
     def answer(self, questions: Sequence[Question]) -> list[Answered]:
         return [Answered(self._answer(question), True, Reply(None)) for question in questions]
 

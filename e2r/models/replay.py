@@ -8,7 +8,7 @@ from pathlib import Path
 from e2r.errors import DataError
 from e2r.models.answerer import Answered, Question
 from e2r.prompts.request import Reply
-from e2r.records.folder import RunFolder
+from e2r.records.folder import RunFolder, sha256_of
 from e2r.records.ledger import decode_answer, read_ledger
 from e2r.records.manifest import ModelRecord
 
@@ -25,13 +25,21 @@ class Replay:
         folder = RunFolder(path)
         self._path = path
         self._record = folder.manifest().model
+        self._ledger_sha256 = sha256_of(folder.ledger_path)
         rows = read_ledger(folder.ledger_path).to_pylist()
         self._rows = {(row["qid"], row["task"], tuple(row["docids"])): row for row in rows}
 
     def record(self) -> ModelRecord:
         return self._record.model_copy(
-            update={"id": f"replay:{self._path}", "name": f"replay-{self._record.name}"}
+            update={
+                "id": f"replay:{self._path}",
+                "name": f"replay-{self._record.name}",
+                "revision": f"ledger sha256:{self._ledger_sha256}",
+            }
         )
+
+    def prepare(self) -> None:
+        """Nothing is to be loaded."""
 
     def answer(self, questions: Sequence[Question]) -> list[Answered]:
         return [self._answer(question) for question in questions]

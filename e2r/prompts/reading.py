@@ -39,7 +39,12 @@ def _ask_likelihood(filled: Filled, query: str, task: Task, encoder_decoder: boo
 
 
 def _read_likelihood(reply: Reply, task: Task) -> Read:
-    return Read(cast(float, reply.value), parsed=True)
+    return _score(cast(float, reply.value))
+
+
+def _score(value: float) -> Read:
+    """A score, or a recorded failure where the model's arithmetic overflowed."""
+    return Read(value, parsed=True) if math.isfinite(value) else Read(None, parsed=False)
 
 
 def _ask_yes_no(filled: Filled, query: str, task: Task, encoder_decoder: bool) -> Request:
@@ -48,7 +53,9 @@ def _ask_yes_no(filled: Filled, query: str, task: Task, encoder_decoder: bool) -
 
 def _read_yes_no(reply: Reply, task: Task) -> Read:
     yes, no = cast("tuple[float, float]", reply.value)
-    return Read(1 / (1 + math.exp(min(no - yes, 700.0))), parsed=True)
+    if not (math.isfinite(yes) and math.isfinite(no)):
+        return Read(None, parsed=False)
+    return _score(1 / (1 + math.exp(min(no - yes, 700.0))))
 
 
 def _ask_label(filled: Filled, query: str, task: Task, encoder_decoder: bool) -> Request:
@@ -84,12 +91,16 @@ def _ask_order(filled: Filled, query: str, task: Task, encoder_decoder: bool) ->
 def _read_order(reply: Reply, task: Task) -> Read:
     """Identifiers in the order given, without repeats and foreign numbers, then the missing."""
     candidates = task.candidates
-    numbers = [int(digits) for digits in re.findall(r"\d{1,6}", cast(str, reply.value))]
+    digits = re.findall(r"\d+", cast(str, reply.value))
+    numbers = [int(found) for found in digits if len(found) < 7]
     named = dict.fromkeys(n for n in numbers if 1 <= n <= len(candidates))
     rest = [n for n in range(1, len(candidates) + 1) if n not in named]
     if not named:
         return Read(None, parsed=False)
-    return Read(tuple(candidates[n - 1] for n in [*named, *rest]), parsed=not rest)
+    return Read(
+        tuple(candidates[n - 1] for n in [*named, *rest]),
+        parsed=len(digits) == len(named) == len(candidates),
+    )
 
 
 READINGS: dict[str, Reading] = {

@@ -25,8 +25,9 @@ FINAL_FILES = ("spec.toml", "ledger.parquet", "per_query.jsonl", "run.trec.gz")
 class QueryRecord:
     """One line of per_query.jsonl: a query that finished, well (`ok`) or not (`failed`).
 
-    `query_terms` counts the query's words, which the first stage's price needs. `ranking` holds
-    the reranked docids, best first; it is empty for a failed query.
+    `truncated` counts the calls that had text cut away. `query_terms` counts the query's words,
+    which the first stage's price needs. `ranking` holds the reranked docids, best first; it is
+    empty for a failed query.
     """
 
     qid: str
@@ -68,8 +69,14 @@ class RunFolder:
 
         Raises UsageError while another process holds it.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / ".lock").open("w") as handle:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            handle = (self.path / ".lock").open("w")
+        except OSError as error:
+            raise UsageError(
+                f"{self.path}: cannot be written ({error.strerror}); name another folder by --runs"
+            ) from None
+        with handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -166,10 +173,11 @@ class RunFolder:
         for name in FINAL_FILES:
             path = self.path / name
             if not path.is_file():
-                raise DataError(f"{path}: missing; finish the run with --resume")
+                raise DataError(f"{path}: missing; remove the folder and make the run again")
             if sha256_of(path) != manifest.files.get(name):
                 raise DataError(
-                    f"{path}: changed since the run finished (its sha256 is not the manifest's)"
+                    f"{path}: changed since the run finished (its sha256 is not the manifest's); "
+                    "restore it, or remove the folder and make the run again"
                 )
 
     def _part(self, qid: str) -> Path:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from e2r.records.manifest import Manifest
 
 
@@ -22,7 +24,7 @@ def sidecar(manifest: Manifest) -> str:
             "software": {"libraries": {"python": list(_requirements(manifest))}},
         },
         "implementation": {
-            "executable": {"cmd": " ".join(manifest.command)},
+            "executable": {"cmd": shlex.join(manifest.command)},
             "source": {"lang": ["python"], "commit": manifest.commit or "unknown"},
         },
         "method": {

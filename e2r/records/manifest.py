@@ -51,8 +51,22 @@ class Environment(_Part):
     threads: int
 
 
+class Session(_Part):
+    """An interrupted part of a run: when it began, and what carried it out."""
+
+    started: str
+    e2r: str
+    commit: str | None
+    dirty: bool | None
+    command: list[str]
+    environment: Environment
+
+
 class Manifest(_Part):
-    """Provenance of a run; written at its start, and again at its end."""
+    """Provenance of a run; written at its start, and again at its end.
+
+    `earlier` holds the sessions that were interrupted before the one that the other fields tell of.
+    """
 
     schema_version: Literal[1] = Field(1, alias="schema")
     status: Literal["started", "complete", "partial"]
@@ -73,6 +87,11 @@ class Manifest(_Part):
     latency_mode: Literal["batched", "one_query_at_a_time"] = "batched"
     notes: list[str] = []
     files: dict[str, str] = {}
+    earlier: list[Session] = []
+
+    def session(self) -> Session:
+        """What this manifest says of its own session, for the manifest of the next one."""
+        return Session(**{name: getattr(self, name) for name in Session.model_fields})
 
     @classmethod
     def load(cls, path: Path) -> Manifest:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from e2r.cli import COMMANDS, main
 from tests.small_collection import write_collection
+from tests.tiny_models import save_llama
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +95,15 @@ def test_a_run_is_not_overwritten_and_a_complete_one_is_left(
         ({"--dataset": "msmarco"}, 2, "unknown dataset 'msmarco'; known: demo"),
         ({"--candidates": "nowhere.run"}, 3, "nowhere.run: no such file"),
         ({"--qrels": "nowhere.txt"}, 3, "nowhere.txt: no such file"),
-        ({"--depth": "0"}, 3, "field data.depth: input should be greater than or equal to 1"),
+        ({"--depth": "0"}, 2, "0 is not in the range x>=1"),
+        ({"--k": "0"}, 2, "0 is not in the range x>=1"),
+        ({"--model": "oracel"}, 2, "unknown model 'oracel'; did you mean oracle"),
+        ({"--model": "oracle:x"}, 2, "unknown model"),
+        ({"--model": "random:²"}, 2, "give the seed, as in random:7"),
+        ({"--model": "pypi:"}, 2, "names no package"),
+        ({"--model": "none"}, 2, "asks a model: pass --model"),
+        ({"--name": ".."}, 2, "cannot name a folder"),
+        ({"--runs": "/dev/null/x"}, 2, "cannot be written"),
         ({"--depth": "many"}, 2, "'many' is not a valid integer"),
         ({"--window": "5"}, 2, "unknown parameter of pointwise.qlm 'window'"),
     ],
@@ -118,6 +128,81 @@ def test_bad_input_gets_one_message_and_its_exit_code(
     assert "Traceback" not in captured.err
     assert captured.out == ""
     assert not list(tmp_path.rglob("manifest.json"))
+
+
+def test_a_dataset_name_stays_one_folder(
+    collection: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert e2r(*run_words(collection, tmp_path / "runs", "--name", "../a b:c/d")) == 0
+    folder = Path(capsys.readouterr().out.strip())
+    assert folder.relative_to(tmp_path / "runs").parts[0] == "..-a-b-c-d"
+
+
+def test_a_spec_resumes_where_its_run_lies(
+    collection: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert e2r(*run_words(collection, tmp_path / "elsewhere")) == 0
+    folder = capsys.readouterr().out.strip()
+    monkeypatch.chdir(tmp_path)
+    assert e2r("run", f"{folder}/spec.toml", "--resume") == 0
+    assert capsys.readouterr().out.strip() == folder
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_changed_run_is_said_to_be_so(
+    collection: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = run_words(collection, tmp_path)
+    assert e2r(*words) == 0
+    folder = Path(capsys.readouterr().out.strip())
+    (folder / "run.trec.gz").unlink()
+    assert e2r(*words, "--resume") == 3
+    assert "remove the folder and make the run again" in capsys.readouterr().err
+
+
+def test_failed_queries_leave_with_five_and_are_tried_again(
+    collection: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A real, priced model that breaks on one query."""
+    from e2r.models.transformers import TransformersModel
+    from e2r.prompts.request import Reply, Request
+
+    model = save_llama(tmp_path / "llama")
+    words = run_words(collection, tmp_path / "runs", "--device", "cpu")
+    words[words.index("--model") + 1] = str(model)
+    reply = TransformersModel.reply
+
+    def breaks(self: TransformersModel, requests: Sequence[Request]) -> list[Reply]:
+        if any("number 2" in request.target for request in requests):  # type: ignore[union-attr]
+            raise RuntimeError("out of luck")
+        return reply(self, requests)
+
+    monkeypatch.setattr(TransformersModel, "reply", breaks)
+    assert e2r(*words) == 5
+    error = capsys.readouterr().err
+    assert "1 of 6 queries failed, the first is q2 (RuntimeError: out of luck)" in error
+    monkeypatch.setattr(TransformersModel, "reply", reply)
+    assert e2r(*words, "--resume") == 0
+
+
+def test_a_device_that_is_not_here_is_said_before_any_query(
+    collection: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = save_llama(tmp_path / "llama")
+    words = run_words(collection, tmp_path / "runs", "--device", "banana")
+    words[words.index("--model") + 1] = str(model)
+    assert e2r(*words) == 2
+    assert "device 'banana' cannot hold the model" in capsys.readouterr().err
+    (model / "model.safetensors").write_bytes(b"cut")
+    words[words.index("--device") + 1] = "cpu"
+    assert e2r(*words) == 3
+    assert "weights cannot be loaded" in capsys.readouterr().err
 
 
 def test_unknown_commands_and_measures_name_the_nearest(

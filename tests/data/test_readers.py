@@ -65,6 +65,13 @@ def test_requests_join_title_and_text(tmp_path: Path) -> None:
     ]
 
 
+def test_requests_are_ordered_by_score(tmp_path: Path) -> None:
+    rows = [{"docid": d, "score": s, "doc": {"text": d}} for d, s in (("a", 1), ("b", 2), ("c", 1))]
+    path = write(tmp_path, "r.jsonl.gz", gzip.compress(request(candidates=rows).encode()))
+    [topic] = read_requests(path)
+    assert [candidate.docid for candidate in topic.candidates] == ["b", "a", "c"]
+
+
 @pytest.mark.parametrize(
     ("reader", "content", "says"),
     [
@@ -103,6 +110,17 @@ def test_requests_join_title_and_text(tmp_path: Path) -> None:
         (read_queries, '{"_id": "1"}\n', r"x:1: query 1: field 'text' is missing"),
         (read_queries, '{"_id": "1", "text": "a"}\n' * 2, r"x:2: query 1 is there twice"),
         (read_queries, "\n", r"x: no query"),
+        (read_queries, '{"_id": "a b", "text": "x"}\n', r"x:1: _id 'a b' cannot stand in a TREC"),
+        (read_queries, '{"_id": "#a", "text": "x"}\n', r"x:1: _id '#a' cannot stand"),
+        (read_queries, '{"_id": "", "text": "x"}\n', r"x:1: _id '' cannot stand"),
+        (read_queries, '{"_id": "a\u00a0b", "text": "x"}\n', r"x:1: _id .* cannot stand"),
+        (read_queries, '{"_id": "a", "text": "\\ud83d"}\n', r"x:1: half of a surrogate pair"),
+        (read_queries, '{"_id": ' + "1" * 5000 + "}\n", r"x:1: not valid JSON"),
+        (
+            read_requests,
+            request(candidates=[{"docid": "a", "score": 10**400, "doc": {"text": "x"}}]),
+            r"'score' of document a must be a finite number",
+        ),
     ],
 )
 def test_bad_files_are_refused_with_the_line(

@@ -66,7 +66,11 @@ def test_depth_and_limit_cut_and_change_the_hash(beir: Path) -> None:
         ("bm25.run", "1 Q0 a 1 3 t\n", "query 2 of .*queries.jsonl has no candidates"),
         ("bm25.run", "1 Q0 a 1 3 t\n2 Q0 z 1 3 t\n", "document z of query 2 is not in .*corpus"),
         ("bm25.run", "1 Q0 a 1 3 t\n2 Q0 a 1 3 t\n9 Q0 a 1 1 t\n", "query 9 is not in .*queries"),
-        ("qrels/test.tsv", "1\ta\t1\n7\ta\t1\n", "judgments for 1 queries .*not in the.*: 7"),
+        (
+            "qrels/test.tsv",
+            "1\ta\t1\n7\ta\t1\n",
+            "beir:.*: judgments for 1 queries .*not in the.*: 7",
+        ),
         (
             "corpus.jsonl",
             '{"_id": "a", "text": ""}\n' + "".join(f'{{"_id":"{d}","text":"x"}}\n' for d in "bcd"),
@@ -79,6 +83,12 @@ def test_parts_that_do_not_fit_are_refused(beir: Path, file: str, text: str, say
     (beir / file).write_text(text)
     with pytest.raises(DataError, match=says):
         load(sources(beir), depth=10)
+
+
+def test_queries_of_another_split_need_no_candidates(beir: Path) -> None:
+    with (beir / "queries.jsonl").open("a") as stream:
+        stream.write('{"_id": "train-1", "text": "of the training split"}\n')
+    assert len(load(sources(beir), depth=10).topics) == 2
 
 
 def test_words_that_are_not_sources_are_refused(beir: Path) -> None:

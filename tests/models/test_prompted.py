@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import pytest
-
 from e2r.data.collection import Candidate, CandidateList, Query
-from e2r.errors import DataError
 from e2r.models.answerer import Question
 from e2r.models.prompted import Prompted
 from e2r.prompts.reading import reading
@@ -31,6 +28,9 @@ class Words:
 
     def record(self) -> ModelRecord:
         return ModelRecord(id="w", name="w", revision=None, dtype="none", architecture=None)
+
+    def prepare(self) -> None:
+        pass
 
     def cut(self, text: str, most: int) -> tuple[str, int]:
         words = text.split()
@@ -86,8 +86,13 @@ def test_passages_shrink_until_the_prompt_fits_and_the_template_stays() -> None:
     assert not answered[0].parsed
 
 
-def test_a_prompt_that_cannot_fit_is_refused_with_what_to_do() -> None:
-    with pytest.raises(DataError, match=r"query q: .* 4 passages .*--window, --set-size"):
-        prompted(Words(context=50), "listwise.generation", "listwise").answer(
-            [Question(TOPIC, Order((0, 1, 2, 3)))]
-        )
+def test_a_prompt_that_cannot_fit_fails_alone_and_says_what_to_do() -> None:
+    model = Words(context=121, reply="[2] > [1]")
+    [failed, well] = prompted(model, "listwise.generation", "listwise").answer(
+        [Question(TOPIC, Order((0, 1, 2, 3))), Question(TOPIC, Order((0, 1)))]
+    )
+    assert failed.error is not None
+    assert "4 passages" in failed.error
+    assert "--window" in failed.error
+    assert (well.error, well.answer) == (None, (1, 0))
+    assert len(model.asked) == 1

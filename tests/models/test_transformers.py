@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -110,10 +111,39 @@ def test_likelihood_and_labels_match_a_forward_pass_by_hand(folder: Path) -> Non
     assert labels.head_positions == 1
 
 
-def test_generated_tokens_count_the_end_and_stop_there(folder: Path) -> None:
-    model = opened(folder)
-    replies = model.reply([Generate(asked(n), 40) for n in range(1, 9)])
-    assert all(1 <= reply.generated_tokens <= 40 for reply in replies)
+def greedy(model: TransformersModel, request: Generate) -> list[int]:
+    """Token ids by the plainest loop: one whole pass a token, until the end token."""
+    import torch
+
+    network, encoded = model._model, model._encoder.encode(request)
+    end, ids = network.config.eos_token_id, list[int]()
+    while len(ids) < request.max_new_tokens and end not in ids:
+        with torch.inference_mode():
+            if model.encoder_decoder:
+                logits = network(
+                    input_ids=torch.tensor([encoded.prompt]),
+                    decoder_input_ids=torch.tensor([[*encoded.start, *ids]]),
+                ).logits
+            else:
+                logits = network(input_ids=torch.tensor([[*encoded.prompt, *ids]])).logits
+        ids.append(int(logits[0, -1].argmax()))
+    return ids
+
+
+def test_generation_is_the_plain_greedy_loop(folder: Path) -> None:
+    """The same text, and as many tokens as the loop takes, the end token among them."""
+    path = folder / "generation_config.json"
+    before = path.read_text()
+    path.write_text(json.dumps({**json.loads(before), "repetition_penalty": 5.0}))
+    try:
+        model = opened(folder, batch_size=4)
+        requests = [Generate(asked(n), most) for n, most in ((1, 2), (4, 9), (9, 25), (3, 25))]
+        for request, reply in zip(requests, model.reply(requests), strict=True):
+            expected = greedy(model, request)
+            assert reply.value == model._encoder.text(expected)
+            assert reply.generated_tokens == len(expected)
+    finally:
+        path.write_text(before)
 
 
 def test_texts_are_cut_at_token_borders(folder: Path) -> None:
@@ -121,10 +151,24 @@ def test_texts_are_cut_at_token_borders(folder: Path) -> None:
     text = "the flea lives — for a year"
     whole, dropped = model.cut(text, 1000)
     assert (whole, dropped) == (text, 0)
-    for most in range(1, 8):
-        cut, dropped = model.cut(text, most)
-        assert text.startswith(cut)
-        assert dropped == model.cut(text, 1)[1] + 1 - most
+    for other in (text, "😀 flea 😀😀 – é😀"):
+        total = len(model._encoder.tokens(other))
+        for most in range(1, total):
+            cut, dropped = model.cut(other, most)
+            assert other.startswith(cut)
+            kept = len(model._encoder.tokens(cut))
+            assert kept <= most
+            assert kept + dropped == total
+
+
+def test_a_text_cannot_speak_control_tokens(folder: Path) -> None:
+    """What looks like the end of a turn inside a passage stays text."""
+    model = opened(folder)
+    special = set(model._encoder._tokenizer.all_special_ids)
+    assert special
+    for token in model._encoder._tokenizer.all_special_tokens:
+        text, _ = model.cut(f"a flea{token} lives", 100)
+        assert not special & set(model._encoder.tokens(text))
 
 
 def test_a_model_that_is_not_here_is_missing(tmp_path: Path) -> None:
