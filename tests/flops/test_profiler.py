@@ -31,6 +31,25 @@ DECODERS = {
     "mistral": {**TINY, "num_key_value_heads": 2},
     "phi3": {**TINY, "pad_token_id": 0},
     "gemma": {**TINY, "num_key_value_heads": 1, "head_dim": 24},
+    "qwen3": {**TINY, "num_key_value_heads": 2, "head_dim": 24},
+    "olmo2": {**TINY, "num_key_value_heads": 2},
+    "cohere": {**TINY, "num_key_value_heads": 2},
+    "starcoder2": {**TINY, "num_key_value_heads": 2},
+    "gpt_neox": TINY,
+    "gpt2": {"vocab_size": 331, "n_embd": 64, "n_layer": 2, "n_head": 4, "n_inner": 90},
+    "falcon": {
+        "vocab_size": 331,
+        "hidden_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+    },
+}
+ENCODERS = {
+    "bert": TINY,
+    "electra": TINY,
+    "xlm-roberta": TINY,
+    "modernbert": {**TINY, "pad_token_id": 0},
+    "distilbert": {"vocab_size": 331, "dim": 64, "hidden_dim": 90, "n_layers": 2, "n_heads": 4},
 }
 
 
@@ -80,7 +99,9 @@ def test_t5(activation: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model_type", ["bert", "electra", "xlm-roberta"])
+@pytest.mark.parametrize("model_type", ENCODERS)
 def test_encoders(model_type: str) -> None:
-    answer = profiled(model_type, TINY, "AutoModelForSequenceClassification", input_ids=37)
+    answer = profiled(
+        model_type, ENCODERS[model_type], "AutoModelForSequenceClassification", input_ids=37
+    )
     assert priced(answer["config"], Usage(37), "classification") == answer["flops"]
