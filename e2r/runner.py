@@ -9,18 +9,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+from e2r.cascade import Stage, method_facts, name_of, parameters_of, prompts_of, stages_of
 from e2r.data import sources
 from e2r.data.check import warnings
 from e2r.data.collection import CandidateList, Collection
 from e2r.errors import E2RError, UsageError
 from e2r.models import open_answerer
 from e2r.models.answerer import Answered, Answerer, Question
-from e2r.prompts.reading import READINGS
+from e2r.prompts.reading import READINGS, reading
 from e2r.prompts.request import Reply
-from e2r.prompts.template import PromptTemplate
-from e2r.ranking import method as find_method
-from e2r.ranking.method import Method
-from e2r.ranking.plan import Plan, Score, drive, together
+from e2r.ranking.plan import Duel, Plan, Score, drive, together
 from e2r.records.environment import code_version, environment
 from e2r.records.folder import QueryRecord, RunFolder
 from e2r.records.ir_metadata import sidecar
@@ -72,17 +70,17 @@ def run(
     DataError and MissingError for data and models that are not as they should be.
     """
     progress = progress or Silent()
-    method = find_method(spec.method.name)
-    parameters = method.complete(spec.method.parameters)
+    stages = stages_of(spec)
+    method = name_of(stages)
     collection = load_collection(spec)
     notes = list(warnings(collection))
     for text in notes:
         progress.note(text)
     answerer = open_answerer(spec, collection.judgments)
     model = answerer.record()
-    prompts = _prompts(spec)
-    facts = _identity(spec, collection, model, method, parameters, prompts)
-    name = f"{_slug(collection.name)}/{_slug(model.name)}/{method.name}--{identity(facts)}"
+    prompts = prompts_of(spec)
+    facts = _identity(spec, collection, model, stages, prompts)
+    name = f"{_slug(collection.name)}/{_slug(model.name)}/{method}--{identity(facts)}"
     folder = RunFolder(runs / name)
     with folder.lock():
         finished: dict[str, QueryRecord] = {}
@@ -108,8 +106,8 @@ def run(
         manifest = Manifest(
             status="started",
             run=name,
-            method=method.name,
-            method_parameters=parameters,
+            method=method,
+            method_parameters=parameters_of(stages),
             identity=facts,
             started=_now(),
             e2r=version.version,
@@ -131,15 +129,12 @@ def run(
             notes=notes,
             earlier=earlier,
         )
-        folder.start(_complete(spec, model, parameters).to_toml(), manifest)
+        folder.start(_complete(spec, model, stages).to_toml(), manifest)
         if len(finished) < len(collection.topics):
             answerer.prepare()
         progress.started(folder.path, model, len(collection.topics), len(finished))
-        rerank = partial(
-            _rerank, folder=folder, method=method, k=spec.method.k, parameters=parameters
-        )
         waiting = (
-            rerank(topic, progress=progress)
+            _rerank(topic, folder, stages, progress)
             for topic in collection.topics
             if topic.query.qid not in finished
         )
@@ -177,34 +172,37 @@ def load_collection(spec: Spec) -> Collection:
 
 
 def _rerank(
-    topic: CandidateList,
-    *,
-    folder: RunFolder,
-    method: Method,
-    k: int,
-    parameters: dict[str, int],
-    progress: Progress,
+    topic: CandidateList, folder: RunFolder, stages: Sequence[Stage], progress: Progress
 ) -> Plan[None]:
-    """One query's plan with its questions spelled out, its calls kept and its end committed."""
-    docids = tuple(candidate.docid for candidate in topic.candidates)
-    plan = method.plan(len(docids), k, **parameters)
+    """One query's plans with their questions spelled out, its calls kept and its end committed."""
     calls: list[Call] = []
+    ranking = list(topic.candidates)
     rounds, error = 0, None
-    ranking: tuple[str, ...] = ()
-    try:
-        tasks = next(plan)
-        while error is None:
-            answered: Sequence[Answered] = yield [Question(topic, task) for task in tasks]
-            for task, answer in zip(tasks, answered, strict=True):
-                if answer.error is None:
-                    calls.append(_call(topic.query.qid, rounds, len(calls), task, answer, docids))
-                else:
-                    error = answer.error
-            rounds += 1
-            if error is None:
-                tasks = plan.send([answer.answer for answer in answered])
-    except StopIteration as end:
-        ranking = tuple(docids[i] for i in end.value)
+    for number, stage in enumerate(stages):
+        # A later stage sees the top of the ranking as its candidates, in their new order.
+        seen = CandidateList(topic.query, tuple(ranking[: stage.over]))
+        docids = tuple(candidate.docid for candidate in seen.candidates)
+        plan = stage.plan(len(docids))
+        try:
+            tasks = next(plan)
+            while error is None:
+                answered: Sequence[Answered] = yield [
+                    Question(seen, task, number) for task in tasks
+                ]
+                for task, answer in zip(tasks, answered, strict=True):
+                    if answer.error is None:
+                        calls.append(
+                            _call(topic.query.qid, rounds, len(calls), task, answer, docids)
+                        )
+                    else:
+                        error = answer.error
+                rounds += 1
+                if error is None:
+                    tasks = plan.send([answer.answer for answer in answered])
+        except StopIteration as end:
+            ranking[: stage.over] = [seen.candidates[i] for i in end.value]
+        if error is not None:
+            break
     record = QueryRecord(
         qid=topic.query.qid,
         status="ok" if error is None else "failed",
@@ -216,7 +214,7 @@ def _rerank(
         truncated=sum(call.truncated > 0 for call in calls),
         seconds=sum(call.seconds for call in calls),
         query_terms=len(topic.query.text.split()),
-        ranking=ranking,
+        ranking=tuple(candidate.docid for candidate in ranking) if error is None else (),
         error=error,
     )
     folder.commit(record, calls)
@@ -228,13 +226,13 @@ def _answer(
 ) -> list[Answered]:
     """Answer a merged round.
 
-    Scores are asked for query by query: they are floats, whose last bits follow the shape of the
-    batch, and a resumed run must find the same batches. Answers of other kinds are discrete, and
-    queries share their batches.
+    Scores and duels are asked for query by query: they are floats, whose last bits follow the
+    shape of the batch, and a resumed run must find the same batches. Answers of other kinds are
+    discrete or asked for one by one, and queries share their batches.
     """
 
     def batch(question: Question) -> str:
-        return question.topic.query.qid if isinstance(question.task, Score) else ""
+        return question.topic.query.qid if isinstance(question.task, Score | Duel) else ""
 
     answered: list[Answered] = []
     for _, group in itertools.groupby(questions, batch):
@@ -283,21 +281,11 @@ def _call(
     )
 
 
-def _prompts(spec: Spec) -> dict[str, str]:
-    """The templates in use by name, each with its hash."""
-    if spec.method.name not in READINGS:
-        return {}
-    name = spec.prompt.template or READINGS[spec.method.name].template
-    template = PromptTemplate.load(name)
-    return {template.name: template.sha256}
-
-
 def _identity(
     spec: Spec,
     collection: Collection,
     model: ModelRecord,
-    method: Method,
-    parameters: dict[str, int],
+    stages: Sequence[Stage],
     prompts: dict[str, str],
 ) -> dict[str, Any]:
     """Everything that shapes an answer."""
@@ -310,22 +298,29 @@ def _identity(
         "prompts": prompts,
         "query_tokens": spec.prompt.query_tokens,
         "passage_tokens": spec.prompt.passage_tokens,
-        "method": method.name,
-        "k": spec.method.k,
-        "fidelity": spec.method.fidelity,
-        "parameters": parameters,
         "seed": spec.seed,
+        **method_facts(spec, stages),
     }
 
 
-def _complete(spec: Spec, model: ModelRecord, parameters: dict[str, int]) -> Spec:
+def _complete(spec: Spec, model: ModelRecord, stages: Sequence[Stage]) -> Spec:
     """The spec with what it left to defaults filled in, so that repeating it repeats the run."""
-    template = READINGS[spec.method.name].template if spec.method.name in READINGS else None
+    template = None
+    if spec.method.name in READINGS:
+        template = reading(spec.method.name, spec.method.fidelity).template
     return spec.model_copy(
         update={
             "prompt": spec.prompt.model_copy(update={"template": spec.prompt.template or template}),
             "model": spec.model.model_copy(update={"revision": model.revision}),
-            "method": spec.method.model_copy(update={"parameters": parameters}),
+            "method": spec.method.model_copy(
+                update={
+                    "parameters": stages[0].parameters,
+                    "then": tuple(
+                        asked.model_copy(update={"parameters": stage.parameters})
+                        for asked, stage in zip(spec.method.then, stages[1:], strict=True)
+                    ),
+                }
+            ),
         }
     )
 

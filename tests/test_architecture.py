@@ -16,17 +16,19 @@ ROOMS = {
     "errors": set[str](),
     "flops": {"errors"},
     "ranking": {"errors"},
+    "forecast": {"errors", "flops", "ranking"},
+    "budget": {"errors", "flops", "forecast"},
     "data": {"errors"},
     "prompts": {"errors", "ranking", "data"},
     "records": {"errors", "data"},
     "models": {"errors", "ranking", "data", "prompts", "records"},
-    "runner": {"errors", "ranking", "data", "prompts", "records", "models"},
-    "forecast": {"errors", "flops", "ranking"},
-    "budget": {"errors", "flops", "forecast"},
+    "cascade": {"errors", "ranking", "prompts", "records"},
+    "runner": {"cascade", "errors", "ranking", "data", "prompts", "records", "models"},
     "metrics": {"errors", "records", "data", "flops", "ranking"},
     "site": {"errors", "metrics", "records", "data", "flops", "ranking"},
 }
 TORCH_LIVES_IN = "e2r.models.transformers"
+TORCH_LIVES_BELOW = {f"e2r.models.{name}" for name in ("attention", "passes", "thinking")}
 
 
 def modules() -> list[str]:
@@ -76,8 +78,17 @@ def run_python(code: str) -> str:
     return done.stdout
 
 
-def test_torch_is_imported_by_one_module_alone() -> None:
-    names = [name for name in modules() if name != TORCH_LIVES_IN]
+def test_torch_is_imported_by_one_module_and_those_it_alone_imports() -> None:
+    below = {name.rpartition(".")[2] for name in TORCH_LIVES_BELOW}
+    for path in PACKAGE.rglob("*.py"):
+        imported = {
+            node.module.rpartition(".")[2]
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("e2r.models.")
+        }
+        allowed = {TORCH_LIVES_IN.rpartition(".")[2], *below}
+        assert not imported & below or path.stem in allowed, path
+    names = [name for name in modules() if name not in {TORCH_LIVES_IN, *TORCH_LIVES_BELOW}]
     imports = "\n".join(f"import {name}" for name in names)
     loaded = run_python(
         f"{imports}\nimport sys\n"

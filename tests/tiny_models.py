@@ -11,6 +11,8 @@ TEXTS = [
     "Please write a question based on this passage. Output only the passage label",
     "[1] > [2] > [3] system user assistant RankGPT identifiers 0 1 2 3 4 5 6 7 8 9",
     "The quick brown fox jumps over the lazy dog while rivers carve deep valleys.",
+    *(f"Passage: {label} Passage {label}: [{label}]" for label in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"),
+    "Answer only with 'true' or 'false': true, false. Is it true or false?",
 ]
 CHAT = (
     "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|end|>{% endfor %}"
@@ -63,8 +65,8 @@ def save_llama(folder: Path, context: int = 1024) -> Path:
     # Left to chance it would hardly ever name a label or a number.
     tokenizer = AutoTokenizer.from_pretrained(folder)
     for token in range(size):
-        if tokenizer.decode([token]).strip() in {*"ABC123456789"}:
-            model.lm_head.weight.data[token] *= 20
+        text = tokenizer.decode([token]).strip()
+        model.lm_head.weight.data[token] *= 20 if text in {*"ABC"} else 10 if text.isdigit() else 1
     model.save_pretrained(folder)
     return folder
 
@@ -92,4 +94,58 @@ def save_t5(folder: Path) -> Path:
         decoder_start_token_id=0,
     )
     T5ForConditionalGeneration(config).save_pretrained(folder)
+    return folder
+
+
+def save_cross_encoder(folder: Path) -> Path:
+    """A BERT that scores pairs of texts, whose tokenizer numbers the two segments."""
+    import torch
+    from tokenizers.processors import TemplateProcessing
+    from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
+
+    size = save_tokenizer(folder, chat=False)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    special = [(name, tokenizer.convert_tokens_to_ids(name)) for name in ("<|user|>", "</s>")]
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single="<|user|> $A </s>", pair="<|user|> $A </s> $B:1 </s>:1", special_tokens=special
+    )
+    tokenizer.model_input_names = ["input_ids", "token_type_ids", "attention_mask"]
+    tokenizer.model_max_length = 96
+    tokenizer.save_pretrained(folder)
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=size,
+        hidden_size=48,
+        intermediate_size=80,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=128,
+        num_labels=1,
+        pad_token_id=0,
+        initializer_range=0.3,
+    )
+    BertForSequenceClassification(config).save_pretrained(folder)
+    return folder
+
+
+def save_decoder_classifier(folder: Path) -> Path:
+    """A decoder-only model that scores pairs of texts at their last token."""
+    import torch
+    from transformers import LlamaConfig, LlamaForSequenceClassification
+
+    size = save_tokenizer(folder, chat=True)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=size,
+        hidden_size=48,
+        intermediate_size=80,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=256,
+        num_labels=1,
+        pad_token_id=None,
+        initializer_range=0.3,
+    )
+    LlamaForSequenceClassification(config).save_pretrained(folder)
     return folder

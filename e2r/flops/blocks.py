@@ -16,6 +16,7 @@ Per: TypeAlias = Literal[
     "relative",
     "position",
     "call",
+    "pass",
     "score",
     "convolved",
     "chunk token",
@@ -26,9 +27,10 @@ Per: TypeAlias = Literal[
 """What a term's coefficient multiplies: each token of the stack, each query-key pair, each encoder
 token once (keys and values of cross-attention), each decoder-token-to-encoder-token pair, each
 token of the context in each pass (expansion of a latent cache), each query with each relative
-position it meets (at most `window`), each position that the head reads, each call, each position
-that a sequence classifier scores, each output position of a convolution (kernel `window`), each
-token, pair or carry of a scan in chunks of `window`, or each token of a recurrent step."""
+position it meets (at most `window`), each position that the head reads, each call, each forward
+pass, each position that a sequence classifier scores, each output position of a convolution (kernel
+`window`), each token, pair or carry of a scan in chunks of `window`, or each token of a recurrent
+step."""
 
 COUNTED_NAMES = {
     "linear": "linear layers",
@@ -38,6 +40,9 @@ COUNTED_NAMES = {
     "softmax.fused": "softmax",
     "norm.rms": "RMS norms",
     "norm.layer": "layer norms",
+    "norm.own": "layer norms",
+    "linear.operator": "linear layers",
+    "bias.addmm": "biases",
     "bias": "biases",
     "rotary": "rotary embedding",
     "position": "position bias",
@@ -90,15 +95,29 @@ def linear(
     bias: bool = False,
     per: Per = "token",
     tied: bool = False,
+    kind: Literal["linear", "linear.operator"] = "linear",
 ) -> Terms:
-    """A matrix product: 2 · inputs · outputs for each unit; the bias is weights, not FLOPs."""
+    """A matrix product: 2 · inputs · outputs for each unit; the bias is weights, not FLOPs.
+
+    `kind` "linear.operator" is for families that multiply with the `@` operator, which profilers
+    that patch torch's functions do not see.
+    """
     weights = 0 if tied else inputs * outputs
-    product = Term(
-        name, "linear", 2 * inputs * outputs, per, weights, inputs=inputs, outputs=outputs
-    )
+    product = Term(name, kind, 2 * inputs * outputs, per, weights, inputs=inputs, outputs=outputs)
     if not bias:
         return (product,)
     return product, Term(f"{name}.bias", "bias", 0, per, outputs)
+
+
+def added_product(name: str, inputs: int, outputs: int) -> Terms:
+    """A product whose bias is added in the same call (GPT-2's Conv1D, by torch.addmm).
+
+    The profiler pays the bias once a pass, by the bias's own size.
+    """
+    return (
+        *linear(name, inputs, outputs),
+        Term(f"{name}.bias", "bias.addmm", outputs, per="pass", parameters=outputs),
+    )
 
 
 def experts(
@@ -265,16 +284,24 @@ def plain_ffn(
     )
 
 
-def activation(prefix: str, width: int, function: str) -> Term:
+def activation(prefix: str, width: int, function: str, per: Per = "token") -> Term:
     """An elementwise function, one FLOP an element where a convention counts it at all."""
-    return Term(f"{prefix}.{function}", f"activation.{function}", width)
+    return Term(f"{prefix}.{function}", f"activation.{function}", width, per)
 
 
-def norm(name: str, width: int, kind: Literal["rms", "layer"] = "rms", bias: bool = True) -> Term:
-    """A normalisation; layer norms own a bias too unless told otherwise."""
+def norm(
+    name: str,
+    width: int,
+    kind: Literal["rms", "layer", "own"] = "rms",
+    bias: bool = True,
+    per: Per = "token",
+) -> Term:
+    """A normalisation; layer norms own a bias too unless told otherwise.
+
+    "own" is a layer norm without bias that the family writes out itself.
+    """
     weights = 2 * width if kind == "layer" and bias else width
-    flops = 5 * width if kind == "layer" else 0
-    return Term(name, f"norm.{kind}", flops, parameters=weights)
+    return Term(name, f"norm.{kind}", 5 * width if kind == "layer" else 0, per, weights)
 
 
 def embedding(name: str, rows: int, width: int) -> Term:

@@ -8,7 +8,17 @@ from dataclasses import dataclass
 from e2r.errors import unknown
 from e2r.flops.work import Mask
 
-PRODUCTS = frozenset({"linear", "attention", "attention.fused", "relative", "convolution", "scan"})
+PRODUCTS = frozenset(
+    {
+        "linear",
+        "linear.operator",
+        "attention",
+        "attention.fused",
+        "relative",
+        "convolution",
+        "scan",
+    }
+)
 """Matrix products: everything that torch's counter and the mathematics of a layer multiply."""
 
 
@@ -64,6 +74,7 @@ CONVENTIONS: Mapping[str, Convention] = {
                     "activation.relu",
                     "activation.silu",
                     "norm.layer",
+                    "bias.addmm",
                 }
             ),
             "rectangle",

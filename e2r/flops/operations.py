@@ -13,6 +13,7 @@ from e2r.flops.work import (
     HEAD,
     ONCE,
     PAIRS,
+    PASSES,
     PROMPT,
     STEPS,
     TOKENS,
@@ -95,6 +96,8 @@ def unit(mode: Mode, term: Term, convention: Convention) -> Expression:
             return HEAD if convention.asked_only else tokens
         case "call":
             return ONCE
+        case "pass":
+            return PASSES[mode]
         case "convolved":
             return tokens if convention.asked_only else recurrent.convolved(term.window or 1)
         case "chunk token" | "chunk pair" | "chunk carry":

@@ -73,7 +73,7 @@ def _adapted(terms: Terms, rank: int, targets: Sequence[str]) -> Terms:
     adapted: list[Term] = []
     for term in terms:
         adapted.append(term)
-        if term.kind == "linear" and term.name.endswith(tuple(targets)):
+        if term.kind.startswith("linear") and term.name.endswith(tuple(targets)):
             weights = rank * (term.inputs + term.outputs)
             adapted.append(
                 replace(

@@ -55,8 +55,14 @@ def open_answerer(spec: Spec, judgments: Judgments | None) -> Answerer:
         return Replay(Path(rest))
     if kind not in ("gguf", "pypi") and "/" not in kind and not Path(kind).is_dir():
         raise unknown("model", spec.model.source, BACKENDS)
-    how = reading(spec.method.name)
-    template = PromptTemplate.load(spec.prompt.template or how.template)
+    asked = [
+        (spec.method.name, spec.prompt.template),
+        *((stage.name, stage.template) for stage in spec.method.then),
+    ]
+    stages = []
+    for name, chosen in asked:
+        how = reading(name, spec.method.fidelity)
+        stages.append((PromptTemplate.load(chosen or how.template), how))
     # Read by tqdm when it is imported: transformers would draw its bars over ours.
     os.environ.setdefault("TQDM_DISABLE", "1")
     try:
@@ -69,8 +75,8 @@ def open_answerer(spec: Spec, judgments: Judgments | None) -> Answerer:
 
     return Prompted(
         load(spec.model, spec.execution),
-        template,
-        how,
+        stages,
         query_tokens=spec.prompt.query_tokens,
         passage_tokens=spec.prompt.passage_tokens,
+        answer_tokens=spec.prompt.answer_tokens,
     )

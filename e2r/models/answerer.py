@@ -14,10 +14,14 @@ from e2r.records.manifest import ModelRecord
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A plan's task, with the query and candidates that its indices speak of."""
+    """A plan's task, with the query and candidates that its indices speak of.
+
+    `stage` counts the methods of a cascade from 0.
+    """
 
     topic: CandidateList
     task: Task
+    stage: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,17 +8,25 @@ from typing import Any
 
 from jinja2 import TemplateError
 
-from e2r.prompts.request import Generate, Likelihood, Request
+from e2r.errors import DataError
+from e2r.prompts.request import Attention, Classify, Labels, Likelihood, Reason, Request
 from e2r.prompts.template import Message
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A request as token ids: the prompt, what the decoder starts from, what is scored."""
+    """A request as token ids: the prompt, what the decoder starts from, what is scored.
+
+    `segments` number the texts of a classifier's pair, where its tokenizer does. `spans` are the
+    first and past-the-last token of each document in the prompt, `question` the first after them.
+    """
 
     prompt: tuple[int, ...]
-    start: tuple[int, ...]
-    target: tuple[int, ...]
+    start: tuple[int, ...] = ()
+    target: tuple[int, ...] = ()
+    segments: tuple[int, ...] = ()
+    spans: tuple[tuple[int, int], ...] = ()
+    question: int = 0
 
     @property
     def length(self) -> int:
@@ -63,8 +71,7 @@ class Encoder:
         encoded = self.encode(request)
         if self._decoder_start is not None:
             return len(encoded.prompt) - self._context
-        new = request.max_new_tokens if isinstance(request, Generate) else 0
-        return encoded.length + new - self._context
+        return encoded.length + getattr(request, "max_new_tokens", 0) - self._context
 
     def tokens(self, text: str) -> tuple[int, ...]:
         """Token ids of a text, no special tokens added."""
@@ -74,18 +81,73 @@ class Encoder:
         """Text of token ids, special tokens left out."""
         return str(self._tokenizer.decode(ids, skip_special_tokens=True))
 
+    def label_ids(self, request: Labels | Reason) -> tuple[int, ...]:
+        """The token by which each label begins after the answer's start.
+
+        Raises DataError where two labels begin with the same token: their logits say nothing.
+        """
+        start = self.tokens(request.answer_start)
+        ids = []
+        for label in request.labels:
+            both = self.tokens(request.answer_start + label)
+            # Where start and label melt into one token, the label is what stands alone.
+            apart = both[: len(start)] == start and len(both) > len(start)
+            ids.append(both[len(start)] if apart else self.tokens(label)[0])
+        if len(set(ids)) < len(ids):
+            shown = ", ".join(repr(label) for label in request.labels)
+            raise DataError(
+                f"two of the labels {shown} begin with the same token of this model's tokenizer, "
+                "so that one position cannot tell them apart; use a method that generates"
+            )
+        return tuple(ids)
+
     def _encode(self, request: Request) -> Encoded:
-        answer_start = "" if isinstance(request, Likelihood) else request.answer_start
+        messages = request.messages
+        if isinstance(request, Classify) and len(messages) == 2:
+            pair = self._tokenizer(messages[0].content, messages[1].content)
+            return Encoded(
+                tuple(pair["input_ids"]), segments=tuple(pair.get("token_type_ids") or ())
+            )
+        start = self._decoder_start
+        plain = (
+            start is not None
+            or self._tokenizer.chat_template is None
+            or isinstance(request, Classify)
+            or [message.role for message in messages] == ["text"]
+        )
+        joined = "\n".join(message.content for message in messages)
+        text = joined if plain else self._chat(messages)
+        if isinstance(request, Attention):
+            return self._located(text, request.documents, special=plain)
+        opening = getattr(request, "answer_start", "")
         target = self.tokens(request.target) if isinstance(request, Likelihood) else ()
-        if self._decoder_start is not None:
-            text = "\n".join(message.content for message in request.messages)
-            start = (self._decoder_start, *self.tokens(answer_start))
-            return Encoded(tuple(self._tokenizer(text)["input_ids"]), start, target)
-        if self._tokenizer.chat_template is None:
-            text = "\n".join(message.content for message in request.messages)
-            ids = self._tokenizer(text + answer_start)["input_ids"]
-            return Encoded(tuple(ids), (), target)
-        return Encoded(self.tokens(self._chat(request.messages) + answer_start), (), target)
+        if isinstance(request, Likelihood) and request.padded:
+            target = (int(self._tokenizer.pad_token_id), *target)
+        if start is not None:
+            prompt = tuple(self._tokenizer(text)["input_ids"])
+            return Encoded(prompt, (start, *self.tokens(opening)), target)
+        ids = self._tokenizer(text + opening, add_special_tokens=plain)["input_ids"]
+        return Encoded(tuple(ids), (), target)
+
+    def _located(self, text: str, documents: tuple[str, ...], *, special: bool) -> Encoded:
+        """A prompt whose documents are found again among its tokens, identifiers included."""
+        encoding = self._tokenizer(text, add_special_tokens=special, return_offsets_mapping=True)
+        offsets = encoding["offset_mapping"]
+        places, end = [], 0
+        for number, document in enumerate(documents, start=1):
+            shown = f"[{number}] {document.strip()}"
+            begin = text.find(shown, end)
+            if begin < 0:
+                raise DataError(
+                    f"the template does not show document {number} as '[{number}] …', so that the "
+                    "attention to it cannot be found; write it as the template icr does"
+                )
+            end = begin + len(shown)
+            places.append((begin, end))
+        spans = tuple((_first(offsets, begin), _first(offsets, finish)) for begin, finish in places)
+        rest = text[end:]
+        question = _first(offsets, end + len(rest) - len(rest.lstrip()))
+        return Encoded(tuple(encoding["input_ids"]), spans=spans, question=question)
 
     def _chat(self, messages: tuple[Message, ...]) -> str:
         """The conversation as the model's own chat template writes it."""
@@ -104,3 +166,8 @@ class Encoder:
             turns, tokenize=False, add_generation_prompt=True
         )
         return str(text)
+
+
+def _first(offsets: list[tuple[int, int]], place: int) -> int:
+    """The first token that ends after a place of the text."""
+    return next((i for i, (_, end) in enumerate(offsets) if end > place), len(offsets))

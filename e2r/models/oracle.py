@@ -8,7 +8,7 @@ from typing import Any
 from e2r.data.collection import Judgments, judgments_sha256
 from e2r.models.answerer import Answered, Question
 from e2r.prompts.request import Reply
-from e2r.ranking.plan import Choose, Order, Prefer, Score
+from e2r.ranking.plan import Attend, Calibrate, Choose, Duel, Order, Prefer, Score, Select
 from e2r.records.manifest import ModelRecord
 
 
@@ -49,6 +49,14 @@ class Oracle:
             case Prefer(candidate=i, over=j):
                 return place(i) < place(j)
             case Choose(candidates=several):
-                return min(several, key=place)
+                return min(several, key=place, default=None)
             case Order(candidates=several):
                 return tuple(sorted(several, key=place))
+            case Duel(candidate=i, over=j):
+                return 1.0 if place(i) < place(j) else 0.0
+            case Select(candidates=several, count=count):
+                return tuple(sorted(several, key=place)[:count])
+            case Attend(candidates=several):
+                return tuple((float(-place(i)[0]),) for i in several)
+            case Calibrate(candidates=several):
+                return tuple((0.0,) for _ in several)

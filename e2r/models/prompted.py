@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from e2r.models.answerer import Answered, LanguageModel, Question
-from e2r.prompts.reading import Reading, passages_of
+from e2r.prompts.read import Asked, Reading
+from e2r.prompts.reading import passages_of
 from e2r.prompts.request import Reply, Request
+from e2r.prompts.scores import query_of
 from e2r.prompts.template import PromptTemplate
 from e2r.records.manifest import ModelRecord
 
@@ -17,24 +19,24 @@ class TooLong(str):
 
 
 class Prompted:
-    """A language model, the template that it is shown and the reading of its replies."""
+    """A language model, and for each stage of a cascade its template and its reading."""
 
     def __init__(
         self,
         model: LanguageModel,
-        template: PromptTemplate,
-        reading: Reading,
+        stages: Sequence[tuple[PromptTemplate, Reading]],
         *,
         query_tokens: int,
         passage_tokens: int,
+        answer_tokens: int | None = None,
     ) -> None:
         self.batch_size = model.batch_size
         self.device = model.device
         self._model = model
-        self._template = template
-        self._reading = reading
+        self._stages = stages
         self._query_tokens = query_tokens
         self._passage_tokens = passage_tokens
+        self._answer_tokens = answer_tokens
         # A sort asks about the same passage many times; cutting is the harness's main work.
         self._cut = lru_cache(maxsize=1 << 14)(model.cut)
 
@@ -57,7 +59,8 @@ class Prompted:
             if reply.error is not None:
                 answered.append(Answered(None, False, reply, truncated, reply.error))
             else:
-                read = self._reading.read(reply, question.task)
+                reading = self._stages[question.stage][1]
+                read = reading.read(reply, question.task, self._model.encoder_decoder)
                 answered.append(Answered(read.answer, read.parsed, reply, truncated))
         return answered
 
@@ -68,15 +71,20 @@ class Prompted:
         answer is read, stays whole. Where no cut makes it fit, the question fails.
         """
         topic, task = question.topic, question.task
-        query, query_cut = self._cut(topic.query.text, self._query_tokens)
+        template, reading = self._stages[question.stage]
+        encoder_decoder = self._model.encoder_decoder
+        query, query_cut = self._cut(query_of(task, topic.query.text), self._query_tokens)
         texts = passages_of(task, [candidate.text for candidate in topic.candidates])
         most = self._passage_tokens
         while True:
             cut = [self._cut(text, most) for text in texts]
-            filled = self._template.fill(
-                query, [text for text, _ in cut], encoder_decoder=self._model.encoder_decoder
+            passages = tuple(text for text, _ in cut)
+            filled = template.fill(
+                query, passages, encoder_decoder=encoder_decoder, count=getattr(task, "count", None)
             )
-            request = self._reading.ask(filled, query, task, self._model.encoder_decoder)
+            request = reading.ask(
+                Asked(filled, query, passages, task, encoder_decoder, self._answer_tokens)
+            )
             excess = self._model.excess(request)
             if excess > 0 and most == 1:
                 too_long = TooLong(
@@ -87,4 +95,4 @@ class Prompted:
                 return too_long, query_cut + sum(dropped for _, dropped in cut)
             if excess <= 0:
                 return request, query_cut + sum(dropped for _, dropped in cut)
-            most = max(1, most - max(1, -(-excess // len(texts))))
+            most = max(1, most - max(1, -(-excess // max(len(texts), 1))))

@@ -8,7 +8,7 @@ from typing import Any
 
 from e2r.models.answerer import Answered, Question
 from e2r.prompts.request import Reply
-from e2r.ranking.plan import Choose, Order, Prefer, Score
+from e2r.ranking.plan import Attend, Calibrate, Choose, Duel, Order, Prefer, Score, Select
 from e2r.records.manifest import ModelRecord
 
 
@@ -38,11 +38,15 @@ class Random:
         seed = f"{self._seed}\n{question.topic.query.qid}\n{task!r}"
         generator = random.Random(seed)  # noqa: S311 — an experiment, not a secret
         match task:
-            case Score():
+            case Score() | Duel():
                 return generator.random()
             case Prefer():
                 return generator.random() < 0.5
             case Choose(candidates=several):
-                return generator.choice(several)
+                return generator.choice(several) if several else None
             case Order(candidates=several):
                 return tuple(generator.sample(several, len(several)))
+            case Select(candidates=several, count=count):
+                return tuple(generator.sample(several, count))
+            case Attend(candidates=several) | Calibrate(candidates=several):
+                return tuple((generator.random(),) for _ in several)

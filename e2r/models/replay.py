@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from e2r.errors import DataError
 from e2r.models.answerer import Answered, Question
@@ -27,7 +29,11 @@ class Replay:
         self._record = folder.manifest().model
         self._ledger_sha256 = sha256_of(folder.ledger_path)
         rows = read_ledger(folder.ledger_path).to_pylist()
-        self._rows = {(row["qid"], row["task"], tuple(row["docids"])): row for row in rows}
+        # The same question may be asked again, by a later pass or stage: answers come in turn.
+        self._rows: dict[_Key, deque[dict[str, Any]]] = {}
+        for row in rows:
+            key = (row["qid"], row["task"], tuple(row["docids"]))
+            self._rows.setdefault(key, deque()).append(row)
 
     def record(self) -> ModelRecord:
         return self._record.model_copy(
@@ -51,12 +57,13 @@ class Replay:
             type(question.task).__name__,
             tuple(docids[i] for i in question.task.candidates),
         )
-        row = self._rows.get(key)
-        if row is None:
+        rows = self._rows.get(key)
+        if rows is None:
             raise DataError(
                 f"{self._path}: the recorded run never asked {key[1]} about "
                 f"{', '.join(key[2])} for query {key[0]}; replay its own method and candidates"
             )
+        row = rows.popleft() if len(rows) > 1 else rows[0]
         reply = Reply(
             value=None,
             **{

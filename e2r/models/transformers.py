@@ -15,9 +15,10 @@ import torch
 import transformers
 
 from e2r.errors import DataError, MissingError, UsageError
-from e2r.models.encoding import Encoded, Encoder
+from e2r.models.encoding import Encoder
 from e2r.models.gguf import locate
-from e2r.prompts.request import Generate, Labels, Reply, Request
+from e2r.models.passes import Passes
+from e2r.prompts.request import Attention, Classify, Generate, Labels, Reason, Reply, Request
 from e2r.records.folder import sha256_of
 from e2r.records.manifest import ModelRecord
 from e2r.records.spec import ExecutionSpec, ModelSpec
@@ -41,11 +42,7 @@ def load(spec: ModelSpec, execution: ExecutionSpec) -> TransformersModel:
     try:
         config = transformers.AutoConfig.from_pretrained(where, **options)
         tokenizer = transformers.AutoTokenizer.from_pretrained(where, **options)
-        kind = (
-            transformers.AutoModelForSeq2SeqLM
-            if config.is_encoder_decoder
-            else transformers.AutoModelForCausalLM
-        )
+        kind = _kind(config)
     except (OSError, ImportError) as error:
         raise _missing(spec, error) from error
     except (ValueError, KeyError) as error:
@@ -74,10 +71,11 @@ def load(spec: ModelSpec, execution: ExecutionSpec) -> TransformersModel:
                 "them again"
             ) from error
         # A checkpoint's own penalties and samplers would make greedy decoding something else.
-        model.generation_config = transformers.GenerationConfig(
-            eos_token_id=model.generation_config.eos_token_id,
-            decoder_start_token_id=model.generation_config.decoder_start_token_id,
-        )
+        if model.can_generate():
+            model.generation_config = transformers.GenerationConfig(
+                eos_token_id=model.generation_config.eos_token_id,
+                decoder_start_token_id=model.generation_config.decoder_start_token_id,
+            )
         try:
             return model.eval().to(device)
         except (RuntimeError, AssertionError) as error:
@@ -91,6 +89,27 @@ def load(spec: ModelSpec, execution: ExecutionSpec) -> TransformersModel:
 
 def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _kind(config: Any) -> Any:
+    """The class of transformers that reads the weights which a config belongs to."""
+    if _classifies(config):
+        return transformers.AutoModelForSequenceClassification
+    if config.is_encoder_decoder:
+        return transformers.AutoModelForSeq2SeqLM
+    return transformers.AutoModelForCausalLM
+
+
+def _classifies(config: Any) -> bool:
+    return any("ForSequenceClassification" in name for name in config.architectures or ())
+
+
+def _context(config: Any, tokenizer: Any) -> int | None:
+    """The longest prompt; a classifier's tokenizer knows of positions that are not for tokens."""
+    known = [getattr(config, "max_position_embeddings", None)]
+    if _classifies(config):
+        known.append(tokenizer.model_max_length)
+    return min((length for length in known if length), default=None)
 
 
 def _missing(spec: ModelSpec, error: Exception) -> MissingError:
@@ -141,7 +160,8 @@ class TransformersModel:
     ) -> None:
         self.device = device
         self.batch_size = execution.batch_size
-        self.encoder_decoder: bool = config.is_encoder_decoder
+        self.classifies = _classifies(config)
+        self.encoder_decoder: bool = config.is_encoder_decoder and not self.classifies
         self._weights = weights
         self._record = record
         self._batch_tokens = execution.batch_tokens
@@ -149,12 +169,16 @@ class TransformersModel:
         self._encoder = Encoder(
             tokenizer,
             decoder_start=config.decoder_start_token_id if self.encoder_decoder else None,
-            context=getattr(config, "max_position_embeddings", None),
+            context=_context(config, tokenizer),
         )
 
     @cached_property
     def _model(self) -> Any:
         return self._weights()
+
+    @cached_property
+    def _passes(self) -> Passes:
+        return Passes(self._model, self._encoder, self._fill, self.encoder_decoder)
 
     def record(self) -> ModelRecord:
         return self._record
@@ -186,16 +210,24 @@ class TransformersModel:
         encoded = [self._encoder.encode(request) for request in requests]
         lengths = [item.length for item in encoded]
         kinds = [
-            (type(request).__name__, getattr(request, "max_new_tokens", 0), len(item.start))
+            (
+                type(request).__name__,
+                getattr(request, "max_new_tokens", 0),
+                len(item.start),
+                item.prompt[: item.question],
+            )
             for request, item in zip(requests, encoded, strict=True)
         ]
         order = sorted(range(len(requests)), key=lambda i: (kinds[i], -lengths[i], i))
         batch: list[int] = []
         for i in order:
+            # Prompts about the same documents stay together whatever their length: one prefill
+            # serves them all.
+            shares = encoded[i].question > 0
             full = batch and (
-                len(batch) == self.batch_size
-                or kinds[i] != kinds[batch[0]]
-                or (len(batch) + 1) * lengths[batch[0]] > self._batch_tokens
+                kinds[i] != kinds[batch[0]]
+                or len(batch) == self.batch_size
+                or ((len(batch) + 1) * lengths[batch[0]] > self._batch_tokens and not shares)
             )
             if full:
                 yield batch
@@ -206,144 +238,24 @@ class TransformersModel:
 
     @torch.inference_mode()
     def _forward(self, batch: Sequence[Request]) -> list[Reply]:
-        encoded = [self._encoder.encode(request) for request in batch]
         first = batch[0]
+        if isinstance(first, Classify) != self.classifies:
+            wants = "a sequence classifier" if isinstance(first, Classify) else "a language model"
+            raise UsageError(
+                f"this method asks {wants}, which {self._record.id} is not; only "
+                "pointwise.cross_encoder asks sequence classifiers, and it asks no others"
+            )
+        encoded = [self._encoder.encode(request) for request in batch]
         if isinstance(first, Generate):
-            return self._generate(encoded, first.max_new_tokens)
+            return self._passes.generate(encoded, first.max_new_tokens)
+        if isinstance(first, Reason):
+            ids = [self._encoder.label_ids(r) for r in batch if isinstance(r, Reason)]
+            return self._passes.reason(encoded, ids, first.until, first.max_new_tokens)
+        if isinstance(first, Classify):
+            return self._passes.classify(encoded)
+        if isinstance(first, Attention):
+            return self._passes.attend(encoded)
         if isinstance(first, Labels):
-            chosen = [
-                [self._encoder.tokens(label)[0] for label in request.labels]
-                for request in batch
-                if isinstance(request, Labels)
-            ]
-            logits, replies = self._logits(encoded, lambda e: 1)
-            return [
-                replace(reply, value=tuple(row[-1, ids].double().tolist()))
-                for row, ids, reply in zip(logits, chosen, replies, strict=True)
-            ]
-        logits, replies = self._logits(encoded, lambda e: len(e.target))
-        values = []
-        for row, item in zip(logits, encoded, strict=True):
-            target = torch.tensor(item.target, device=row.device)
-            chances = row.float().log_softmax(-1).gather(-1, target[:, None])
-            values.append(float(chances.double().sum()))
-        return [replace(reply, value=value) for reply, value in zip(replies, values, strict=True)]
-
-    def _logits(
-        self, encoded: Sequence[Encoded], wanted: Callable[[Encoded], int]
-    ) -> tuple[list[torch.Tensor], list[Reply]]:
-        """Each row's logits at its last `wanted` positions, and replies without values yet."""
-        heads = [wanted(item) for item in encoded]
-        if self.encoder_decoder:
-            prompts, mask, padding = self._pad([item.prompt for item in encoded], left=False)
-            starts = [item.start + item.target[:-1] for item in encoded]
-            decoder, _, more = self._pad(starts, left=False)
-            output = self._model(
-                input_ids=prompts,
-                attention_mask=mask,
-                decoder_input_ids=decoder,
-                use_cache=False,
-            )
-            replies = [
-                Reply(
-                    value=None,
-                    prompt_tokens=len(item.prompt),
-                    decoder_prompt_tokens=len(start),
-                    head_positions=head,
-                    padded_tokens=pad + also,
-                )
-                for item, start, head, pad, also in zip(
-                    encoded, starts, heads, padding, more, strict=True
-                )
-            ]
-            # Padding on the right: the decoder is causal, and positions may be absolute.
-            ends = [len(start) for start in starts]
-        else:
-            prompts_only = [item.prompt + item.start + item.target[:-1] for item in encoded]
-            tokens, mask, padding = self._pad(prompts_only, left=True)
-            output = self._model(
-                input_ids=tokens,
-                attention_mask=mask,
-                position_ids=_positions(mask),
-                logits_to_keep=max(heads),
-                use_cache=False,
-            )
-            replies = [
-                Reply(value=None, prompt_tokens=len(row), head_positions=head, padded_tokens=pad)
-                for row, head, pad in zip(prompts_only, heads, padding, strict=True)
-            ]
-            ends = [output.logits.shape[1]] * len(encoded)
-        rows = zip(output.logits, heads, ends, strict=True)
-        return [row[end - head : end] for row, head, end in rows], replies
-
-    def _generate(self, encoded: Sequence[Encoded], most: int) -> list[Reply]:
-        if most == 1 and not self.encoder_decoder:
-            logits, replies = self._logits(encoded, lambda e: 1)
-            return [
-                replace(
-                    reply, value=self._encoder.text([int(row[-1].argmax())]), generated_tokens=1
-                )
-                for row, reply in zip(logits, replies, strict=True)
-            ]
-        end = self._model.generation_config.eos_token_id
-        ends = set(end) if isinstance(end, list) else {end}
-        settings = transformers.GenerationConfig(
-            max_new_tokens=most,
-            do_sample=False,
-            eos_token_id=end,
-            pad_token_id=self._fill,
-            decoder_start_token_id=self._model.config.decoder_start_token_id
-            if self.encoder_decoder
-            else None,
-        )
-        if self.encoder_decoder:
-            tokens, mask, padding = self._pad([item.prompt for item in encoded], left=False)
-            starts = torch.tensor([item.start for item in encoded], device=tokens.device)
-            output = self._model.generate(
-                input_ids=tokens,
-                attention_mask=mask,
-                decoder_input_ids=starts,
-                generation_config=settings,
-            )
-            skip = starts.shape[1]
-        else:
-            prompts = [item.prompt + item.start for item in encoded]
-            tokens, mask, padding = self._pad(prompts, left=True)
-            output = self._model.generate(
-                input_ids=tokens, attention_mask=mask, generation_config=settings
-            )
-            skip = tokens.shape[1]
-        replies = []
-        for item, row, pad in zip(encoded, output[:, skip:].tolist(), padding, strict=True):
-            length = next((i + 1 for i, token in enumerate(row) if token in ends), len(row))
-            start = len(item.start)
-            idle = len(row) - length
-            replies.append(
-                Reply(
-                    value=self._encoder.text(row[:length]),
-                    prompt_tokens=len(item.prompt) + (0 if self.encoder_decoder else start),
-                    decoder_prompt_tokens=start if self.encoder_decoder else 0,
-                    generated_tokens=length,
-                    head_positions=1,
-                    padded_tokens=pad + idle,
-                )
-            )
-        return replies
-
-    def _pad(
-        self, rows: Sequence[tuple[int, ...]], *, left: bool
-    ) -> tuple[torch.Tensor, torch.Tensor, list[int]]:
-        """Token ids and mask, both of shape (rows, longest), and the padding of each row."""
-        longest = max(map(len, rows))
-        padding = [longest - len(row) for row in rows]
-        tokens, mask = [], []
-        for row, pad in zip(rows, padding, strict=True):
-            tokens.append([self._fill] * pad + [*row] if left else [*row] + [self._fill] * pad)
-            mask.append([0] * pad + [1] * len(row) if left else [1] * len(row) + [0] * pad)
-        device = self._model.device
-        return torch.tensor(tokens, device=device), torch.tensor(mask, device=device), padding
-
-
-def _positions(mask: torch.Tensor) -> torch.Tensor:
-    """Positions from 0 at each row's first real token, shape (rows, longest)."""
-    return (mask.cumsum(-1) - 1).clamp(min=0)
+            ids = [self._encoder.label_ids(r) for r in batch if isinstance(r, Labels)]
+            return self._passes.label_logits(encoded, ids)
+        return self._passes.likelihood(encoded)

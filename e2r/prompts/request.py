@@ -1,4 +1,4 @@
-"""What is asked of a language model, in three forms, and what comes back with its exact cost."""
+"""What is asked of a language model, in its several forms, and what comes back with its cost."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ class Generate:
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """The logits of each label's first token at the next position; replied to by floats."""
+    """The logits, at the next position, of the first token that each label would add there.
+
+    Replied to by floats.
+    """
 
     messages: tuple[Message, ...]
     labels: tuple[str, ...]
@@ -31,24 +34,65 @@ class Labels:
 
 @dataclass(frozen=True, slots=True)
 class Likelihood:
-    """Σ log p of the target's tokens after the prompt, no end token; replied to by a float."""
+    """Σ log p of the target's tokens after the prompt, no end token; replied to by a float.
+
+    With `padded` the target begins with the padding token, which is scored as well.
+    """
 
     messages: tuple[Message, ...]
     target: str
+    padded: bool = False
 
 
-Request = Generate | Labels | Likelihood
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Greedy decoding until the text `until`, then the logits of the labels at the next position.
+
+    Replied to by floats, or by None where `until` did not come within `max_new_tokens`. The token
+    after the thought counts as generated.
+    """
+
+    messages: tuple[Message, ...]
+    max_new_tokens: int
+    until: str
+    labels: tuple[str, ...]
+    answer_start: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Classify:
+    """The one logit of a sequence classifier; replied to by a float.
+
+    Two messages are encoded as the model's own pair, one message as a text.
+    """
+
+    messages: tuple[Message, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """How much the words after the last document attend to each token of each document.
+
+    Replied to by one tuple of floats a document: attention averaged over the positions after the
+    documents, summed over heads and layers. `documents` stand in the messages in this order.
+    """
+
+    messages: tuple[Message, ...]
+    documents: tuple[str, ...]
+
+
+Request = Generate | Labels | Likelihood | Reason | Classify | Attention
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
     """A model's reply and what it cost: real tokens, with padding beside them.
 
-    `value` is text, a tuple of logits or a log-likelihood, as the request asks. `error` is set
-    and `value` is None where the model failed on this request.
+    `value` is what the request asks for. `error` is set and `value` is None where the model failed
+    on this request.
     """
 
-    value: str | tuple[float, ...] | float | None
+    value: str | tuple[float, ...] | tuple[tuple[float, ...], ...] | float | None
     prompt_tokens: int = 0
     cached_tokens: int = 0
     decoder_prompt_tokens: int = 0

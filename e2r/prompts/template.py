@@ -14,11 +14,16 @@ from e2r.errors import DataError, unknown
 
 FOLDER = Path(__file__).parent / "templates"
 LABELS = "ABCDEFGHIJKLMNOPQRSTUVW"
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a conversation; `role` is system, user or assistant."""
+    """One turn of a conversation; `role` is system, user or assistant.
+
+    The role text stands for a prompt that no chat template may wrap. A classifier is shown the
+    roles query and passage as its pair.
+    """
 
     role: str
     content: str
@@ -36,10 +41,11 @@ class Filled:
 class PromptTemplate:
     """Template text by name.
 
-    It sees `query`, `passages`, `labels` (A to W) and `encoder_decoder`. Text outside of
-    `{% call message(role) %}` blocks makes one user message; with such blocks, they are the
-    messages and the text around them is dropped. `{{ open_answer(text) }}` puts the first words
-    into the model's mouth, instead of those that the method would put there.
+    It sees `query`, `passages`, `labels` (A to W), `letters` (A to Z), `encoder_decoder` and
+    `count`, how many passages are to be named. Text outside of `{% call message(role) %}` blocks
+    makes one user message; with such blocks, they are the messages and the text around them is
+    dropped. `{{ open_answer(text) }}` puts the first words into the model's mouth, instead of
+    those that the method would put there.
     """
 
     name: str
@@ -72,7 +78,14 @@ class PromptTemplate:
         environment = Environment(undefined=StrictUndefined, autoescape=False)  # noqa: S701
         return environment.from_string(self.text)
 
-    def fill(self, query: str, passages: Sequence[str], *, encoder_decoder: bool) -> Filled:
+    def fill(
+        self,
+        query: str,
+        passages: Sequence[str],
+        *,
+        encoder_decoder: bool,
+        count: int | None = None,
+    ) -> Filled:
         """The messages for a query and its passages.
 
         Raises DataError where the template asks for something that it is not given.
@@ -93,6 +106,8 @@ class PromptTemplate:
                 query=query,
                 passages=passages,
                 labels=LABELS,
+                letters=LETTERS,
+                count=count,
                 encoder_decoder=encoder_decoder,
                 message=message,
                 open_answer=open_answer,

@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+
+from e2r.ranking import reference
 from e2r.ranking.method import Method
 from e2r.ranking.plan import Order, Plan
+
+
+def windows(n: int, window: int, step: int) -> Iterator[range]:
+    """Overlapping windows over n places from the bottom up, the last of which begins at the top."""
+    end = n
+    while n > 1:
+        start = max(end - window, 0)
+        yield range(start, end)
+        if start == 0:
+            break
+        end -= step
 
 
 def sliding_window(
@@ -15,27 +30,60 @@ def sliding_window(
     no candidate is left out (Sun et al., EMNLP 2023, Section 3.2).
     """
     ranking = list(range(n))
-    if n < 2:
-        return ranking
     for _ in range(repeats):
-        end = n
-        while True:
-            start = max(end - window, 0)
-            [ordered] = yield [Order(tuple(ranking[start:end]))]
+        for places in windows(n, window, step):
+            inside = slice(places.start, places.stop)
+            [ordered] = yield [Order(tuple(ranking[inside]))]
             if ordered is not None:
-                ranking[start:end] = ordered
-            if start == 0:
-                break
-            end -= step
+                ranking[inside] = ordered
     return ranking
 
+
+def window_count(n: int, window: int, step: int) -> int:
+    """How many windows cover n candidates; a single candidate needs none."""
+    return 0 if n < 2 else max(0, math.ceil((n - window) / step)) + 1
+
+
+def _bound(n: int, k: int, window: int = 20, step: int = 10, repeats: int = 1) -> int:
+    return repeats * window_count(n, window, step)
+
+
+CALLS = "repeats · (⌈(n − window) / step⌉ + 1); repeats for n ≤ window"
 
 GENERATION = Method(
     name="listwise.generation",
     plan=sliding_window,
     parameters={"window": 20, "step": 10, "repeats": 1},
-    calls="repeats · (⌈(n − window) / step⌉ + 1); repeats for n ≤ window",
+    calls=CALLS,
     rounds="as calls",
+    bound=_bound,
+    exact=True,
     source="Sun et al., EMNLP 2023 (RankGPT)",
     summary="the window's identifiers are generated in order of relevance",
+    llm_rankers=reference.sliding_window,
+)
+
+LIKELIHOOD = Method(
+    name="listwise.likelihood",
+    plan=sliding_window,
+    parameters={"window": 20, "step": 10, "repeats": 1},
+    calls=CALLS,
+    rounds="as calls",
+    bound=_bound,
+    exact=True,
+    source="Zhuang et al., SIGIR 2024",
+    summary="the window's labels are sorted by their logits at one position",
+    llm_rankers=reference.sliding_window,
+)
+
+FIRST = Method(
+    name="listwise.first",
+    plan=sliding_window,
+    parameters={"window": 20, "step": 10, "repeats": 1},
+    calls=CALLS,
+    rounds="as calls",
+    bound=_bound,
+    exact=True,
+    source="Reddy et al., EMNLP 2024 (FIRST)",
+    summary="the window's identifiers are sorted by the first generated token's logits",
 )

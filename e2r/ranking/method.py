@@ -3,31 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from e2r.errors import UsageError, unknown
 from e2r.ranking.plan import Plan
 
-SMALLEST = {"set_size": 2, "window": 2, "step": 1, "repeats": 1}
+SMALLEST = {"set_size": 2, "window": 2, "step": 1, "repeats": 1, "tournaments": 1}
+
+FIDELITIES: Mapping[str, str] = {
+    "mended": "the published method, with the faults of its reference implementation mended",
+    "llm-rankers": "the calls, prompts and rankings of ielab/llm-rankers, faults included",
+}
 
 
 @dataclass(frozen=True)
 class Method:
-    """A named ranking method; `plan(n, k, **parameters)` makes its plan."""
+    """A named ranking method; `plan(n, k, **parameters)` makes its plan.
+
+    `bound(n, k, **parameters)` is the largest number of calls that any answers can lead to, and
+    with `exact` it is the number of calls whatever is answered. `calls` and `rounds` say the same
+    in words. `llm_rankers` is the plan that ielab/llm-rankers carries out under this name, or
+    None where that project has no such method.
+    """
 
     name: str
     plan: Callable[..., Plan[list[int]]]
     calls: str
     rounds: str
+    bound: Callable[..., int]
     source: str
     summary: str
     parameters: Mapping[str, int] = field(default_factory=dict)
+    exact: bool = False
+    llm_rankers: Callable[..., Plan[list[int]]] | None = None
 
     @property
     def family(self) -> str:
         """The first word of the name: pointwise, setwise, listwise, first_stage …"""
         return self.name.partition(".")[0]
+
+    def under(self, fidelity: str) -> Method:
+        """The method as a fidelity asks for it.
+
+        Raises UsageError for an unknown fidelity and for a method that llm-rankers does not have.
+        """
+        if fidelity not in FIDELITIES:
+            raise unknown("fidelity", fidelity, FIDELITIES)
+        if fidelity == "mended" or self.name == "first_stage":
+            return self
+        if self.llm_rankers is None:
+            raise UsageError(
+                f"{self.name}: llm-rankers has no such method; drop --fidelity, or see "
+                "docs/methods.md for the methods that it has"
+            )
+        return replace(self, plan=self.llm_rankers)
 
     def complete(self, given: Mapping[str, Any]) -> dict[str, int]:
         """The given parameters over the defaults.

@@ -51,7 +51,44 @@ class Order:
     candidates: tuple[int, ...]
 
 
-Task = Score | Prefer | Choose | Order
+@dataclass(frozen=True, slots=True)
+class Duel:
+    """How probably is `candidate`, shown first, the more relevant one? Answered by a float."""
+
+    candidate: int
+    over: int
+
+    @property
+    def candidates(self) -> tuple[int, ...]:
+        return (self.candidate, self.over)
+
+
+@dataclass(frozen=True, slots=True)
+class Select:
+    """Which `count` of these candidates are the most relevant? Answered by a tuple of them."""
+
+    candidates: tuple[int, ...]
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attend:
+    """How much attention does the query pay to each token of each of these candidates?
+
+    Answered by a tuple of tuples of floats, one inner tuple a candidate.
+    """
+
+    candidates: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrate:
+    """The same for a query without content, which shows the model's own bias."""
+
+    candidates: tuple[int, ...]
+
+
+Task = Score | Prefer | Choose | Order | Duel | Select | Attend | Calibrate
 Plan = Generator[Sequence[Any], Sequence[Any], T]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 from e2r.ranking.method import Method
 from e2r.ranking.plan import Plan, Score
@@ -17,20 +18,47 @@ def by_score(n: int, k: int) -> Plan[list[int]]:
     return sorted(range(n), key=lambda i: (-value[i], i))
 
 
-QLM = Method(
+def _bound(n: int, k: int) -> int:
+    return n
+
+
+_pointwise = partial(Method, plan=by_score, calls="n", rounds="1", bound=_bound, exact=True)
+
+QLM = _pointwise(
     name="pointwise.qlm",
-    plan=by_score,
-    calls="n",
-    rounds="1",
     source="Sachan et al., EMNLP 2022; Zhuang et al., SIGIR 2024",
     summary="log-likelihood of the query after the passage",
+    llm_rankers=by_score,
 )
 
-YES_NO = Method(
+YES_NO = _pointwise(
     name="pointwise.yes_no",
-    plan=by_score,
-    calls="n",
-    rounds="1",
     source="Liang et al., TMLR 2023; Zhuang et al., SIGIR 2024",
     summary="probability of Yes against No to whether the passage answers the query",
+    llm_rankers=by_score,
+)
+
+MONOT5 = _pointwise(
+    name="pointwise.monot5",
+    source="Nogueira et al., EMNLP Findings 2020 (monoT5)",
+    summary="probability of true against false after query and document",
+    llm_rankers=by_score,
+)
+
+CROSS_ENCODER = _pointwise(
+    name="pointwise.cross_encoder",
+    source="Nogueira and Cho, arXiv 1901.04085",
+    summary="the logit of a sequence classifier for query and passage",
+)
+
+QWEN3 = _pointwise(
+    name="pointwise.qwen3",
+    source="Zhang et al., arXiv 2506.05176 (Qwen3-Reranker)",
+    summary="probability of yes against no in the chat format of Qwen3-Reranker",
+)
+
+REASONING = _pointwise(
+    name="pointwise.reasoning",
+    source="Weller et al., COLM 2025 (Rank1)",
+    summary="a thought, then the probability of true against false; its tokens are paid for",
 )

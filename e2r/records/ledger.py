@@ -47,8 +47,8 @@ class Call:
     order. `prompt_tokens` includes `cached_tokens`; neither includes `padded_tokens`.
     `head_positions` is how many positions the head read in the first pass. `truncated` counts the
     tokens that were cut from query and passages. `answer` is JSON: a number, a docid, a list of
-    docids, or null where the completion gave none; `parsed` is false where it had to be repaired
-    or is missing. `seconds` is the batch's time divided by its calls.
+    docids or of lists of numbers, or null where the completion gave none; `parsed` is false where
+    it had to be repaired or is missing. `seconds` is the batch's time divided by its calls.
     """
 
     qid: str
@@ -139,7 +139,7 @@ def encode_answer(answer: Any, docids: tuple[str, ...]) -> str:
         return json.dumps(answer)
     if isinstance(answer, int):
         return json.dumps(docids[answer])
-    return json.dumps([docids[i] for i in answer])
+    return json.dumps([list(i) if isinstance(i, tuple) else docids[i] for i in answer])
 
 
 def decode_answer(text: str, index: dict[str, int]) -> Any:
@@ -150,7 +150,7 @@ def decode_answer(text: str, index: dict[str, int]) -> Any:
     try:
         value = json.loads(text)
         if isinstance(value, list):
-            return tuple(index[docid] for docid in value)
+            return tuple(tuple(i) if isinstance(i, list) else index[i] for i in value)
         return index[value] if isinstance(value, str) else value
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise DataError(

@@ -40,21 +40,36 @@ class ModelSpec(_Part):
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
 
 
+class StageSpec(_Part):
+    """A further method of a cascade, over the top `over` of what the one before it put out."""
+
+    name: str
+    over: int = Field(ge=1)
+    k: int = Field(10, ge=1)
+    parameters: dict[str, int] = {}
+    template: str | None = None
+
+
 class MethodSpec(_Part):
-    """Which plan is driven, with its parameters."""
+    """Which plan is driven, with its parameters; `then` makes a cascade of it."""
 
     name: str
     k: int = Field(10, ge=1)
     parameters: dict[str, int] = {}
-    fidelity: Literal["mended"] = "mended"
+    fidelity: Literal["mended", "llm-rankers"] = "mended"
+    then: tuple[StageSpec, ...] = Field((), strict=False)
 
 
 class PromptSpec(_Part):
-    """Which template is filled, and how many tokens of each text may enter it."""
+    """Which template is filled, and how many tokens of each text may enter it.
+
+    `answer_tokens` limits what is generated, where the method leaves that open.
+    """
 
     template: str | None = None
     query_tokens: int = Field(128, ge=1)
     passage_tokens: int = Field(128, ge=1)
+    answer_tokens: int | None = Field(None, ge=1)
 
 
 class ExecutionSpec(_Part):

@@ -31,56 +31,86 @@ DECODERS = {
     "mistral": {**TINY, "num_key_value_heads": 2},
     "phi3": {**TINY, "pad_token_id": 0},
     "gemma": {**TINY, "num_key_value_heads": 1, "head_dim": 24},
+    "qwen3": {**TINY, "num_key_value_heads": 2, "head_dim": 24},
+    "olmo2": {**TINY, "num_key_value_heads": 2},
+    "cohere": {**TINY, "num_key_value_heads": 2},
+    "starcoder2": {**TINY, "num_key_value_heads": 2},
+    "gpt_neox": TINY,
+    "gpt2": {"vocab_size": 331, "n_embd": 64, "n_layer": 2, "n_head": 4, "n_inner": 90},
+    "falcon": {
+        "vocab_size": 331,
+        "hidden_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+    },
+}
+ENCODERS = {
+    "bert": TINY,
+    "electra": TINY,
+    "xlm-roberta": TINY,
+    "modernbert": {**TINY, "pad_token_id": 0},
+    "distilbert": {"vocab_size": 331, "dim": 64, "hidden_dim": 90, "n_layers": 2, "n_heads": 4},
 }
 
 
-def profiled(
-    model_type: str, fields: dict[str, Any], auto: str, attention: str = "sdpa", **lengths: int
-) -> dict[str, Any]:
-    request = {
-        "model_type": model_type,
-        "fields": fields,
-        "auto": auto,
-        "attention": attention,
-        "lengths": lengths,
-    }
+CALLS: dict[str, dict[str, Any]] = {
+    **{
+        name: {
+            "model_type": name,
+            "fields": fields,
+            "auto": "AutoModelForCausalLM",
+            "attention": "sdpa",
+            "lengths": {"input_ids": 37},
+        }
+        for name, fields in DECODERS.items()
+    },
+    **{
+        name: {
+            "model_type": name,
+            "fields": fields,
+            "auto": "AutoModelForSequenceClassification",
+            "attention": "sdpa",
+            "lengths": {"input_ids": 37},
+        }
+        for name, fields in ENCODERS.items()
+    },
+    **{
+        activation: {
+            "model_type": "t5",
+            "fields": {**T5, "feed_forward_proj": activation},
+            "auto": "AutoModelForSeq2SeqLM",
+            "attention": "eager",
+            "lengths": {"input_ids": 37, "decoder_input_ids": 3},
+        }
+        for activation in ("gated-gelu", "relu")
+    },
+}
+USAGES: dict[str, tuple[Usage, Task]] = {
+    # calflops asks for the logits of every position.
+    **dict.fromkeys(DECODERS, (Usage(37, head="all"), "generation")),
+    **dict.fromkeys(ENCODERS, (Usage(37), "classification")),
+    **dict.fromkeys(("gated-gelu", "relu"), (Usage(37, decoder_prompt_tokens=3), "generation")),
+}
+
+
+@pytest.fixture(scope="module")
+def answers() -> dict[str, Any]:
+    """What the profiler says of every call, from one process."""
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", str(SCRIPT), json.dumps(request)],
+        [sys.executable, "-W", "ignore", str(SCRIPT), json.dumps(CALLS)],
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return answer
-
-
-def priced(config: dict[str, Any], usage: Usage, task: Task) -> Any:
-    return estimate(Architecture.load(config, task=task), usage, "deepspeed").flops
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model_type", DECODERS)
-def test_decoders(model_type: str) -> None:
-    answer = profiled(model_type, DECODERS[model_type], "AutoModelForCausalLM", input_ids=37)
-    usage = Usage(37, head="all")  # calflops asks for the logits of every position.
-    assert priced(answer["config"], usage, "generation") == answer["flops"]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("activation", ["gated-gelu", "relu"])
-def test_t5(activation: str) -> None:
-    fields = {**T5, "feed_forward_proj": activation}
-    answer = profiled(
-        "t5", fields, "AutoModelForSeq2SeqLM", "eager", input_ids=37, decoder_input_ids=3
-    )
-    usage = Usage(37, decoder_prompt_tokens=3)
-    assert priced(answer["config"], usage, "generation") == answer["flops"]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("model_type", ["bert", "electra", "xlm-roberta"])
-def test_encoders(model_type: str) -> None:
-    answer = profiled(model_type, TINY, "AutoModelForSequenceClassification", input_ids=37)
-    assert priced(answer["config"], Usage(37), "classification") == answer["flops"]
+@pytest.mark.parametrize("name", CALLS)
+def test_equal_to_the_profiler(answers: dict[str, Any], name: str) -> None:
+    usage, task = USAGES[name]
+    arch = Architecture.load(answers[name]["config"], task=task)
+    assert estimate(arch, usage, "deepspeed").flops == answers[name]["flops"]

@@ -52,7 +52,10 @@ TOPIC = CandidateList(
 
 def prompted(model: Words, method: str, template: str) -> Prompted:
     return Prompted(
-        model, PromptTemplate.load(template), reading(method), query_tokens=2, passage_tokens=20
+        model,
+        [(PromptTemplate.load(template), reading(method))],
+        query_tokens=2,
+        passage_tokens=20,
     )
 
 

@@ -8,12 +8,24 @@ from pathlib import Path
 import pytest
 
 from e2r.errors import DataError, UsageError
-from e2r.prompts.reading import READINGS, reading
-from e2r.prompts.request import Generate, Labels, Likelihood, Reply
+from e2r.prompts.read import Asked
+from e2r.prompts.reading import READINGS, Reading, reading
+from e2r.prompts.request import (
+    Attention,
+    Classify,
+    Generate,
+    Labels,
+    Likelihood,
+    Reason,
+    Reply,
+    Request,
+)
 from e2r.prompts.template import Filled, Message, PromptTemplate
 from e2r.ranking import METHODS
-from e2r.ranking.plan import Choose, Order, Score
+from e2r.ranking.plan import Attend, Choose, Duel, Order, Prefer, Score, Select, Task
 
+MESSAGES = (Message("user", "x"),)
+FILLED = Filled(MESSAGES)
 THREE = ["one {{ text }}", 'two "quoted"', "three <b>"]
 
 
@@ -107,39 +119,90 @@ def test_a_template_may_open_the_answer_itself() -> None:
     variant = PromptTemplate.load("setwise_passage").fill("q", THREE, encoder_decoder=False)
     assert variant == Filled(published.messages, "Passage")
     task = Choose((0, 1, 2))
-    ask = reading("setwise.heapsort").ask
-    assert ask(published, "q", task, False) == Generate(published.messages, 1, " Passage:")
-    assert ask(variant, "q", task, False) == Generate(published.messages, 1, "Passage")
+    setwise = reading("setwise.heapsort")
+    assert asked(setwise, task, filled=published) == Generate(published.messages, 1, " Passage:")
+    assert asked(setwise, task, filled=variant) == Generate(published.messages, 1, "Passage")
 
 
-MESSAGES = (Message("user", "x"),)
-FILLED = Filled(MESSAGES)
+def asked(
+    how: Reading,
+    task: Task,
+    *,
+    encoder_decoder: bool = False,
+    filled: Filled = FILLED,
+    new_tokens: int | None = None,
+) -> Request:
+    passages = tuple(f"passage {i}" for i in task.candidates)
+    return how.ask(Asked(filled, "q", passages, task, encoder_decoder, new_tokens))
 
 
 def test_what_is_asked() -> None:
     task = Choose((4, 2, 9))
-    assert reading("pointwise.qlm").ask(FILLED, "q", Score(0), False) == Likelihood(MESSAGES, "q")
-    assert reading("pointwise.yes_no").ask(FILLED, "q", Score(0), True) == Labels(
-        MESSAGES, ("Yes", "No")
+    assert asked(reading("pointwise.qlm"), Score(0)) == Likelihood(MESSAGES, "q")
+    for name, labels in {
+        "pointwise.yes_no": ("Yes", "No"),
+        "pointwise.monot5": ("true", "false"),
+        "pointwise.qwen3": ("yes", "no"),
+    }.items():
+        request = asked(reading(name), Score(0), encoder_decoder=True)
+        assert request == Labels(MESSAGES, labels)
+    assert asked(reading("pairwise.duot5"), Duel(1, 0)) == Labels(MESSAGES, ("true", "false"))
+    assert asked(reading("pointwise.cross_encoder"), Score(0)) == Classify(MESSAGES)
+    assert asked(reading("pointwise.reasoning"), Score(0)) == Reason(
+        MESSAGES, 2000, "</think>", (" true", " false")
     )
-    setwise = reading("setwise.heapsort")
-    assert setwise.ask(FILLED, "q", task, True) == Generate(MESSAGES, 2, "Passage")
-    assert setwise.ask(FILLED, "q", task, False) == Generate(MESSAGES, 1, " Passage:")
-    with pytest.raises(UsageError, match="24 passages"):
-        setwise.ask(FILLED, "q", Choose(tuple(range(24))), False)
+    assert asked(reading("attention.icr"), Attend((3, 1))) == Attention(
+        MESSAGES, ("passage 3", "passage 1")
+    )
+    for name in ("setwise.heapsort", "pairwise.allpair"):
+        how = reading(name)
+        assert asked(how, task, encoder_decoder=True) == Generate(MESSAGES, 2, "Passage")
+        assert asked(how, task) == Generate(MESSAGES, 1, " Passage:")
+    likelihood = reading("setwise.heapsort.likelihood")
+    labels = (" A", " B", " C")
+    assert asked(likelihood, task, encoder_decoder=True) == Labels(MESSAGES, labels, "Passage")
+    assert asked(likelihood, task) == Labels(MESSAGES, labels, " Passage:")
+    assert asked(reading("listwise.likelihood"), Order((4, 2, 9))) == asked(likelihood, task)
+    assert asked(reading("listwise.first"), Order((4, 2))) == Labels(MESSAGES, ("A", "B"), "[")
+
+
+def test_too_many_passages_are_refused() -> None:
+    for name in ("setwise.heapsort", "setwise.heapsort.likelihood", "listwise.likelihood"):
+        with pytest.raises(UsageError, match="24 passages"):
+            asked(reading(name), Choose(tuple(range(24))))
+    with pytest.raises(UsageError, match="27 passages"):
+        asked(reading("listwise.first"), Order(tuple(range(27))))
+
+
+def test_the_length_of_an_open_answer_may_be_set() -> None:
+    order, group = Order((1, 2)), Select((1, 2, 3), 2)
+    assert asked(reading("listwise.generation"), order) == Generate(MESSAGES, 12)
+    assert asked(reading("tournament.tourrank"), group) == Generate(MESSAGES, 12)
+    assert asked(reading("setwise.heapsort.reasoning"), order) == Generate(MESSAGES, 2048)
+    for name, task in {
+        "listwise.generation": order,
+        "tournament.tourrank": group,
+        "setwise.heapsort.reasoning": Choose((1, 2)),
+    }.items():
+        assert asked(reading(name), task, new_tokens=5) == Generate(MESSAGES, 5)
+    assert asked(reading("pointwise.reasoning"), Score(0), new_tokens=5) == Reason(
+        MESSAGES, 5, "</think>", (" true", " false")
+    )
 
 
 def test_yes_no_is_a_softmax_and_never_overflows() -> None:
     read = reading("pointwise.yes_no").read
-    assert read(Reply((2.0, 1.0)), Score(0)).answer == pytest.approx(1 / (1 + math.exp(-1.0)))
-    assert read(Reply((-1e6, 1e6)), Score(0)).answer < 1e-300
-    assert read(Reply((1e6, -1e6)), Score(0)).answer == 1.0
+    assert read(Reply((2.0, 1.0)), Score(0), False).answer == pytest.approx(
+        1 / (1 + math.exp(-1.0))
+    )
+    assert read(Reply((-1e6, 1e6)), Score(0), False).answer < 1e-300
+    assert read(Reply((1e6, -1e6)), Score(0), False).answer == 1.0
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_a_score_that_overflowed_is_a_failure(value: float) -> None:
-    likelihood = reading("pointwise.qlm").read(Reply(value), Score(0))
-    yes_no = reading("pointwise.yes_no").read(Reply((value, 0.0)), Score(0))
+    likelihood = reading("pointwise.qlm").read(Reply(value), Score(0), False)
+    yes_no = reading("pointwise.yes_no").read(Reply((value, 0.0)), Score(0), False)
     assert (likelihood.answer, likelihood.parsed) == (None, False)
     assert (yes_no.answer, yes_no.parsed) == (None, False)
 
@@ -159,7 +222,7 @@ def test_a_score_that_overflowed_is_a_failure(value: float) -> None:
     ],
 )
 def test_labels_are_read_or_missing(text: str, answer: int | None) -> None:
-    read = reading("setwise.heapsort").read(Reply(text), Choose((4, 2, 9)))
+    read = reading("setwise.heapsort").read(Reply(text), Choose((4, 2, 9)), False)
     assert (read.answer, read.parsed) == (answer, answer is not None)
 
 
@@ -179,5 +242,167 @@ def test_labels_are_read_or_missing(text: str, answer: int | None) -> None:
 def test_orders_are_repaired_and_that_is_said(
     text: str, answer: tuple[int, ...] | None, parsed: bool
 ) -> None:
-    read = reading("listwise.generation").read(Reply(text), Order((4, 2, 9)))
+    read = reading("listwise.generation").read(Reply(text), Order((4, 2, 9)), False)
     assert (read.answer, read.parsed) == (answer, parsed)
+
+
+@pytest.mark.parametrize(
+    ("text", "answer", "parsed"),
+    [
+        (" A", True, True),
+        ("Passage B", False, True),
+        ("b", False, True),
+        ("C", None, False),
+        ("neither", None, False),
+    ],
+)
+def test_preferences_are_read_or_missing(text: str, answer: bool | None, parsed: bool) -> None:
+    read = reading("pairwise.heapsort").read(Reply(text), Prefer(4, 2), False)
+    assert (read.answer, read.parsed) == (answer, parsed)
+
+
+@pytest.mark.parametrize(
+    ("text", "answer", "parsed"),
+    [
+        ("Document 3, Document 1", (9, 4), True),
+        ("Of 3 documents:\nDocument 2, Document 2, Document 3", (2, 9), True),
+        ("Document 3, Document 1, Document 2", (9, 4), True),
+        ("Document 7, Document 2", (2,), False),
+        ("I cannot say", None, False),
+    ],
+)
+def test_groups_are_read_from_the_last_line_that_names_any(
+    text: str, answer: tuple[int, ...] | None, parsed: bool
+) -> None:
+    read = reading("tournament.tourrank").read(Reply(text), Select((4, 2, 9), 2), False)
+    assert (read.answer, read.parsed) == (answer, parsed)
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("<think>hm [1]</think> <answer>[2]</answer>", 2),
+        ("<THINK>\nhm\n</THINK>\n<Answer> [3] </Answer>", 9),
+        ("<think>hm</think> <answer>2</answer>", None),
+        ("<think>hm <answer>[2]</answer>", None),
+        ("<think>hm</think> <answer>[4]</answer>", None),
+    ],
+)
+def test_a_choice_after_a_thought(text: str, answer: int | None) -> None:
+    read = reading("setwise.heapsort.reasoning").read(Reply(text), Choose((4, 2, 9)), False)
+    assert (read.answer, read.parsed) == (answer, answer is not None)
+
+
+def test_logits_choose_and_sort_and_ties_keep_the_order_shown() -> None:
+    task = Choose((4, 2, 9))
+    best = reading("setwise.heapsort.likelihood").read
+    assert best(Reply((1.0, 3.0, 3.0)), task, True).answer == 2
+    ordered = reading("listwise.likelihood").read
+    assert ordered(Reply((1.0, 3.0, 3.0)), Order((4, 2, 9)), True).answer == (2, 9, 4)
+    assert reading("listwise.first").read(Reply((0.0, 0.0)), Order((4, 2)), False).answer == (4, 2)
+
+
+def test_a_thought_without_an_end_is_a_recorded_failure() -> None:
+    read = reading("pointwise.reasoning").read(Reply(None), Score(0), False)
+    assert (read.answer, read.parsed) == (None, False)
+
+
+@pytest.mark.parametrize("name", ["listwise.generation", "tournament.tourrank", "setwise.heapsort"])
+def test_what_a_method_writes_it_reads(name: str) -> None:
+    how = reading(name)
+    task, answer = {
+        "listwise.generation": (Order((4, 2, 9)), (9, 4, 2)),
+        "tournament.tourrank": (Select((4, 2, 9), 2), (9, 2)),
+        "setwise.heapsort": (Choose((4, 2, 9)), 9),
+    }[name]
+    assert how.write is not None
+    read = how.read(Reply(how.write(answer, task)), task, False)
+    assert (read.answer, read.parsed) == (answer, True)
+
+
+def test_published_prompts_of_single_passages_and_pairs() -> None:
+    def text(name: str, passages: list[str]) -> str:
+        [message] = filled(name, passages, encoder_decoder=True)
+        return message.content
+
+    one, two = THREE[:2]
+    assert text("monot5", [one]) == f"Query: who & why Document: {one} Relevant:"
+    assert (
+        text("duot5", [one, two]) == f"Query: who & why Document0: {one} Document1: {two} Relevant:"
+    )
+    assert text("pairwise", [one, two]) == (
+        'Given a query "who & why", which of the following two passages is more relevant to the '
+        f'query?\n\nPassage A: "{one}"\n\nPassage B: "{two}"\n\nOutput Passage A or Passage B:'
+    )
+    assert filled("rank1", [one], encoder_decoder=False) == (
+        Message(
+            "text",
+            "Determine if the following passage is relevant to the query. Answer only with 'true' "
+            f"or 'false'.\nQuery: who & why\nPassage: {one}\n<think>",
+        ),
+    )
+
+
+def test_qwen3_as_chatml_is_the_published_text() -> None:
+    template = PromptTemplate.load("qwen3")
+    shown = template.fill("who & why", THREE[:1], encoder_decoder=False)
+    turns = "".join(f"<|im_start|>{m.role}\n{m.content}<|im_end|>\n" for m in shown.messages)
+    assert turns + "<|im_start|>assistant\n" + (shown.answer_start or "") == (
+        "<|im_start|>system\nJudge whether the Document meets the requirements based on the Query "
+        'and the Instruct provided. Note that the answer can only be "yes" or "no".<|im_end|>\n'
+        "<|im_start|>user\n<Instruct>: Given a web search query, retrieve relevant passages that "
+        f"answer the query\n<Query>: who & why\n<Document>: {THREE[0]}<|im_end|>\n"
+        "<|im_start|>assistant\n<think>\n\n</think>\n\n"
+    )
+
+
+def test_groups_and_thoughts_number_their_passages() -> None:
+    shown = PromptTemplate.load("tourrank").fill(
+        "who", ["one", "two"], encoder_decoder=False, count=1
+    )
+    assert [m.role for m in shown.messages] == [
+        "system",
+        "user",
+        "assistant",
+        *["user", "assistant"] * 2,
+        "user",
+    ]
+    assert shown.messages[1].content == (
+        "I will provide you with the given query and 2 documents. \nConsider the content of all "
+        "the documents comprehensively and select the 1 documents that are most relevant to the "
+        "given query: who."
+    )
+    assert shown.messages[5].content == "Document 2: two"
+    assert shown.messages[-1].content.endswith("following format:\nDocument 3, ..., Document 1")
+    system, user = filled("rank_r1", ["one", "two"], encoder_decoder=False)
+    assert system.content.endswith(
+        "<think> reasoning process here </think> <answer> answer here </answer>."
+    )
+    assert user.content.startswith(
+        'Given the query: "who & why", which of the following documents is most relevant?\n'
+        "[1] one\n[2] two\nAfter completing the reasoning process, please provide only the label"
+    )
+
+
+def test_first_uses_letters_and_the_words_of_its_authors() -> None:
+    system, user = filled("first", ["one  two", "three"], encoder_decoder=False)
+    assert system.content == (
+        "You are RankLLM, an intelligent assistant that can rank passages based on their relevancy "
+        "to the query"
+    )
+    assert user.content == (
+        "I will provide you with 2 passages, each indicated by a alphabetical identifier []. Rank "
+        "the passages based on their relevance to the search query: who & why.\n\n[A] one two\n"
+        "[B] three\nSearch Query: who & why.\nRank the 2 passages above based on their relevance "
+        "to the search query. All the passages should be included and listed using identifiers, in "
+        "descending order of relevance. The output format should be [] > [], e.g., [B] > [A], Only "
+        "respond with the ranking results, do not say any word or explain."
+    )
+
+
+def test_in_context_reranking_shows_documents_before_the_question() -> None:
+    [message] = filled("icr", ["one", "two"], encoder_decoder=False)
+    assert message.content == (
+        " Here are some paragraphs:\n\n[1] one\n\n[2] two\n\nPlease answer the following question "
+        "based on the information in the paragraphs above.\n\nQuery: who & why"
+    )

@@ -127,7 +127,7 @@ def _masked_lm(config: Config) -> Terms:
             dense, after, last = "lm_head.dense", "lm_head.layer_norm", "lm_head.decoder"
     return (
         *linear(dense, width, narrow, bias=True, per="position"),
-        norm(after, narrow, "layer"),
+        norm(after, narrow, "layer", per="position"),
         *linear(last, narrow, vocabulary, bias=True, per="position", tied=tied),
     )
 

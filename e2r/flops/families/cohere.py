@@ -37,14 +37,14 @@ def build(config: Config) -> Architecture:
 
     def layer(window: int | None) -> Layer:
         terms = (
-            norm("input_layernorm", width, "layer", bias=False),
+            norm("input_layernorm", width, "own"),
             *self_attention(heads, bias=config.flag("attention_bias"), window=window),
             *gated_ffn(width, inner, config.word("hidden_act")),
         )
         if config.flag("use_qk_norm"):
             terms += (
-                norm("self_attn.q_norm", heads.query * heads.size, "layer", bias=False),
-                norm("self_attn.k_norm", heads.key_value * heads.size, "layer", bias=False),
+                norm("self_attn.q_norm", heads.query * heads.size, "own"),
+                norm("self_attn.k_norm", heads.key_value * heads.size, "own"),
             )
         return Layer(terms, PaperShape(heads.query, heads.key_value, inner))
 
@@ -56,6 +56,6 @@ def build(config: Config) -> Architecture:
         config,
         repeat(layer, windows),
         width=width,
-        final=(norm("norm", width, "layer", bias=False),),
+        final=(norm("norm", width, "own"),),
         context=config.optional_size("max_position_embeddings"),
     )

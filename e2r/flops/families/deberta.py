@@ -70,7 +70,7 @@ def build(config: Config) -> Architecture:
             ),
             "generation": (
                 *linear(names[0], width, narrow, bias=True, per="position"),
-                norm("head.LayerNorm", narrow, "layer"),
+                norm("head.LayerNorm", narrow, "layer", per="position"),
                 *linear(names[1], narrow, vocabulary, True, per="position", tied=True),
             ),
             "embedding": (),

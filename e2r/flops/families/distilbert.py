@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from e2r.flops.architecture import Architecture, Layer, PaperShape
-from e2r.flops.blocks import embedding, linear, norm, plain_ffn, self_attention
+from e2r.flops.blocks import activation, embedding, linear, norm, plain_ffn, self_attention
 from e2r.flops.config import Config, Required
 from e2r.flops.shapes import bidirectional, repeat
 
@@ -68,11 +68,12 @@ def build(config: Config) -> Architecture:
         heads={
             "classification": (
                 *linear("pre_classifier", width, width, bias=True, per="call"),
+                activation("pre_classifier", width, "relu", per="call"),
                 *linear("classifier", width, config.labels(), bias=True, per="call"),
             ),
             "generation": (
                 *linear("vocab_transform", width, width, bias=True, per="position"),
-                norm("vocab_layer_norm", width, "layer"),
+                norm("vocab_layer_norm", width, "layer", per="position"),
                 *linear("vocab_projector", width, vocabulary, True, per="position", tied=tied),
             ),
             "embedding": (),

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from e2r.flops.architecture import Architecture, Layer, PaperShape
-from e2r.flops.blocks import Term, Terms, attention, embedding, linear, norm, plain_ffn, residual
+from e2r.flops.blocks import (
+    Term,
+    Terms,
+    activation,
+    attention,
+    embedding,
+    linear,
+    norm,
+    residual,
+)
 from e2r.flops.config import Config, Required
 from e2r.flops.shapes import decoder_only, repeat
 
@@ -39,13 +48,12 @@ def build(config: Config) -> Architecture:
         kv_heads = 1 if config.flag("multi_query") else heads
     inner = config.optional_size("ffn_hidden_size") or 4 * width
     bias, function = config.flag("bias"), config.word("activation")
+    fused = (heads + 2 * kv_heads) * head_dim
 
     def layer(_: None) -> Layer:
         terms = (
             *_norms(config, grouped, width),
-            *linear(
-                "self_attention.query_key_value", width, (heads + 2 * kv_heads) * head_dim, bias
-            ),
+            *_product("self_attention.query_key_value", width, fused, bias),
             # Grouped keys are copied to every query head before they are cached.
             *attention(
                 "self_attention.scores",
@@ -53,10 +61,13 @@ def build(config: Config) -> Architecture:
                 head_dim,
                 stored=2 * (heads if grouped else kv_heads) * head_dim,
             ),
-            *linear("self_attention.dense", heads * head_dim, width, bias),
+            *_product("self_attention.dense", heads * head_dim, width, bias),
             Term("self_attention.position", "position" if config.flag("alibi") else "rotary", 0),
             residual("self_attention"),
-            *plain_ffn(width, inner, function, bias=bias, names=("dense_h_to_4h", "dense_4h_to_h")),
+            *_product("mlp.dense_h_to_4h", width, inner, bias),
+            *_product("mlp.dense_4h_to_h", inner, width, bias),
+            activation("mlp", inner, function),
+            residual("mlp"),
         )
         return Layer(terms, PaperShape(heads, kv_heads, inner))
 
@@ -68,6 +79,10 @@ def build(config: Config) -> Architecture:
         embeddings=(embedding("word_embeddings", config.size("vocab_size"), width),),
         context=config.optional_size("max_position_embeddings"),
     )
+
+
+def _product(name: str, inputs: int, outputs: int, bias: bool) -> Terms:
+    return linear(name, inputs, outputs, bias, kind="linear.operator")
 
 
 def _norms(config: Config, grouped: bool, width: int) -> Terms:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from e2r.flops.architecture import Architecture, Layer, PaperShape
-from e2r.flops.blocks import attention, embedding, linear, norm, plain_ffn, residual
+from e2r.flops.blocks import activation, added_product, attention, embedding, norm, residual
 from e2r.flops.config import Config, Required
 from e2r.flops.shapes import decoder_only, repeat
 
@@ -43,12 +43,15 @@ def build(config: Config) -> Architecture:
     def layer(_: None) -> Layer:
         terms = (
             norm("ln_1", width, "layer"),
-            *linear("attn.c_attn", width, 3 * width, bias=True),
+            *added_product("attn.c_attn", width, 3 * width),
             *attention("attn.scores", heads, head_dim, stored=2 * width),
-            *linear("attn.c_proj", width, width, bias=True),
+            *added_product("attn.c_proj", width, width),
             residual("attn"),
             norm("ln_2", width, "layer"),
-            *plain_ffn(width, inner, function, bias=True, names=("c_fc", "c_proj")),
+            *added_product("mlp.c_fc", width, inner),
+            *added_product("mlp.c_proj", inner, width),
+            activation("mlp", inner, function),
+            residual("mlp"),
         )
         return Layer(terms, PaperShape(heads, heads, inner))
 

@@ -73,7 +73,7 @@ def build(config: Config) -> Architecture:
             ),
             "generation": (
                 *linear(dense, width, width, bias=True, per="position"),
-                norm("lm_head.layer_norm", width, "layer"),
+                norm("lm_head.layer_norm", width, "layer", per="position"),
                 *linear(last, width, vocabulary, bias=True, per="position", tied=tied),
             ),
             "embedding": (),

@@ -62,7 +62,6 @@ def build(config: Config) -> Architecture:
     else:
         local = [kind == "sliding_attention" for kind in kinds]
     plain = config.flag("classifier_bias")
-    after = norm("head.norm", width, "layer", norm_bias)
     tied = config.flag("tie_word_embeddings")
     return bidirectional(
         config,
@@ -76,12 +75,12 @@ def build(config: Config) -> Architecture:
         heads={
             "classification": (
                 *linear("head.dense", width, width, plain, per="call"),
-                after,
+                norm("head.norm", width, "layer", norm_bias, per="call"),
                 *linear("classifier", width, config.labels(), bias=True, per="call"),
             ),
             "generation": (
                 *linear("head.dense", width, width, plain, per="position"),
-                after,
+                norm("head.norm", width, "layer", norm_bias, per="position"),
                 *linear(
                     "decoder",
                     width,

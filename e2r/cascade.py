@@ -1,0 +1,96 @@
+"""What a spec asks for, stage by stage: methods, parameters, prompts, and their identity."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from e2r.errors import UsageError
+from e2r.prompts.reading import READINGS, reading
+from e2r.prompts.template import PromptTemplate
+from e2r.ranking import method as find_method
+from e2r.ranking.method import Method
+from e2r.ranking.plan import Plan
+from e2r.records.spec import Spec
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A method with complete parameters, over the top `over` candidates or all of them."""
+
+    method: Method
+    parameters: dict[str, int]
+    k: int
+    over: int | None = None
+
+    def plan(self, n: int) -> Plan[list[int]]:
+        """The method's plan over n candidates."""
+        return self.method.plan(n, self.k, **self.parameters)
+
+
+def stages_of(spec: Spec) -> list[Stage]:
+    """The stages of a spec, one unless it is a cascade.
+
+    Raises UsageError for unknown methods and parameters, and for a cascade that ends in, or goes
+    through, the method that asks nothing.
+    """
+    asked = spec.method
+    first = find_method(asked.name).under(asked.fidelity)
+    stages = [Stage(first, first.complete(asked.parameters), asked.k)]
+    for stage in asked.then:
+        found = find_method(stage.name).under(asked.fidelity)
+        stages.append(Stage(found, found.complete(stage.parameters), stage.k, stage.over))
+    if len(stages) > 1 and any(stage.method.name == "first_stage" for stage in stages):
+        raise UsageError("first_stage asks nothing; leave it out of the cascade")
+    return stages
+
+
+def name_of(stages: Sequence[Stage]) -> str:
+    """The name of a method, or of a cascade: its methods joined by a plus sign."""
+    return "+".join(stage.method.name for stage in stages)
+
+
+def parameters_of(stages: Sequence[Stage]) -> dict[str, int]:
+    """All parameters by name; those of later stages are prefixed with the stage's number."""
+    found = dict(stages[0].parameters)
+    for number, stage in enumerate(stages[1:], start=2):
+        own = {"over": stage.over or 0, "k": stage.k, **stage.parameters}
+        found.update({f"{number}.{name}": value for name, value in own.items()})
+    return found
+
+
+def prompts_of(spec: Spec) -> dict[str, str]:
+    """The templates in use by name, each with its hash."""
+    asked = [(spec.method.name, spec.prompt.template)]
+    asked += [(stage.name, stage.template) for stage in spec.method.then]
+    templates = [
+        PromptTemplate.load(chosen or reading(name, spec.method.fidelity).template)
+        for name, chosen in asked
+        if name in READINGS
+    ]
+    return {template.name: template.sha256 for template in templates}
+
+
+def method_facts(spec: Spec, stages: Sequence[Stage]) -> dict[str, Any]:
+    """What the methods add to a run's identity; later stages only where there are any."""
+    facts: dict[str, Any] = {
+        "method": stages[0].method.name,
+        "k": spec.method.k,
+        "fidelity": spec.method.fidelity,
+        "parameters": stages[0].parameters,
+    }
+    if spec.prompt.answer_tokens is not None:
+        facts["answer_tokens"] = spec.prompt.answer_tokens
+    if len(stages) > 1:
+        facts["then"] = [
+            {
+                "method": stage.method.name,
+                "over": stage.over,
+                "k": stage.k,
+                "parameters": stage.parameters,
+                "template": asked.template,
+            }
+            for stage, asked in zip(stages[1:], spec.method.then, strict=True)
+        ]
+    return facts

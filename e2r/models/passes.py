@@ -1,0 +1,231 @@
+"""Forward passes of a loaded network over encoded requests, padded into batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import torch
+import transformers
+
+from e2r.errors import DataError, UsageError
+from e2r.models import attention
+from e2r.models.encoding import Encoded, Encoder
+from e2r.models.thinking import think
+from e2r.prompts.request import Reply
+
+
+class Passes:
+    """What a network computes for a batch; every method returns one reply a request, in order.
+
+    `fill` is the token that pads. Replies hold the tokens that the asked-for arithmetic needs.
+    """
+
+    def __init__(self, network: Any, encoder: Encoder, fill: int, encoder_decoder: bool) -> None:
+        self._model = network
+        self._encoder = encoder
+        self._fill = fill
+        self.encoder_decoder = encoder_decoder
+
+    def label_logits(
+        self, encoded: Sequence[Encoded], labels: Sequence[Sequence[int]]
+    ) -> list[Reply]:
+        """The logits of each row's labels at its last position."""
+        logits, replies = self._logits(encoded, lambda e: 1)
+        return [
+            replace(reply, value=tuple(row[-1, list(ids)].double().tolist()))
+            for row, ids, reply in zip(logits, labels, replies, strict=True)
+        ]
+
+    def likelihood(self, encoded: Sequence[Encoded]) -> list[Reply]:
+        """Σ log p of each row's target."""
+        logits, replies = self._logits(encoded, lambda e: len(e.target))
+        values = []
+        for row, item in zip(logits, encoded, strict=True):
+            target = torch.tensor(item.target, device=row.device)
+            chances = row.float().log_softmax(-1).gather(-1, target[:, None])
+            values.append(float(chances.double().sum()))
+        return [replace(reply, value=value) for reply, value in zip(replies, values, strict=True)]
+
+    def attend(self, encoded: Sequence[Encoded]) -> list[Reply]:
+        """Attention to documents; the prompts must begin with the same ones."""
+        if self.encoder_decoder:
+            raise UsageError("attention.icr reads a decoder-only model's attention")
+        return attention.attend(self._model, encoded)
+
+    def classify(self, encoded: Sequence[Encoded]) -> list[Reply]:
+        """The one logit of a sequence classifier, read where the network pools."""
+        tokens, mask, padding = self._pad([item.prompt for item in encoded], left=False)
+        inputs = {"input_ids": tokens, "attention_mask": mask}
+        if all(item.segments for item in encoded):
+            inputs["token_type_ids"] = self._pad([i.segments for i in encoded], left=False)[0]
+        if self._model.config.pad_token_id is None:
+            # Decoder-only classifiers look for the last token that is not padding.
+            self._model.config.pad_token_id = self._fill
+        logits = self._model(**inputs).logits
+        if logits.shape[-1] != 1:
+            raise DataError(
+                f"this classifier has {logits.shape[-1]} classes; pointwise.cross_encoder wants "
+                "one logit that says how relevant a passage is"
+            )
+        return [
+            Reply(value, len(item.prompt), head_positions=1, padded_tokens=pad)
+            for value, item, pad in zip(
+                logits[:, 0].double().tolist(), encoded, padding, strict=True
+            )
+        ]
+
+    def _logits(
+        self, encoded: Sequence[Encoded], wanted: Callable[[Encoded], int]
+    ) -> tuple[list[torch.Tensor], list[Reply]]:
+        """Each row's logits at its last `wanted` positions, and replies without values yet."""
+        heads = [wanted(item) for item in encoded]
+        if self.encoder_decoder:
+            prompts, mask, padding = self._pad([item.prompt for item in encoded], left=False)
+            starts = [item.start + item.target[:-1] for item in encoded]
+            decoder, _, more = self._pad(starts, left=False)
+            output = self._model(
+                input_ids=prompts,
+                attention_mask=mask,
+                decoder_input_ids=decoder,
+                use_cache=False,
+            )
+            replies = [
+                Reply(
+                    value=None,
+                    prompt_tokens=len(item.prompt),
+                    decoder_prompt_tokens=len(start),
+                    head_positions=head,
+                    padded_tokens=pad + also,
+                )
+                for item, start, head, pad, also in zip(
+                    encoded, starts, heads, padding, more, strict=True
+                )
+            ]
+            # Padding on the right: the decoder is causal, and positions may be absolute.
+            ends = [len(start) for start in starts]
+        else:
+            prompts_only = [item.prompt + item.start + item.target[:-1] for item in encoded]
+            tokens, mask, padding = self._pad(prompts_only, left=True)
+            output = self._model(
+                input_ids=tokens,
+                attention_mask=mask,
+                position_ids=_positions(mask),
+                logits_to_keep=max(heads),
+                use_cache=False,
+            )
+            replies = [
+                Reply(value=None, prompt_tokens=len(row), head_positions=head, padded_tokens=pad)
+                for row, head, pad in zip(prompts_only, heads, padding, strict=True)
+            ]
+            ends = [output.logits.shape[1]] * len(encoded)
+        rows = zip(output.logits, heads, ends, strict=True)
+        return [row[end - head : end] for row, head, end in rows], replies
+
+    def generate(self, encoded: Sequence[Encoded], most: int) -> list[Reply]:
+        """At most `most` new tokens, greedily, as text; the end token counts where it comes."""
+        if most == 1 and not self.encoder_decoder:
+            logits, replies = self._logits(encoded, lambda e: 1)
+            return [
+                replace(
+                    reply, value=self._encoder.text([int(row[-1].argmax())]), generated_tokens=1
+                )
+                for row, reply in zip(logits, replies, strict=True)
+            ]
+        ends = self._ends()
+        settings = self._greedy(most)
+        if self.encoder_decoder:
+            tokens, mask, padding = self._pad([item.prompt for item in encoded], left=False)
+            starts = torch.tensor([item.start for item in encoded], device=tokens.device)
+            output = self._model.generate(
+                input_ids=tokens,
+                attention_mask=mask,
+                decoder_input_ids=starts,
+                generation_config=settings,
+            )
+            skip = starts.shape[1]
+        else:
+            prompts = [item.prompt + item.start for item in encoded]
+            tokens, mask, padding = self._pad(prompts, left=True)
+            output = self._model.generate(
+                input_ids=tokens, attention_mask=mask, generation_config=settings
+            )
+            skip = tokens.shape[1]
+        replies = []
+        for item, row, pad in zip(encoded, output[:, skip:].tolist(), padding, strict=True):
+            length = next((i + 1 for i, token in enumerate(row) if token in ends), len(row))
+            start = len(item.start)
+            idle = len(row) - length
+            replies.append(
+                Reply(
+                    value=self._encoder.text(row[:length]),
+                    prompt_tokens=len(item.prompt) + (0 if self.encoder_decoder else start),
+                    decoder_prompt_tokens=start if self.encoder_decoder else 0,
+                    generated_tokens=length,
+                    head_positions=1,
+                    padded_tokens=pad + idle,
+                )
+            )
+        return replies
+
+    def reason(
+        self, encoded: Sequence[Encoded], labels: Sequence[tuple[int, ...]], until: str, most: int
+    ) -> list[Reply]:
+        """A thought of at most `most` tokens, then the logits of each row's labels."""
+        if self.encoder_decoder:
+            raise UsageError("the reasoning methods ask decoder-only models")
+        tokens, mask, padding = self._pad([item.prompt for item in encoded], left=True)
+        generate = partial(
+            self._model.generate,
+            input_ids=tokens,
+            attention_mask=mask,
+            generation_config=self._greedy(most + 1),
+        )
+        thoughts = think(
+            generate, self._encoder, tokens.shape[1], labels, until, self._ends(), tokens.device
+        )
+        return [
+            Reply(
+                value,
+                len(item.prompt),
+                generated_tokens=generated,
+                head_positions=1,
+                padded_tokens=pad,
+            )
+            for (value, generated), item, pad in zip(thoughts, encoded, padding, strict=True)
+        ]
+
+    def _ends(self) -> set[int]:
+        end = self._model.generation_config.eos_token_id
+        return set(end) if isinstance(end, list) else {end}
+
+    def _greedy(self, most: int) -> transformers.GenerationConfig:
+        return transformers.GenerationConfig(
+            max_new_tokens=most,
+            do_sample=False,
+            eos_token_id=self._model.generation_config.eos_token_id,
+            pad_token_id=self._fill,
+            decoder_start_token_id=self._model.config.decoder_start_token_id
+            if self.encoder_decoder
+            else None,
+        )
+
+    def _pad(
+        self, rows: Sequence[tuple[int, ...]], *, left: bool
+    ) -> tuple[torch.Tensor, torch.Tensor, list[int]]:
+        """Token ids and mask, both of shape (rows, longest), and the padding of each row."""
+        longest = max(map(len, rows))
+        padding = [longest - len(row) for row in rows]
+        tokens, mask = [], []
+        for row, pad in zip(rows, padding, strict=True):
+            tokens.append([self._fill] * pad + [*row] if left else [*row] + [self._fill] * pad)
+            mask.append([0] * pad + [1] * len(row) if left else [1] * len(row) + [0] * pad)
+        device = self._model.device
+        return torch.tensor(tokens, device=device), torch.tensor(mask, device=device), padding
+
+
+def _positions(mask: torch.Tensor) -> torch.Tensor:
+    """Positions from 0 at each row's first real token, shape (rows, longest)."""
+    return (mask.cumsum(-1) - 1).clamp(min=0)
