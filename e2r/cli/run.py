@@ -107,7 +107,7 @@ def command(
             )
         spec = Spec.load(spec_file)
     else:
-        spec = Spec.of(_tables(options), "the command line")
+        spec = Spec.of(tables(options), "the command line")
     signal.signal(signal.SIGTERM, _interrupt)
     with progress(quiet=not sys.stderr.isatty()) as watcher:
         folder = run(
@@ -138,7 +138,7 @@ def command(
         )
 
 
-def _tables(options: dict[str, Any]) -> dict[str, Any]:
+def tables(options: dict[str, Any]) -> dict[str, Any]:
     """The options as the tables of a spec; the required ones are asked for by name."""
     for name in ("model", "method"):
         if options[name] is None and not (name == "model" and options["method"] == "first_stage"):

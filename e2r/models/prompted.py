@@ -41,7 +41,7 @@ class Prompted:
         return self._model.record()
 
     def answer(self, questions: Sequence[Question]) -> list[Answered]:
-        prepared = [self._prepare(question) for question in questions]
+        prepared = [self.prepare(question) for question in questions]
         replies = self._model.reply([request for request, _ in prepared])
         answered = []
         for question, (_, truncated), reply in zip(questions, prepared, replies, strict=True):
@@ -53,7 +53,7 @@ class Prompted:
                 answered.append(Answered(read.answer, read.parsed, reply, truncated))
         return answered
 
-    def _prepare(self, question: Question) -> tuple[Request, int]:
+    def prepare(self, question: Question) -> tuple[Request, int]:
         """The request and the number of tokens cut away, the passages shortened until it fits.
 
         Only query and passages are ever cut: the template around them, which ends where the

@@ -168,6 +168,10 @@ class TransformersModel:
     def excess(self, request: Request) -> int:
         return self._encoder.excess(request)
 
+    def count(self, request: Request, text: str | None, *, shares: bool) -> Reply:
+        """The tokens that a reply would take; no weights are loaded."""
+        return self._encoder.count(request, text, shares=shares)
+
     def reply(self, requests: Sequence[Request]) -> list[Reply]:
         _ = self._model  # Loaded before the clock starts.
         replies: dict[int, Reply] = {}
