@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from e2r.data.collection import Candidate, CandidateList
 from e2r.errors import UsageError
+from e2r.models.answerer import Answered, Question
 from e2r.prompts.reading import READINGS, reading
 from e2r.prompts.template import PromptTemplate
 from e2r.ranking import method as find_method
@@ -27,6 +29,50 @@ class Stage:
     def plan(self, n: int) -> Plan[list[int]]:
         """The method's plan over n candidates."""
         return self.method.plan(n, self.k, **self.parameters)
+
+
+@dataclass(frozen=True)
+class Reranked:
+    """A query's candidates in their new order, or how it failed; `rounds` is its depth."""
+
+    ranking: tuple[Candidate, ...]
+    rounds: int
+    error: str | None
+
+
+Hear = Callable[[int, Question, Answered], None]
+"""Is told the round, the question and the answer of every call."""
+
+
+def rerank(topic: CandidateList, stages: Sequence[Stage], hear: Hear) -> Plan[Reranked]:
+    """One query through all stages, its plans' tasks spelled out as questions.
+
+    A later stage sees the top of the ranking as its candidates, in their new order. The first
+    answer with an error ends the query.
+    """
+    ranking = list(topic.candidates)
+    rounds, error = 0, None
+    for number, stage in enumerate(stages):
+        seen = CandidateList(topic.query, tuple(ranking[: stage.over]))
+        plan = stage.plan(len(seen.candidates))
+        try:
+            tasks = next(plan)
+            while error is None:
+                questions = [Question(seen, task, number) for task in tasks]
+                answered: Sequence[Answered] = yield questions
+                for question, answer in zip(questions, answered, strict=True):
+                    if answer.error is None:
+                        hear(rounds, question, answer)
+                    else:
+                        error = answer.error
+                rounds += 1
+                if error is None:
+                    tasks = plan.send([answer.answer for answer in answered])
+        except StopIteration as end:
+            ranking[: stage.over] = [seen.candidates[i] for i in end.value]
+        if error is not None:
+            break
+    return Reranked(tuple(ranking), rounds, error)
 
 
 def stages_of(spec: Spec) -> list[Stage]:

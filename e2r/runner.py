@@ -9,7 +9,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from e2r.cascade import Stage, method_facts, name_of, parameters_of, prompts_of, stages_of
+from e2r.cascade import (
+    Reranked,
+    Stage,
+    method_facts,
+    name_of,
+    parameters_of,
+    prompts_of,
+    rerank,
+    stages_of,
+)
 from e2r.data import sources
 from e2r.data.check import warnings
 from e2r.data.collection import CandidateList, Collection
@@ -174,48 +183,26 @@ def load_collection(spec: Spec) -> Collection:
 def _rerank(
     topic: CandidateList, folder: RunFolder, stages: Sequence[Stage], progress: Progress
 ) -> Plan[None]:
-    """One query's plans with their questions spelled out, its calls kept and its end committed."""
+    """One query, its calls kept and its end committed."""
     calls: list[Call] = []
-    ranking = list(topic.candidates)
-    rounds, error = 0, None
-    for number, stage in enumerate(stages):
-        # A later stage sees the top of the ranking as its candidates, in their new order.
-        seen = CandidateList(topic.query, tuple(ranking[: stage.over]))
-        docids = tuple(candidate.docid for candidate in seen.candidates)
-        plan = stage.plan(len(docids))
-        try:
-            tasks = next(plan)
-            while error is None:
-                answered: Sequence[Answered] = yield [
-                    Question(seen, task, number) for task in tasks
-                ]
-                for task, answer in zip(tasks, answered, strict=True):
-                    if answer.error is None:
-                        calls.append(
-                            _call(topic.query.qid, rounds, len(calls), task, answer, docids)
-                        )
-                    else:
-                        error = answer.error
-                rounds += 1
-                if error is None:
-                    tasks = plan.send([answer.answer for answer in answered])
-        except StopIteration as end:
-            ranking[: stage.over] = [seen.candidates[i] for i in end.value]
-        if error is not None:
-            break
+
+    def hear(round_: int, question: Question, answer: Answered) -> None:
+        calls.append(_call(round_, len(calls), question, answer))
+
+    done: Reranked = yield from rerank(topic, stages, hear)
     record = QueryRecord(
         qid=topic.query.qid,
-        status="ok" if error is None else "failed",
+        status="ok" if done.error is None else "failed",
         calls=len(calls),
-        rounds=rounds,
+        rounds=done.rounds,
         prompt_tokens=sum(call.prompt_tokens for call in calls),
         generated_tokens=sum(call.generated_tokens for call in calls),
         parse_failures=sum(not call.parsed for call in calls),
         truncated=sum(call.truncated > 0 for call in calls),
         seconds=sum(call.seconds for call in calls),
         query_terms=len(topic.query.text.split()),
-        ranking=tuple(candidate.docid for candidate in ranking) if error is None else (),
-        error=error,
+        ranking=tuple(c.docid for c in done.ranking) if done.error is None else (),
+        error=done.error,
     )
     folder.commit(record, calls)
     progress.query_finished(record)
@@ -257,16 +244,15 @@ def _answer_or_fail(answerer: Answerer, questions: list[Question]) -> list[Answe
         return [failed] * len(questions)
 
 
-def _call(
-    qid: str, round_: int, number: int, task: Any, answered: Answered, docids: tuple[str, ...]
-) -> Call:
+def _call(round_: int, number: int, question: Question, answered: Answered) -> Call:
     reply = answered.reply
+    docids = tuple(candidate.docid for candidate in question.topic.candidates)
     return Call(
-        qid=qid,
+        qid=question.topic.query.qid,
         round=round_,
         call=number,
-        task=type(task).__name__,
-        docids=tuple(docids[i] for i in task.candidates),
+        task=type(question.task).__name__,
+        docids=tuple(docids[i] for i in question.task.candidates),
         prompt_tokens=reply.prompt_tokens,
         cached_tokens=reply.cached_tokens,
         decoder_prompt_tokens=reply.decoder_prompt_tokens,

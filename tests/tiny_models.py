@@ -101,7 +101,12 @@ def save_cross_encoder(folder: Path) -> Path:
     """A BERT that scores pairs of texts, whose tokenizer numbers the two segments."""
     import torch
     from tokenizers.processors import TemplateProcessing
-    from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
+    from transformers import (
+        AutoTokenizer,
+        BertConfig,
+        BertForSequenceClassification,
+        PreTrainedTokenizerFast,
+    )
 
     size = save_tokenizer(folder, chat=False)
     tokenizer = AutoTokenizer.from_pretrained(folder)
@@ -109,9 +114,13 @@ def save_cross_encoder(folder: Path) -> Path:
     tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
         single="<|user|> $A </s>", pair="<|user|> $A </s> $B:1 </s>:1", special_tokens=special
     )
-    tokenizer.model_input_names = ["input_ids", "token_type_ids", "attention_mask"]
-    tokenizer.model_max_length = 96
-    tokenizer.save_pretrained(folder)
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer.backend_tokenizer,
+        pad_token="<pad>",
+        eos_token="</s>",
+        model_input_names=["input_ids", "token_type_ids", "attention_mask"],
+        model_max_length=96,
+    ).save_pretrained(folder)
     torch.manual_seed(0)
     config = BertConfig(
         vocab_size=size,

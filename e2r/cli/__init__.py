@@ -12,6 +12,7 @@ from e2r.errors import E2RError, MissingError, unknown
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "estimate": ("e2r.cli.estimate:command", "Price calls or a whole method, without a model run."),
+    "plan": ("e2r.cli.plan:command", "What a run would cost, before any weight is loaded."),
     "run": ("e2r.cli.run:command", "Rerank a collection and record what each call cost."),
     "evaluate": ("e2r.cli.evaluate:command", "Quality, FLOPs, RPP and QPP of recorded runs."),
     "compare": ("e2r.cli.compare:command", "Is one run better than another, at what cost?"),

@@ -142,7 +142,7 @@ def command(
         ):
             runs = str(folder_of_spec.parents[2])
     else:
-        spec = Spec.of(_tables(options), "the command line")
+        spec = Spec.of(tables(options), "the command line")
     signal.signal(signal.SIGTERM, _interrupt)
     with progress(quiet=not sys.stderr.isatty()) as watcher:
         folder = run(
@@ -177,7 +177,7 @@ def _is_given(context: click.Context, name: str) -> bool:
     return context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
 
 
-def _tables(options: dict[str, Any]) -> dict[str, Any]:
+def tables(options: dict[str, Any]) -> dict[str, Any]:
     """The options as the tables of a spec; the required ones are asked for by name."""
     for name in ("model", "method"):
         if options[name] is None and not (name == "model" and options["method"] == "first_stage"):

@@ -8,7 +8,7 @@ from pathlib import Path
 from e2r.data.collection import Judgments
 from e2r.errors import MissingError, UsageError, unknown
 from e2r.models.answerer import Answerer
-from e2r.prompts.reading import READINGS, reading
+from e2r.prompts.reading import READINGS, Reading, reading
 from e2r.prompts.template import PromptTemplate
 from e2r.records.spec import Spec
 
@@ -55,14 +55,7 @@ def open_answerer(spec: Spec, judgments: Judgments | None) -> Answerer:
         return Replay(Path(rest))
     if kind not in ("gguf", "pypi") and "/" not in kind and not Path(kind).is_dir():
         raise unknown("model", spec.model.source, BACKENDS)
-    asked = [
-        (spec.method.name, spec.prompt.template),
-        *((stage.name, stage.template) for stage in spec.method.then),
-    ]
-    stages = []
-    for name, chosen in asked:
-        how = reading(name, spec.method.fidelity)
-        stages.append((PromptTemplate.load(chosen or how.template), how))
+    stages = prompts_by_stage(spec)
     # Read by tqdm when it is imported: transformers would draw its bars over ours.
     os.environ.setdefault("TQDM_DISABLE", "1")
     try:
@@ -80,3 +73,16 @@ def open_answerer(spec: Spec, judgments: Judgments | None) -> Answerer:
         passage_tokens=spec.prompt.passage_tokens,
         answer_tokens=spec.prompt.answer_tokens,
     )
+
+
+def prompts_by_stage(spec: Spec) -> list[tuple[PromptTemplate, Reading]]:
+    """The template and the reading of each stage. Raises UsageError for unknown names."""
+    asked = [
+        (spec.method.name, spec.prompt.template),
+        *((stage.name, stage.template) for stage in spec.method.then),
+    ]
+    stages = []
+    for name, chosen in asked:
+        how = reading(name, spec.method.fidelity)
+        stages.append((PromptTemplate.load(chosen or how.template), how))
+    return stages

@@ -9,7 +9,16 @@ from typing import Any
 from jinja2 import TemplateError
 
 from e2r.errors import DataError
-from e2r.prompts.request import Attention, Classify, Labels, Likelihood, Reason, Request
+from e2r.prompts.request import (
+    Attention,
+    Classify,
+    Generate,
+    Labels,
+    Likelihood,
+    Reason,
+    Reply,
+    Request,
+)
 from e2r.prompts.template import Message
 
 
@@ -100,6 +109,31 @@ class Encoder:
                 "so that one position cannot tell them apart; use a method that generates"
             )
         return tuple(ids)
+
+    def count(self, request: Request, text: str | None, *, shares: bool) -> Reply:
+        """The tokens of a reply that nobody computed; its value is missing.
+
+        `text` is what would be generated, or None where the limit is to be taken. With `shares`
+        the documents of a prompt stand in a cache already.
+        """
+        item = self.encode(request)
+        after = len(item.target[:-1])
+        pairs = self._decoder_start is not None
+        generated = 0
+        if isinstance(request, Generate):
+            said = request.max_new_tokens if text is None else len(self.tokens(text)) + 1
+            generated = min(said, request.max_new_tokens)
+        elif isinstance(request, Reason):
+            generated = request.max_new_tokens
+        heads = len(item.target) if isinstance(request, Likelihood) else 1
+        return Reply(
+            value=None,
+            prompt_tokens=len(item.prompt) + (0 if pairs else len(item.start) + after),
+            cached_tokens=item.question if shares else 0,
+            decoder_prompt_tokens=len(item.start) + after if pairs else 0,
+            generated_tokens=generated,
+            head_positions=0 if isinstance(request, Attention) else heads,
+        )
 
     def _encode(self, request: Request) -> Encoded:
         messages = request.messages

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,13 +14,18 @@ from e2r.records.manifest import ModelRecord
 
 
 class Oracle:
-    """Prefers the higher grade; between equal grades, the first stage's order."""
+    """Prefers the higher grade; between equal grades, the first stage's order.
+
+    With a seed, equal grades are told apart by an order drawn from it: the answers stay
+    consistent, but know nothing of the first stage.
+    """
 
     batch_size = 1
     device = "none"
 
-    def __init__(self, judgments: Judgments) -> None:
+    def __init__(self, judgments: Judgments, seed: int | None = None) -> None:
         self._judgments = judgments
+        self._seed = seed
 
     def record(self) -> ModelRecord:
         return ModelRecord(
@@ -40,8 +46,12 @@ class Oracle:
         grades = self._judgments.get(question.topic.query.qid, {})
         candidates = question.topic.candidates
 
-        def place(i: int) -> tuple[int, int]:
-            return (-grades.get(candidates[i].docid, 0), i)
+        def place(i: int) -> tuple[int, int, int]:
+            docid = candidates[i].docid
+            drawn = 0
+            if self._seed is not None:
+                drawn = zlib.crc32(f"{self._seed}\n{question.topic.query.qid}\n{docid}".encode())
+            return (-grades.get(docid, 0), drawn, i)
 
         match question.task:
             case Score(candidate=i):

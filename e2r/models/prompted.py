@@ -47,7 +47,7 @@ class Prompted:
         self._model.prepare()
 
     def answer(self, questions: Sequence[Question]) -> list[Answered]:
-        prepared = [self._prepare(question) for question in questions]
+        prepared = [self.request_of(question) for question in questions]
         asked = [request for request, _ in prepared if not isinstance(request, TooLong)]
         replied = iter(self._model.reply(asked) if asked else [])
         answered = []
@@ -64,7 +64,7 @@ class Prompted:
                 answered.append(Answered(read.answer, read.parsed, reply, truncated))
         return answered
 
-    def _prepare(self, question: Question) -> tuple[Request | TooLong, int]:
+    def request_of(self, question: Question) -> tuple[Request | TooLong, int]:
         """The request and the number of tokens cut away, the passages shortened until it fits.
 
         Only query and passages are ever cut: the template around them, which ends where the

@@ -189,6 +189,10 @@ class TransformersModel:
     def excess(self, request: Request) -> int:
         return self._encoder.excess(request)
 
+    def count(self, request: Request, text: str | None, *, shares: bool) -> Reply:
+        """The tokens that a reply would take; no weights are loaded."""
+        return self._encoder.count(request, text, shares=shares)
+
     def prepare(self) -> None:
         """Load the weights, before any clock starts."""
         _ = self._model

