@@ -1,0 +1,37 @@
+"""The committed leaderboard is the one that the committed runs give, byte for byte."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from e2r.site.build import build
+
+ROOT = Path(__file__).resolve().parents[2]
+
+pytestmark = pytest.mark.slow
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_the_board_is_rebuilt_byte_for_byte(tmp_path: Path) -> None:
+    built = build(ROOT / "runs", tmp_path / "board", note=lambda text: None).parent
+    committed, rebuilt = files(ROOT / "leaderboard"), files(built)
+    assert committed.keys() == rebuilt.keys()
+    changed = [name for name in committed if committed[name] != rebuilt[name]]
+    assert not changed, "run `make leaderboard` and commit what it writes"
+
+
+def test_every_committed_run_is_on_the_board() -> None:
+    board = (ROOT / "leaderboard" / "index.html").read_text(encoding="utf-8")
+    manifests = list((ROOT / "runs").rglob("manifest.json"))
+    assert manifests
+    for manifest in manifests:
+        assert manifest.parent.name in board
