@@ -7,7 +7,7 @@ indices 0 … n−1 in first-stage order. `None` is an answer everywhere: nothin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -118,34 +118,59 @@ def together(plans: Iterable[Plan[T]], at_least: int | None = None) -> Plan[list
     """Merge the rounds of many plans into one plan, which returns their results in order.
 
     Every merged round holds the current round of each plan that is under way. All plans are
-    under way from the start, unless `at_least` tasks suffice for a round: then a further plan is
-    begun only while the round holds fewer, which keeps batches full and few plans in memory.
+    under way from the start, unless rounds are to hold `at_least` tasks, which is the size of a
+    batch: then no more plans are under way than fill batches, and a merged round holds the
+    rounds of those that have waited longest, as many as make whole batches. A plan's own rounds
+    do not depend on that.
     """
     waiting = enumerate(plans)
     results: dict[int, T] = {}
     active: dict[int, tuple[Plan[T], Sequence[Any]]] = {}
 
     def advance(number: int, plan: Plan[T], answers: Sequence[Any] | None) -> None:
+        # Taken out and put back, so that the plans stand in the order in which they last asked.
+        active.pop(number, None)
         try:
             asked = next(plan) if answers is None else plan.send(answers)
         except StopIteration as end:
             results[number] = end.value
-            active.pop(number, None)
         else:
             active[number] = (plan, asked)
 
     while True:
-        pending = sum(len(asked) for _, asked in active.values())
-        while at_least is None or pending < at_least:
+        while _has_room([len(asked) for _, asked in active.values()], at_least):
             following = next(waiting, None)
             if following is None:
                 break
             advance(*following, None)
-            if following[0] in active:
-                pending += len(active[following[0]][1])
         if not active:
             return [results[number] for number in sorted(results)]
-        merged = [task for _, asked in active.values() for task in asked]
-        answers = iter((yield merged))
-        for number, (plan, asked) in list(active.items()):
+        sizes = {number: len(asked) for number, (_, asked) in active.items()}
+        chosen = [(number, *active[number]) for number in _whole_batches(sizes, at_least)]
+        answers = iter((yield [task for _, _, asked in chosen for task in asked]))
+        for number, plan, asked in chosen:
             advance(number, plan, [next(answers) for _ in asked])
+
+
+def _has_room(sizes: Sequence[int], at_least: int | None) -> bool:
+    """Whether another plan may begin beside those whose rounds have these sizes.
+
+    Half as many plans again as fill a batch with one task each leave a choice of rounds; rounds
+    that fill several batches by themselves need no company.
+    """
+    if at_least is None:
+        return True
+    return len(sizes) < at_least + at_least // 2 and sum(sizes) < 4 * at_least
+
+
+def _whole_batches(sizes: Mapping[int, int], at_least: int | None) -> list[int]:
+    """The plans, by number, whose rounds are merged next: the first, and what fills the batch."""
+    if at_least is None:
+        return list(sizes)
+    chosen: list[int] = []
+    total = 0
+    for number, size in sizes.items():
+        if total < at_least or size <= -total % at_least:
+            chosen.append(number)
+            total += size
+    return chosen
