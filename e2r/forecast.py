@@ -15,7 +15,7 @@ from e2r.flops.architecture import Architecture
 from e2r.flops.estimate import Cost, Estimate, estimate
 from e2r.flops.work import Usage
 from e2r.ranking import method as find
-from e2r.ranking.plan import Choose, Order, Prefer, Score, Task, drive
+from e2r.ranking.plan import Choose, Duel, Order, Prefer, Score, Select, Task, drive
 
 Answers: TypeAlias = Literal["random", "first-stage"]
 
@@ -157,6 +157,10 @@ def _answer(task: Task, places: Sequence[int]) -> Any:
             return -float(places[candidate])
         case Prefer(candidate, over):
             return places[candidate] < places[over]
+        case Duel(candidate, over):
+            return 1.0 if places[candidate] < places[over] else 0.0
+        case Select(candidates, count):
+            return tuple(sorted(candidates, key=lambda candidate: places[candidate])[:count])
         case Choose(candidates):
             return min(candidates, key=lambda candidate: places[candidate])
         case Order(candidates):
@@ -174,6 +178,8 @@ def _usage(
     if pair:
         return Usage(PAIR + lengths.query + lengths.passage + lengths.extra)
     text = TEXTS.get(method) or TEXTS.get(method.partition(".")[0])
+    if method.endswith(".reasoning"):
+        raise UsageError(f"{method}: how long it thinks is open; use e2r plan --answer-tokens N")
     if text is None:
         raise UsageError(f"{method}: its prompt's length is not known before it runs; use e2r plan")
     pairs = architecture.mode == "decoder"
@@ -193,7 +199,8 @@ def _usage(
     generated = max(size * text.answer, 0)
     if pairs:
         # Two new tokens: the label, and the end that generate() waits for.
-        generated = generated or (2 if kind in ("Prefer", "Choose") else 0)
+        scored = method.endswith(".likelihood")
+        generated = generated or (2 if kind in ("Prefer", "Choose") and not scored else 0)
         return Usage(prompt, generated, decoder_prompt_tokens=text.start)
     return Usage(prompt, generated or 1)
 
