@@ -113,11 +113,7 @@ def test_who_does_not_answer_is_refused(collection: Path) -> None:
             answerer_of(word, data)
 
 
-def test_without_a_tokenizer_words_are_counted(
-    collection: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+def test_without_a_tokenizer_words_are_counted(collection: Path) -> None:
     source = ModelSpec(source="google/flan-t5-large")
     architecture = Architecture.load("google/flan-t5-large")
     counter, name = counter_of(source, ExecutionSpec(), architecture)
@@ -131,6 +127,12 @@ def test_without_a_tokenizer_words_are_counted(
     assert dry.seconds(architecture, "H100", 16) > 0
     with pytest.raises(MissingError, match="neither a tokenizer nor an architecture"):
         counter_of(ModelSpec(source="nobody/nothing"), ExecutionSpec(), None)
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
 
 
 def planned(*words: str) -> Result:
@@ -171,6 +173,38 @@ def test_the_command_prints_what_the_contract_names(
         CliRunner().invoke(
             cli,
             ["plan", *flags, "--model", "oracle"],
+            catch_exceptions=False,
+            standalone_mode=False,
+        )
+
+
+def test_a_cascade_and_a_fidelity_are_planned_as_they_would_run(collection: Path) -> None:
+    """Five scores a query, then a sort of three; llm-rankers' bubblesort does not clamp k."""
+    flags = ["--dataset", f"beir:{collection}", "--candidates", str(collection / "first.run")]
+    flags += ["--model", "Qwen/Qwen2.5-7B-Instruct", "--depth", "5", "--json"]
+    cascade = planned(*flags, "--method", "pointwise.qlm", "--then", "pairwise.allpair:3")
+    assert cascade.exit_code == 0, cascade.output
+    figures = json.loads(cascade.stdout)
+    assert figures["method"] == "pointwise.qlm+pairwise.allpair"
+    assert figures["calls_per_query"] == 5 + 6
+    assert figures["rounds_per_query"] == 2
+    assert len(figures["range"]) == 1, "both methods make their calls whatever is answered"
+    calls = {}
+    for fidelity in ("mended", "llm-rankers"):
+        words = ["--method", "setwise.bubblesort", "--fidelity", fidelity, "--k", "9"]
+        result = planned(*flags, *words, "--answers", "first-stage")
+        calls[fidelity] = json.loads(result.stdout)["calls_per_query"]
+    assert calls["llm-rankers"] >= 9 > calls["mended"]
+
+
+def test_a_plan_of_a_spec_file_takes_no_other_words(collection: Path, tmp_path: Path) -> None:
+    path = tmp_path / "spec.toml"
+    path.write_text(spec(collection, "pointwise.qlm", "google/flan-t5-xl").to_toml())
+    assert planned(str(path)).exit_code == 0
+    with pytest.raises(UsageError, match="drop --depth"):
+        CliRunner().invoke(
+            cli,
+            ["plan", str(path), "--depth", "3"],
             catch_exceptions=False,
             standalone_mode=False,
         )

