@@ -7,6 +7,7 @@ expression, so that Python, NumPy and a page's script evaluate the same formula 
 from __future__ import annotations
 
 import operator
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -16,20 +17,20 @@ Json: TypeAlias = "int | str | list[Json]"
 Interval: TypeAlias = tuple[int, int]
 
 
-class Expression:
+class Expression(ABC):
     """A node; arithmetic on nodes builds larger ones."""
 
+    @abstractmethod
     def evaluate(self, variables: Mapping[str, Number]) -> Number:
         """The value, in the type of the variables: an int for ints, an array for arrays."""
-        raise NotImplementedError
 
+    @abstractmethod
     def bounds(self, variables: Mapping[str, Interval]) -> tuple[Interval, int]:
         """An interval that holds the value, and the largest magnitude met on the way to it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def to_json(self) -> Json:
         """A number, a variable's name, or [operator, left, right]."""
-        raise NotImplementedError
 
     def __add__(self, other: Expression | int) -> Expression:
         return Binary("+", self, _node(other))
