@@ -10,17 +10,22 @@ from e2r.errors import UsageError
 from e2r.flops.architecture import Architecture
 from e2r.flops.hardware import Accelerator, peak_memory
 from e2r.flops.work import Usage
-from e2r.forecast import Forecast, Lengths, forecast
+from e2r.forecast import TEXTS, Forecast, Lengths, forecast
+from e2r.ranking import METHODS
+from e2r.ranking import method as find
 
 PETA = 10**15
 
 
 @dataclass(frozen=True)
 class Grid:
-    """What to try: every combination that a method and a model allow."""
+    """What to try: every combination that a method and a model allow.
+
+    Without `methods`, each model is tried with those that it is made for (`made_for`).
+    """
 
     models: Sequence[str]
-    methods: Sequence[str]
+    methods: Sequence[str] | None = None
     depths: Sequence[int] = (20, 100)
     set_sizes: Sequence[int] = (3,)
     passage_tokens: Sequence[int] = (75,)
@@ -93,10 +98,22 @@ def search(
     return Found(tuple(options), weighed, tuple(refused))
 
 
+def made_for(model: str) -> list[str]:
+    """The methods with known prompts that a model of this name can be expected to answer.
+
+    A checkpoint trained for some methods (its name says so) is used with those alone; methods
+    that need such training are not tried on others.
+    """
+    known = [name for name in METHODS if name in TEXTS or name.partition(".")[0] in TEXTS]
+    trained = [name for name in METHODS if (find(name).trained or " ").lower() in model.lower()]
+    general = [name for name in known if find(name).trained is None]
+    return [name for name in known if name in trained] if trained else general
+
+
 def _options(
     name: str, arch: Architecture, grid: Grid, device: Accelerator | None, convention: str
 ) -> Iterable[Option]:
-    for method in grid.methods:
+    for method in made_for(name) if grid.methods is None else grid.methods:
         sizes = grid.set_sizes if method.startswith("setwise.") else (None,)
         for depth, size, passage in product(grid.depths, sizes, grid.passage_tokens):
             try:
@@ -110,7 +127,7 @@ def _options(
                     convention=convention,
                 )
             except UsageError:
-                # A classifier cannot be asked setwise, nor a generator as a cross-encoder.
+                # A model that does not generate cannot be asked setwise.
                 continue
             seconds = None if device is None else _seconds(arch, priced, device)
             yield Option(name, method, depth, min(grid.k, depth), size, passage, priced, seconds)

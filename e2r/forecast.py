@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
 from typing import Any, Literal, TypeAlias
@@ -15,16 +15,31 @@ from e2r.flops.architecture import Architecture
 from e2r.flops.estimate import Cost, Estimate, estimate
 from e2r.flops.work import Usage
 from e2r.ranking import method as find
-from e2r.ranking.plan import Choose, Duel, Order, Prefer, Score, Select, Task, drive
+from e2r.ranking.plan import (
+    Attend,
+    Calibrate,
+    Choose,
+    Duel,
+    Order,
+    Prefer,
+    Score,
+    Select,
+    Task,
+    drive,
+)
 
 Answers: TypeAlias = Literal["random", "first-stage"]
 
 DRAWS = 20
 """Random orders over which the calls of an adaptive method are averaged."""
 CHAT = 30
-"""Tokens that a chat template puts around one user turn, its system prompt included."""
+"""Tokens that a chat template puts around one user turn, its own system prompt included."""
+SYSTEM = 13
+"""The same where the template brings a system prompt, whose words count as its own."""
 PAIR = 3
 """Special tokens around a query and a passage in a cross-encoder's input."""
+CONTENTLESS = 3
+"""Tokens of the query without content that attention is calibrated with."""
 
 
 @dataclass(frozen=True)
@@ -32,26 +47,44 @@ class Text:
     """Tokens of a prompt's own words, as SmolLM2's tokenizer counts the templates of this package.
 
     `fixed` are those of any call, `each` those that come with a passage, `queries` how often the
-    query stands in it, `turn` what a chat adds to each passage, `answer` the new tokens a passage
-    costs, and `start` the decoder prompt of encoder-decoder models.
+    query stands in it, `chat` and `turn` what a chat adds to a call and to each passage, `answer`
+    the new tokens a passage costs, and `start` the decoder prompt of encoder–decoder models: its
+    start token and the words that open the answer. `scored` says that nothing is generated, and
+    `after` how many tokens follow the documents, the query apart, where calls share them.
     """
 
     fixed: int
     each: int = 0
     queries: int = 1
+    chat: int = CHAT
     turn: int = 0
-    answer: int = 0
+    answer: float = 0
     start: int = 1
+    scored: bool = False
+    after: int = 0
 
 
+LISTWISE = Text(131, each=6, queries=2, chat=9, turn=15, answer=4.55)
+SETWISE = Text(32, each=8, start=3)
 TEXTS: Mapping[str, Text] = {
-    "pointwise": Text(22),
-    "pointwise.qlm": Text(13, queries=0),
-    "pairwise": Text(33, each=7, start=3),
-    "setwise": Text(32, each=8, start=3),
-    "listwise": Text(137, each=5, queries=2, turn=14, answer=4),
-    "listwise.likelihood": Text(32, each=8),
-    "tournament": Text(137, each=5, queries=2, turn=14, answer=2),
+    "pointwise.qlm": Text(13, queries=0, scored=True),
+    "pointwise.yes_no": Text(22, scored=True),
+    "pointwise.monot5": Text(6, scored=True),
+    "pointwise.qwen3": Text(60, chat=SYSTEM, start=10, scored=True),
+    "pointwise.reasoning": Text(32, chat=0),
+    "pairwise": Text(29, each=7, start=3),
+    "pairwise.duot5": Text(10, scored=True),
+    "pairwise.duot5.allpair": Text(10, scored=True),
+    "setwise": SETWISE,
+    "setwise.heapsort.likelihood": replace(SETWISE, scored=True),
+    "setwise.bubblesort.likelihood": replace(SETWISE, scored=True),
+    "setwise.insertion.likelihood": replace(SETWISE, scored=True),
+    "setwise.heapsort.reasoning": Text(167, each=4, chat=SYSTEM),
+    "listwise": LISTWISE,
+    "listwise.likelihood": replace(SETWISE, scored=True),
+    "listwise.first": Text(126, each=4, queries=2, chat=SYSTEM, start=2, scored=True),
+    "tournament": Text(108, each=13, queries=2, chat=22, turn=9, answer=2.1),
+    "attention.icr": Text(25, each=5, scored=True, after=24),
 }
 """Prompt texts by method, else by family."""
 
@@ -75,11 +108,12 @@ class Forecast:
 
 @dataclass(frozen=True)
 class Lengths:
-    """Tokens of a query and of a passage, and what else stands in every prompt."""
+    """Tokens of a query and of a passage, what else stands in every prompt, and of a thought."""
 
     query: int = 9
     passage: int = 75
     extra: int = 0
+    answer: int | None = None
 
 
 def forecast(
@@ -165,44 +199,52 @@ def _answer(task: Task, places: Sequence[int]) -> Any:
             return min(candidates, key=lambda candidate: places[candidate])
         case Order(candidates):
             return tuple(sorted(candidates, key=lambda candidate: places[candidate]))
+        case Attend(candidates):
+            return tuple((-float(places[candidate]),) for candidate in candidates)
+        case Calibrate(candidates):
+            return tuple((0.0,) for _ in candidates)
 
 
 def _usage(
     architecture: Architecture, method: str, kind: str, size: int, lengths: Lengths
 ) -> Usage:
-    pair = method == "pointwise.cross_encoder"
-    able = architecture.task == "classification" if pair else architecture.generates
-    if not able:
-        wants = "a classifier" if pair else "a model that generates"
-        raise UsageError(f"{method} wants {wants}; {architecture.name} is not one")
-    if pair:
+    if method == "pointwise.cross_encoder":
+        _able(architecture, method, architecture.task == "classification", "a classifier")
         return Usage(PAIR + lengths.query + lengths.passage + lengths.extra)
-    text = TEXTS.get(method) or TEXTS.get(method.partition(".")[0])
-    if method.endswith(".reasoning"):
-        raise UsageError(f"{method}: how long it thinks is open; use e2r plan --answer-tokens N")
-    if text is None:
-        raise UsageError(f"{method}: its prompt's length is not known before it runs; use e2r plan")
-    pairs = architecture.mode == "decoder"
-    chat = 0 if pairs else CHAT + size * text.turn
-    prompt = (
-        text.fixed
-        + size * (text.each + lengths.passage)
-        + text.queries * lengths.query
-        + chat
-        + lengths.extra
-    )
+    _able(architecture, method, architecture.generates, "a model that generates")
+    text = TEXTS.get(method) or TEXTS[method.partition(".")[0]]
+    prompt = text.fixed + size * (text.each + lengths.passage) + lengths.extra
+    asked = CONTENTLESS if kind == "Calibrate" else lengths.query
+    prompt += text.queries * asked
+    if architecture.mode == "decoder":
+        _able(architecture, method, kind not in ("Attend", "Calibrate"), "a decoder-only model")
+        if method == "pointwise.qlm":
+            return Usage(prompt, decoder_prompt_tokens=asked, head_positions=asked)
+        return Usage(prompt, _new_tokens(text, method, size, lengths, 2), text.start)
+    prompt += text.chat + size * text.turn + text.start - 1
     if method == "pointwise.qlm":
-        if pairs:
-            start = lengths.query + 1
-            return Usage(prompt, decoder_prompt_tokens=start, head_positions=lengths.query)
-        return Usage(prompt + lengths.query, head_positions=lengths.query)
-    generated = max(size * text.answer, 0)
-    if pairs:
-        # Two new tokens: the label, and the end that generate() waits for.
-        scored = method.endswith(".likelihood")
-        generated = generated or (2 if kind in ("Prefer", "Choose") and not scored else 0)
-        return Usage(prompt, generated, decoder_prompt_tokens=text.start)
-    return Usage(prompt, generated or 1)
+        # The query's last token is scored and never fed.
+        return Usage(prompt + asked - 1, head_positions=asked)
+    if kind in ("Attend", "Calibrate"):
+        shared = prompt - text.after - asked if kind == "Calibrate" else 0
+        return Usage(prompt, cached_tokens=shared, head_positions=0)
+    return Usage(prompt, _new_tokens(text, method, size, lengths, 1))
+
+
+def _able(architecture: Architecture, method: str, able: bool, wanted: str) -> None:
+    if not able:
+        raise UsageError(f"{method} wants {wanted}; {architecture.name} is not one")
+
+
+def _new_tokens(text: Text, method: str, size: int, lengths: Lengths, label: int) -> int:
+    """New tokens of a call; `label` are those of an answer of one letter."""
+    if text.scored:
+        return 0
+    if method.endswith(".reasoning"):
+        if lengths.answer is None:
+            raise UsageError(f"{method}: how long it thinks is open; give --answer-tokens")
+        return lengths.answer
+    return round(size * text.answer) or label
 
 
 def _operations(weights: Sequence[Fraction], costs: Sequence[Estimate]) -> tuple[Cost, ...]:

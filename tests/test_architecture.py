@@ -17,7 +17,7 @@ ROOMS = {
     "flops": {"errors"},
     "ranking": {"errors"},
     "forecast": {"errors", "flops", "ranking"},
-    "budget": {"errors", "flops", "forecast"},
+    "budget": {"errors", "flops", "forecast", "ranking"},
     "data": {"errors"},
     "prompts": {"errors", "ranking", "data"},
     "records": {"errors", "data"},

@@ -16,7 +16,7 @@ from e2r.flops.conventions import CONVENTIONS
 @click.option("--milliseconds", type=float, help="Milliseconds per query, with --on.")
 @click.option("--on", "device", help="An accelerator: A100, H100, H200, L4, RTX4090, MI300X …")
 @click.option("--models", help="Names with commas; default: the whole catalogue.")
-@click.option("--methods", help="Names with commas; default: all methods with known prompts.")
+@click.option("--methods", help="Names with commas; default: those a model is made for.")
 @click.option("--depths", default="20,100", show_default=True, help="Candidates a query.")
 @click.option("--set-sizes", default="3", show_default=True, help="Passages a setwise call.")
 @click.option("--passage-tokens", default="75", show_default=True, help="Tokens a passage.")
@@ -49,14 +49,11 @@ def command(
     from e2r.budget import Grid, search
     from e2r.flops.catalogue import entries
     from e2r.flops.hardware import accelerator
-    from e2r.forecast import TEXTS
-    from e2r.ranking import METHODS
 
-    known = [name for name in METHODS if name in TEXTS or name.partition(".")[0] in TEXTS]
     found = search(
         Grid(
             models=models.split(",") if models else list(entries()),
-            methods=methods.split(",") if methods else known,
+            methods=methods.split(",") if methods else None,
             depths=_counts("--depths", depths),
             set_sizes=_counts("--set-sizes", set_sizes),
             passage_tokens=_counts("--passage-tokens", passage_tokens),

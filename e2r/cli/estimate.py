@@ -71,6 +71,8 @@ PETA = 10**15
 @click.option("--window", type=int, help="Passages a listwise call.")
 @click.option("--step", type=int, help="How far the listwise window moves.")
 @click.option("--repeats", type=int, help="Passes of the listwise window.")
+@click.option("--tournaments", type=int, help="Tournaments whose points are added.")
+@click.option("--answer-tokens", type=int, help="New tokens of a thought, for reasoning methods.")
 @click.option("--query-tokens", type=int, default=9, show_default=True, help="Tokens a query.")
 @click.option("--passage-tokens", type=int, default=75, show_default=True, help="Tokens a passage.")
 @click.option(
@@ -208,8 +210,13 @@ def _whole_method(
     from e2r.flops.operations import not_counted
     from e2r.forecast import Lengths, forecast
 
-    names = ("set_size", "window", "step", "repeats")
-    lengths = Lengths(options["query_tokens"], options["passage_tokens"], options["extra_tokens"])
+    names = ("set_size", "window", "step", "repeats", "tournaments")
+    lengths = Lengths(
+        options["query_tokens"],
+        options["passage_tokens"],
+        options["extra_tokens"],
+        options["answer_tokens"],
+    )
     priced = forecast(
         arch,
         options["method"],

@@ -86,4 +86,5 @@ FIRST = Method(
     exact=True,
     source="Reddy et al., EMNLP 2024 (FIRST)",
     summary="the window's identifiers are sorted by the first generated token's logits",
+    trained="First_Model",
 )

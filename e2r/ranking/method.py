@@ -24,7 +24,8 @@ class Method:
     `bound(n, k, **parameters)` is the largest number of calls that any answers can lead to, and
     with `exact` it is the number of calls whatever is answered. `calls` and `rounds` say the same
     in words. `llm_rankers` is the plan that ielab/llm-rankers carries out under this name, or
-    None where that project has no such method.
+    None where that project has no such method. `trained` is the word that checkpoints trained for
+    this method carry in their names, None where any model can be asked.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Method:
     parameters: Mapping[str, int] = field(default_factory=dict)
     exact: bool = False
     llm_rankers: Callable[..., Plan[list[int]]] | None = None
+    trained: str | None = None
 
     @property
     def family(self) -> str:

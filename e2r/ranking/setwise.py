@@ -160,4 +160,5 @@ HEAPSORT_REASONING = replace(
     source="Zhuang et al., arXiv 2503.06034 (Rank-R1)",
     summary="setwise.heapsort with a thought before each choice, whose tokens are paid for",
     llm_rankers=None,
+    trained="Rank-R1",
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from e2r.budget import Grid, search
+from e2r.budget import Grid, made_for, search
 from e2r.errors import DataError, UsageError
 from e2r.flops import first_stage, hardware
 from e2r.flops.architecture import Architecture
@@ -127,6 +127,24 @@ def test_forecasts_refuse() -> None:
         forecast(decoder, "setwise.heapsort", depth=0)
     with pytest.raises(UsageError, match="set_size"):
         forecast(decoder, "setwise.heapsort", parameters={"set_size": 1})
+    with pytest.raises(UsageError, match="decoder-only"):
+        forecast(decoder, "attention.icr")
+    with pytest.raises(UsageError, match="--answer-tokens"):
+        forecast(decoder, "pointwise.reasoning")
+
+
+def test_thoughts_are_paid_for_and_shared_documents_are_not() -> None:
+    arch = Architecture.load("Qwen2.5-7B-Instruct")
+    short, long = (
+        forecast(arch, "pointwise.reasoning", depth=1, lengths=Lengths(answer=tokens))
+        for tokens in (100, 500)
+    )
+    step = estimate(arch, Usage(int(short.prompt_tokens), 101)).total - short.flops
+    assert long.flops > short.flops + 400 * step
+    attended = forecast(arch, "attention.icr", depth=20)
+    once = estimate(arch, Usage(int(attended.prompt_tokens / 2), head_positions=0)).total
+    assert (attended.calls, attended.rounds) == (2, 1)
+    assert once < attended.flops < 1.1 * once
 
 
 def test_budget_lists_what_fits_cheapest_first() -> None:
@@ -148,3 +166,15 @@ def test_budget_lists_what_fits_cheapest_first() -> None:
         search(grid)
     with pytest.raises(UsageError, match="accelerator"):
         search(grid, milliseconds=5)
+
+
+def test_budget_tries_what_a_checkpoint_was_trained_for() -> None:
+    assert made_for("castorini/monot5-base-msmarco") == ["pointwise.monot5"]
+    assert made_for("castorini/duot5-3b-msmarco") == ["pairwise.duot5", "pairwise.duot5.allpair"]
+    assert made_for("Qwen/Qwen3-Reranker-4B") == ["pointwise.qwen3"]
+    assert made_for("ielabgroup/Rank-R1-7B-v0.1") == ["setwise.heapsort.reasoning"]
+    general = made_for("google/flan-t5-xl")
+    assert "setwise.heapsort" in general
+    assert not {"pointwise.qwen3", "pointwise.monot5", "pointwise.reasoning"} & set(general)
+    found = search(Grid(models=["flan-t5-xl"], depths=[10]), petaflops=1)
+    assert {option.method for option in found.options} <= set(general)

@@ -20,8 +20,8 @@ from tests.ranking.answering import Answer, Watched, by_relevance, shuffled, wil
 NAMES = sorted(METHODS)
 ASKING = [name for name in NAMES if name != "first_stage"]
 SIZES = [0, 1, 2, 3, 4, 9, 10, 11, 19, 20, 21, 95, 100, 101, 1000]
-ENOUGH = 60_000
-"""Calls beyond which a case only repeats what a smaller one shows."""
+QUICK = 60_000
+"""Calls beyond which a case takes seconds, and is marked slow."""
 
 
 def tops(n: int) -> list[int]:
@@ -29,14 +29,17 @@ def tops(n: int) -> list[int]:
 
 
 def cases() -> list[Any]:
-    """Every method × n × k that is not too large to be worth its time."""
+    """Every method × n × k."""
     return [
-        pytest.param(name, n, k, id=f"{name}-{n}-{k}")
+        pytest.param(name, n, k, id=f"{name}-{n}-{k}", marks=marks(method(name).bound(n, k)))
         for name in NAMES
         for n in SIZES
         for k in tops(n)
-        if method(name).bound(n, k) <= ENOUGH
     ]
+
+
+def marks(calls: int) -> list[pytest.MarkDecorator]:
+    return [pytest.mark.slow] if calls > QUICK else []
 
 
 def in_order(found: Method, n: int, k: int) -> int:
