@@ -126,6 +126,7 @@ def run(
             model=model,
             dataset=DatasetRecord(
                 id=collection.name,
+                revision=collection.revision,
                 candidates_sha256=collection.candidates_sha256,
                 judgments_sha256=collection.judgments_sha256,
                 queries=len(collection.topics),

@@ -4,50 +4,61 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from e2r.data.lines import id_field, json_lines, text_field
+from e2r.data.collection import Judgments
+from e2r.data.corpus import FileCorpus
+from e2r.data.dataset import Queries
+from e2r.data.topics import read_queries
+from e2r.data.trec import Run, read_qrels, read_run
 from e2r.errors import DataError
 
-
-def read_queries(path: Path) -> dict[str, str]:
-    """Read {"_id", "text"} lines. Raises DataError for a missing field, no text, an id twice."""
-    queries: dict[str, str] = {}
-    for number, row in json_lines(path):
-        where = f"{path}:{number}"
-        qid = id_field(row, "_id", where)
-        if qid in queries:
-            raise DataError(f"{where}: query {qid} is there twice")
-        text = text_field(row, "text", f"{where}: query {qid}")
-        if not text.strip():
-            raise DataError(f"{where}: query {qid} has no text")
-        queries[qid] = text
-    if not queries:
-        raise DataError(f"{path}: no query in it")
-    return queries
+DEMO = Path(__file__).parent / "demo"
 
 
-def read_corpus(path: Path, wanted: set[str]) -> tuple[dict[str, str], int]:
-    """Read the texts (title + " " + text) of the wanted documents, and count all of them.
+class BeirFolder:
+    """A collection in BEIR's layout; files may be gzipped."""
 
-    Raises DataError with the line for a missing field, a document twice, a wanted one without text.
-    """
-    texts: dict[str, str] = {}
-    seen: set[str] = set()
-    for number, row in json_lines(path):
-        where = f"{path}:{number}"
-        docid = id_field(row, "_id", where)
-        if docid in seen:
-            raise DataError(f"{where}: document {docid} is there twice")
-        seen.add(docid)
-        body = text_field(row, "text", f"{where}: document {docid}")
-        if docid in wanted:
-            title = row.get("title")
-            text = f"{title} {body}" if isinstance(title, str) and title.strip() else body
-            if not text.strip():
-                raise DataError(f"{where}: document {docid} has no text")
-            texts[docid] = text
-    if not seen:
-        raise DataError(f"{path}: no document in it")
-    return texts, len(seen)
+    def __init__(self, folder: str) -> None:
+        """Raises DataError where there is no such folder."""
+        self._folder = Path(folder)
+        if not self._folder.is_dir():
+            raise DataError(f"{folder}: no such folder; beir:FOLDER wants a BEIR folder")
+
+    @property
+    def name(self) -> str:
+        return self._folder.resolve().name
+
+    def queries(self, field: str | None) -> Queries:
+        path = self._file("queries.jsonl")
+        return Queries(str(path), read_queries(path, field))
+
+    def corpus(self) -> FileCorpus:
+        return FileCorpus(self._file("corpus.jsonl"))
+
+    def judgments(self, part: str | None) -> Judgments:
+        if part is not None:
+            return read_qrels(self._folder / "qrels" / f"{part}.tsv")
+        return read_qrels(qrels_path(self._folder))
+
+    def candidates(self) -> tuple[str, Run] | None:
+        return None
+
+    def revision(self) -> None:
+        """Files speak for themselves: the record holds hashes of what was read from them."""
+        return
+
+    def _file(self, name: str) -> Path:
+        zipped = self._folder / f"{name}.gz"
+        return zipped if zipped.is_file() else self._folder / name
+
+
+class Demo(BeirFolder):
+    """The demonstration collection that comes with e2r, with BM25's candidates."""
+
+    def __init__(self) -> None:
+        super().__init__(str(DEMO))
+
+    def candidates(self) -> tuple[str, Run]:
+        return "BM25", read_run(DEMO / "bm25.run")
 
 
 def qrels_path(folder: Path) -> Path:
@@ -58,5 +69,8 @@ def qrels_path(folder: Path) -> Path:
     files = sorted((folder / "qrels").glob("*.tsv"))
     if len(files) != 1:
         found = ", ".join(file.name for file in files) or "nothing"
-        raise DataError(f"{folder / 'qrels'}: test.tsv is missing ({found} there); pass --qrels")
+        raise DataError(
+            f"{folder / 'qrels'}: test.tsv is missing ({found} there); choose one by "
+            "--qrels beir:FOLDER#NAME"
+        )
     return files[0]

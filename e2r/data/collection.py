@@ -42,7 +42,8 @@ class Collection:
     """Everything that a run needs to know of its data.
 
     `documents` is the size of the searched collection, where it is known: the first stage's price
-    needs it. `first_stage` names who made the candidates.
+    needs it. `first_stage` names who made the candidates; `revision` which version of a dataset was
+    read, where files do not speak for themselves.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Collection:
     judgments: Judgments | None
     documents: int | None = None
     first_stage: str = "unknown"
+    revision: str | None = None
 
     @property
     def candidates_sha256(self) -> str:

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from typing import NoReturn
 
-from e2r.data.beir import qrels_path, read_corpus, read_queries
 from e2r.data.check import refuse_foreign_judgments
 from e2r.data.collection import Candidate, CandidateList, Collection, Judgments, Query
+from e2r.data.corpus import FileCorpus
+from e2r.data.dataset import Corpus, Dataset, Queries
 from e2r.data.rank_llm import read_requests
-from e2r.data.trec import read_qrels, read_run
-from e2r.errors import DataError, UsageError
+from e2r.data.topics import read_queries
+from e2r.data.trec import Run, read_qrels, read_run
+from e2r.errors import DataError, UsageError, unknown
 
-DEMO = Path(__file__).parent / "demo"
+DATASETS: dict[str, str] = {
+    "demo": "e2r.data.beir:Demo",
+    "beir:FOLDER": "e2r.data.beir:BeirFolder",
+}
+"""Words that bring several parts at once, and what opens the word's rest."""
 
 SOURCES: dict[str, str] = {
     "demo": "the demonstration collection that comes with e2r, with its BM25 candidates",
@@ -39,106 +49,178 @@ class Sources:
 def load(sources: Sources, depth: int, limit: int | None = None) -> Collection:
     """Read, join and check a collection: the first `limit` queries, `depth` candidates each.
 
-    Raises UsageError for a source that is not known or not enough, DataError for bad data.
+    Raises UsageError for a source that is not known or not enough, DataError for bad data,
+    MissingError for what has to be fetched first.
     """
-    folder = _dataset_folder(sources.dataset)
-    candidates = sources.candidates or ("demo" if sources.dataset == "demo" else None)
-    if candidates is None:
-        raise UsageError(
-            "no candidates: pass --candidates, a TREC run or a rank_llm JSONL file "
-            "(only --dataset demo brings its own)"
-        )
+    parts = _Parts(sources)
     documents = sources.documents
+    candidates = sources.candidates or ""
     if candidates.endswith((".jsonl", ".jsonl.gz")):
         path = Path(candidates)
         topics = read_requests(path)
         if sources.queries or sources.corpus:
             raise UsageError(f"{path} brings queries and texts; drop --queries and --corpus")
         first_stage = path.name.partition(".")[0]
+        judgments = parts.judgments()
     else:
-        path = DEMO / "bm25.run" if candidates == "demo" else Path(candidates)
-        topics, counted = _join(sources, folder, path, depth)
+        first_stage, label, run = parts.candidates()
+        run = {qid: row[:depth] for qid, row in run.items()}
+        judgments = parts.judgments()
+        topics, counted = _join(parts.queries(), parts.corpus(), label, run, judgments)
         documents = documents or counted
-        first_stage = "BM25" if candidates == "demo" else path.name.partition(".")[0]
-    judgments = _judgments(sources, folder)
     if judgments is not None:
         queries = {topic.query.qid for topic in topics}
         refuse_foreign_judgments(queries, judgments, sources.qrels or str(sources.dataset))
     topics = tuple(CandidateList(topic.query, topic.candidates[:depth]) for topic in topics[:limit])
     return Collection(
-        name=sources.name or _name(sources, path),
+        name=sources.name or parts.name(),
         topics=topics,
         judgments=judgments,
         documents=documents,
         first_stage=sources.first_stage or first_stage,
+        revision=parts.revision(),
     )
 
 
 def load_judgments(sources: Sources) -> Judgments | None:
     """The judgments alone, or None where no source names any."""
-    return _judgments(sources, _dataset_folder(sources.dataset))
+    return _Parts(sources).judgments()
 
 
-def _dataset_folder(dataset: str | None) -> Path | None:
-    if dataset is None:
-        return None
-    if dataset == "demo":
-        return DEMO
-    kind, _, rest = dataset.partition(":")
-    if kind == "beir" and rest:
-        if not Path(rest).is_dir():
-            raise DataError(f"{rest}: no such folder; --dataset beir:FOLDER wants a BEIR folder")
-        return Path(rest)
-    raise UsageError(f"unknown dataset {dataset!r}; known: demo, beir:FOLDER")
+def open_dataset(word: str) -> Dataset | None:
+    """The dataset that a word names, nothing of it read; None for the path of a file.
+
+    Raises UsageError for a word that is neither, with the nearest known ones.
+    """
+    for known, where in DATASETS.items():
+        scheme, colon, _ = known.partition(":")
+        if not (word.startswith(scheme + colon) if colon else word == known):
+            continue
+        rest = word.removeprefix(scheme + colon)
+        if colon and not rest:
+            raise UsageError(f"{word!r} names nothing; write {known}")
+        module, _, name = where.partition(":")
+        dataset: Dataset = getattr(import_module(module), name)(*[rest][: len(colon)])
+        return dataset
+    if re.fullmatch(r"\w{2,}:.*|[^./]*", word) and not Path(word).exists():
+        raise unknown("source", word, DATASETS)
+    return None
 
 
-def _name(sources: Sources, candidates: Path) -> str:
-    if sources.dataset is None:
-        return candidates.name.partition(".")[0]
-    return Path(sources.dataset.partition(":")[2] or sources.dataset).resolve().name
+class _Parts:
+    """The parts of a collection, each from its own word or from the dataset's."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._opened: dict[str, Dataset | None] = {}
+        if sources.dataset is not None and self._open(sources.dataset) is None:
+            raise unknown("dataset", sources.dataset, DATASETS)
+
+    def queries(self) -> Queries:
+        word, part = self._texts_word(self._sources.queries)
+        dataset = self._open(word)
+        if dataset is None:
+            return Queries(word, read_queries(Path(word), part))
+        return dataset.queries(part) or _lacks(word, "queries")
+
+    def corpus(self) -> Corpus:
+        word, _ = self._texts_word(self._sources.corpus)
+        dataset = self._open(word)
+        if dataset is None:
+            return FileCorpus(Path(word))
+        return dataset.corpus() or _lacks(word, "corpus")
+
+    def candidates(self) -> tuple[str, str, Run]:
+        """The first stage's name, its source for messages, and its run."""
+        word = self._sources.candidates or self._sources.dataset
+        dataset = None if word is None else self._open(word)
+        found = None if dataset is None else dataset.candidates()
+        if word is None or (found is None and self._sources.candidates is None):
+            raise UsageError(
+                "no candidates: pass --candidates, a TREC run or a rank_llm JSONL file "
+                "(only some datasets, as demo, bring their own)"
+            )
+        if dataset is None:
+            return Path(word).name.partition(".")[0], word, read_run(Path(word))
+        name, run = found or _lacks(word, "candidates")
+        return name, word, run
+
+    def judgments(self) -> Judgments | None:
+        word, part = _split(self._sources.qrels or self._sources.dataset or "")
+        if not word:
+            return None
+        dataset = self._open(word)
+        if dataset is None:
+            return read_qrels(Path(word))
+        found = dataset.judgments(part)
+        if found is None and self._sources.qrels is not None:
+            _lacks(word, "qrels")
+        return found
+
+    def name(self) -> str:
+        word = self._sources.dataset or self._sources.candidates or ""
+        dataset = self._open(word)
+        return Path(word).name.partition(".")[0] if dataset is None else dataset.name
+
+    def revision(self) -> str | None:
+        """What was read of datasets that have versions."""
+        found = [dataset.revision() for dataset in self._opened.values() if dataset is not None]
+        return "; ".join(dict.fromkeys(text for text in found if text)) or None
+
+    def _texts_word(self, word: str | None) -> tuple[str, str | None]:
+        if word is None and self._sources.dataset is None:
+            raise UsageError(
+                f"{self._sources.candidates} holds no texts: pass --dataset, or both --queries and "
+                "--corpus"
+            )
+        return _split(word or str(self._sources.dataset))
+
+    def _open(self, word: str) -> Dataset | None:
+        if word not in self._opened:
+            self._opened[word] = open_dataset(word)
+        return self._opened[word]
+
+
+def _split(word: str) -> tuple[str, str | None]:
+    """A source and the part of it that # names, unless a file is called just so."""
+    if Path(word).exists():
+        return word, None
+    source, _, part = word.partition("#")
+    return source, part or None
+
+
+def _lacks(word: str, part: str) -> NoReturn:
+    raise UsageError(f"{word} has no {part}; name another source by --{part}")
 
 
 def _join(
-    sources: Sources, folder: Path | None, run_path: Path, depth: int
-) -> tuple[tuple[CandidateList, ...], int]:
-    """Candidate lists of a TREC run whose texts come from a corpus, and the corpus's size."""
-    queries_path = Path(sources.queries) if sources.queries else folder and folder / "queries.jsonl"
-    corpus_path = Path(sources.corpus) if sources.corpus else folder and folder / "corpus.jsonl"
-    if queries_path is None or corpus_path is None:
-        raise UsageError(
-            f"{run_path} holds no texts: pass --dataset, or both --queries and --corpus"
-        )
-    run = {qid: row[:depth] for qid, row in read_run(run_path).items()}
-    queries = read_queries(queries_path)
+    queries: Queries,
+    corpus: Corpus,
+    label: str,
+    run: Mapping[str, list[tuple[str, float]]],
+    judgments: Judgments | None,
+) -> tuple[tuple[CandidateList, ...], int | None]:
+    """Candidate lists of a run whose texts come from a corpus, and the corpus's size."""
     for qid in run:
-        if qid not in queries:
-            raise DataError(f"{run_path}: query {qid} is not in {queries_path}")
-    judgments = _judgments(sources, folder)
+        if qid not in queries.texts:
+            raise DataError(f"{label}: query {qid} is not in {queries.label}")
     # BEIR's queries.jsonl holds every split; those of another split have no judgments here.
-    for qid in queries if judgments is None else queries.keys() & judgments.keys():
+    for qid in queries.texts if judgments is None else queries.texts.keys() & judgments.keys():
         if qid not in run:
-            raise DataError(f"{run_path}: query {qid} of {queries_path} has no candidates")
-    texts, documents = read_corpus(corpus_path, {docid for row in run.values() for docid, _ in row})
+            raise DataError(f"{label}: query {qid} of {queries.label} has no candidates")
+    texts, size = corpus.texts({docid for row in run.values() for docid, _ in row})
     for qid, row in run.items():
         for docid, _ in row:
             if docid not in texts:
                 raise DataError(
-                    f"{run_path}: document {docid} of query {qid} is not in {corpus_path}"
+                    f"{label}: document {docid} of query {qid} is not in {corpus.label}"
                 )
     topics = tuple(
         CandidateList(
             Query(qid, text),
             tuple(Candidate(docid, texts[docid], score) for docid, score in run[qid]),
         )
-        for qid, text in queries.items()
+        for qid, text in queries.texts.items()
         if qid in run
     )
-    return topics, documents
-
-
-def _judgments(sources: Sources, folder: Path | None) -> Judgments | None:
-    if sources.qrels == "demo":
-        return read_qrels(qrels_path(DEMO))
-    if sources.qrels is not None:
-        return read_qrels(Path(sources.qrels))
-    return None if folder is None else read_qrels(qrels_path(folder))
+    return topics, size

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from e2r.data.beir import read_corpus, read_queries
+from e2r.data.corpus import FileCorpus
 from e2r.data.rank_llm import read_requests
+from e2r.data.topics import read_queries
 from e2r.data.trec import read_qrels, read_run
 from e2r.errors import DataError
 
@@ -21,7 +22,7 @@ READERS = [
     read_qrels,
     read_requests,
     read_queries,
-    lambda path: read_corpus(path, {"d"}),
+    lambda path: FileCorpus(path).texts({"d"}),
 ]
 
 
@@ -107,7 +108,7 @@ def test_requests_are_ordered_by_score(tmp_path: Path) -> None:
             request(candidates=[{"docid": "a", "score": None, "doc": {"text": "x"}}]),
             r"'score' of document a must be a finite number",
         ),
-        (read_queries, '{"_id": "1"}\n', r"x:1: query 1: field 'text' is missing"),
+        (read_queries, '{"_id": "1"}\n', r"x:1: query 1: field 'text' or .* is missing"),
         (read_queries, '{"_id": "1", "text": "a"}\n' * 2, r"x:2: query 1 is there twice"),
         (read_queries, "\n", r"x: no query"),
         (read_queries, '{"_id": "a b", "text": "x"}\n', r"x:1: _id 'a b' cannot stand in a TREC"),

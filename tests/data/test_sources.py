@@ -92,7 +92,7 @@ def test_queries_of_another_split_need_no_candidates(beir: Path) -> None:
 
 
 def test_words_that_are_not_sources_are_refused(beir: Path) -> None:
-    with pytest.raises(UsageError, match="unknown dataset 'msmarco'"):
+    with pytest.raises(UsageError, match="unknown source 'msmarco'; known: beir:FOLDER, demo"):
         load(sources(beir, dataset="msmarco"), depth=10)
     with pytest.raises(DataError, match="no such folder"):
         load(sources(beir, dataset="beir:nowhere"), depth=10)

@@ -1,0 +1,68 @@
+"""What every source of a test collection offers: its parts, each read when it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Set
+from dataclasses import dataclass
+from typing import Protocol
+
+from e2r.data.collection import Judgments
+from e2r.data.trec import Run
+
+
+@dataclass(frozen=True)
+class Queries:
+    """The texts of the queries by their ids, and the file or source that messages name."""
+
+    label: str
+    texts: Mapping[str, str]
+
+
+class Corpus(Protocol):
+    """The documents of a collection; a text is title + " " + text, and no corpus is held whole."""
+
+    @property
+    def label(self) -> str:
+        """The file or source that messages name."""
+        ...
+
+    def texts(self, wanted: Set[str]) -> tuple[dict[str, str], int | None]:
+        """The texts of the wanted documents that it has, and its size where that is known.
+
+        Raises DataError for a wanted document that is there twice or without text.
+        """
+        ...
+
+    def documents(self) -> Iterator[tuple[str, str]]:
+        """Every document's id and text, in the corpus's order: what an index is built from."""
+        ...
+
+
+class Dataset(Protocol):
+    """A source that knows several parts of a collection; one that it lacks is None.
+
+    Raises MissingError where a part has to be fetched first, DataError where it is malformed.
+    """
+
+    @property
+    def name(self) -> str:
+        """What the collection is called in records, unless --name says otherwise."""
+        ...
+
+    def queries(self, field: str | None) -> Queries | None:
+        """The queries' texts, of a field by name or of the one that is usually asked."""
+        ...
+
+    def corpus(self) -> Corpus | None: ...
+
+    def judgments(self, part: str | None) -> Judgments | None:
+        """The judgments, of a part (a split) by name or of the one that is usually used."""
+        ...
+
+    def candidates(self) -> tuple[str, Run] | None:
+        """A first stage's name and its scored documents."""
+        ...
+
+    def revision(self) -> str | None:
+        """What was read, at which version, where files do not speak for themselves."""
+        ...
