@@ -133,8 +133,16 @@ def test_any_marks_give_queries_or_a_data_error(tmp_path: Path, content: str) ->
     assert queries or str(path) in refusal
 
 
-@pytest.mark.parametrize("line", ['{"_id":"1","title":"T","text":"a"}', '{"id":1,"contents":"T a"}',
-    '{"docid":"1","passage":"T a"}', '{"doc_id":"1","body":"T a","title":""}', "1\tT a"])  # fmt: skip
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"_id": "1", "title": "T", "text": "a"}',
+        '{"id": 1, "contents": "T a"}',
+        '{"docid": "1", "passage": "T a"}',
+        '{"doc_id": "1", "body": "T a", "title": ""}',
+        "1\tT a",
+    ],
+)
 @pytest.mark.parametrize("name", ["corpus.jsonl", "corpus.tsv.gz"])
 def test_a_document_is_the_same_from_every_format(tmp_path: Path, line: str, name: str) -> None:
     corpus = FileCorpus(write(tmp_path, name, line + "\n"))
