@@ -30,8 +30,8 @@ from e2r.errors import UsageError
     nargs=2,
     multiple=True,
     metavar="RANKING USAGE.csv",
-    help="A TREC run made elsewhere, with its calls: qid,prompt_tokens,generated_tokens,model. "
-    "Needs --qrels; may be repeated.",
+    help="A TREC run made elsewhere, with its calls: qid,prompt_tokens,generated_tokens,model "
+    "(docs/foreign-runs.md). Needs --qrels; may be repeated.",
 )
 @click.option("--name", help="The dataset's name of foreign runs; default: the judgments file's.")
 @click.option("--pictures", metavar="FOLDER", help="Write pictures there, as SVG and PNG.")
@@ -57,8 +57,10 @@ def command(
 ) -> None:
     """Quality, FLOPs, RPP and QPP of recorded runs, with 95 % bootstrap intervals.
 
-    RUN is a run folder, or a folder that holds some. FLOPs are priced from the ledgers, in
-    PetaFLOPs (10^15) per query. Per-query values go into each run's result.json, so that it can be
+    RUN is a run folder, or a folder that holds some. A file is a run made elsewhere: a TREC run
+    (quality without cost, needs --qrels), or calls as .csv or .csv.gz (cost without quality);
+    --foreign takes both together. FLOPs are priced from the ledgers, in PetaFLOPs (10^15) per
+    query. Per-query values go into each run's result.json, so that it can be
     evaluated where its judgments are not.
 
     \b
@@ -67,6 +69,8 @@ def command(
       e2r evaluate runs/demo/* --measures "nDCG@10 RR(rel=2)@10" --convention torch --json
       e2r evaluate runs/dl19/*/* --format latex
       e2r evaluate --foreign theirs.run calls.csv --qrels qrels.txt
+      e2r evaluate rankgpt.run --qrels qrels.txt
+      e2r evaluate measured/*.csv.gz --convention deepspeed --json
     """
     from e2r.metrics import evaluate
     from e2r.metrics.foreign import Foreign
@@ -77,13 +81,13 @@ def command(
     def note(text: str) -> None:
         click.echo(f"note: {text}", err=True)
 
-    dataset = name or Path(qrels or "unknown").name.partition(".")[0]
     table = evaluate(
         runs,
         measures,
         convention,
         qrels=qrels,
-        foreign=[Foreign(Path(run), Path(usage), dataset) for run, usage in foreign],
+        foreign=[Foreign(Path(run), Path(usage)) for run, usage in foreign],
+        dataset=name,
         save=True,
         note=note,
     )

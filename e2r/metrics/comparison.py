@@ -181,6 +181,9 @@ def _contrast(row: Row, base: Row, measure: str) -> Contrast:
 
 
 def _refuse_other_data(row: Row, base: Row) -> None:
+    for side in (row, base):
+        if not side.scores.values:
+            raise DataError(f"{side.path}: holds no ranking, so that it has no quality to compare")
     one, other = row.manifest.dataset, base.manifest.dataset
     if one.id != other.id:
         raise DataError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from e2r.errors import DataError
 from e2r.flops.architecture import Architecture
-from e2r.flops.estimate import estimate
+from e2r.flops.estimate import Estimate, estimate
 from e2r.flops.first_stage import bm25
 from e2r.flops.work import Usage
-from e2r.metrics.recorded import Recorded
+from e2r.metrics.recorded import Recorded, Share
 
 PETA = 10**15
 
@@ -53,6 +53,11 @@ def price(run: Recorded, convention: str = "ideal") -> Cost:
     """
     first_stage = _first_stage(run)
     queries = [record.qid for record in run.records]
+    if "calls" in run.unknown:
+        return Cost(None, first_stage, note="its calls are not known, so that it has no price")
+    closed = [share for share in run.shares if share.architecture is None]
+    if closed:
+        return Cost(None, first_stage, note=_no_price(run, closed))
     if run.manifest.method == "first_stage":
         note = None
         if first_stage is None:
@@ -65,22 +70,44 @@ def price(run: Recorded, convention: str = "ideal") -> Cost:
     if run.ledger.num_rows == 0:
         note = "no call was made: RPP and QPP are undefined"
         return Cost(dict.fromkeys(queries, 0), first_stage, note=note)
-    try:
-        priced = estimate(Architecture.load(facts), usage_of(run.ledger), convention=convention)
-        flops = _array(priced.flops, run.ledger.num_rows)
-        costs = [(op.part, op.name, op.flops) for op in priced.operations]
-    except DataError as error:
-        raise DataError(f"{run.folder.path}: cannot be priced: {error}") from None
-    sums = sum_by(run.query_of_call, flops, len(queries))
+    everything = Share(run.manifest.model.name, facts, np.arange(run.ledger.num_rows))
+    sums = [0] * len(queries)
+    totals: dict[tuple[str, str], int] = {}
+    not_counted: dict[str, None] = {}
+    for share in run.shares or (everything,):
+        try:
+            priced = _priced(run, share, convention)
+            costs = [(op.part, op.name, op.flops) for op in priced.operations]
+            flops = _array(priced.flops, len(share.rows))
+        except DataError as error:
+            raise DataError(f"{run.folder.path}: cannot be priced: {error}") from None
+        part = sum_by(run.query_of_call[share.rows], flops, len(queries))
+        sums = [before + more for before, more in zip(sums, part, strict=True)]
+        for place, name, amounts in costs:
+            totals[place, name] = totals.get((place, name), 0) + _total(
+                _array(amounts, len(share.rows))
+            )
+        not_counted |= dict.fromkeys(priced.not_counted)
     return Cost(
         dict(zip(queries, sums, strict=True)),
         first_stage,
-        tuple(
-            OperationCost(part, name, total)
-            for part, name, amounts in costs
-            if (total := _total(_array(amounts, run.ledger.num_rows)))
-        ),
-        priced.not_counted,
+        tuple(OperationCost(*key, total) for key, total in totals.items() if total),
+        tuple(not_counted),
+    )
+
+
+def _priced(run: Recorded, share: Share, convention: str) -> Estimate:
+    whole = len(share.rows) == run.ledger.num_rows
+    calls = run.ledger if whole else run.ledger.take(share.rows)
+    return estimate(Architecture.load(share.architecture or {}), usage_of(calls), convention)
+
+
+def _no_price(run: Recorded, closed: Sequence[Share]) -> str:
+    calls = sum(len(share.rows) for share in closed)
+    names = ", ".join(share.name for share in closed)
+    return (
+        f"the architecture of {names} is not public, so that {calls} of {run.ledger.num_rows} "
+        "calls have no price and PFLOPs, RPP and QPP are unknown"
     )
 
 

@@ -49,7 +49,9 @@ def figures(values: Mapping[str, Sequence[float]], flops: Sequence[int] | None) 
     1 / mean PetaFLOPs. Where a division by zero would be needed the figure is None and says so.
     """
     names = list(values)
-    quality = np.array([values[name] for name in names], dtype=float).reshape(len(names), -1)
+    quality = np.array([values[name] for name in names], dtype=float).reshape(
+        len(names), _queries(values, flops)
+    )
     if flops is None:
         unpriced = Interval(None, note="the run has no price")
         found = intervals(quality.T, {name: _column(i) for i, name in enumerate(names)})
@@ -82,6 +84,10 @@ def figures(values: Mapping[str, Sequence[float]], flops: Sequence[int] | None) 
         {name: Rpp(found[f"rpp {name}"], found[f"mean of ratios {name}"]) for name in names},
         found["qpp"],
     )
+
+
+def _queries(values: Mapping[str, Sequence[float]], flops: Sequence[int] | None) -> int:
+    return len(next(iter(values.values()), flops or ()))
 
 
 def _column(place: int) -> Statistic:

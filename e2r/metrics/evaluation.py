@@ -22,7 +22,7 @@ from e2r.metrics.result import Result
 from e2r.metrics.standing import Standing, standings
 from e2r.metrics.work import Work, work
 from e2r.records.folder import QueryRecord
-from e2r.records.manifest import Manifest
+from e2r.records.manifest import UNKNOWN, Manifest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,7 +85,7 @@ class Row:
             "dataset": manifest.dataset.id,
             "model": manifest.model.name,
             "method": manifest.method,
-            "depth": manifest.dataset.depth,
+            "depth": manifest.dataset.depth or None,
             "queries": len(self.qids),
             "complete": self.complete,
             "measures": {name: found.to_json() for name, found in self.measures.items()},
@@ -161,34 +161,42 @@ def evaluate(
     *,
     qrels: str | None = None,
     foreign: Sequence[Foreign] = (),
+    dataset: str | None = None,
     save: bool = False,
     note: Callable[[str], None] | None = None,
 ) -> Evaluation:
     """Evaluate run folders, all run folders inside folders, and runs made elsewhere.
 
+    A file among `runs` is a run made elsewhere: calls if it is a .csv or .csv.gz, else a ranking in
+    TREC's format. `foreign` are pairs of both. `dataset` names what such files rerank, by default
+    the judgments' file. Rankings made elsewhere need `qrels`.
+
     `measures` are names as ir-measures spells them, in a list or separated by spaces. FLOPs are
     priced from the ledgers under `convention`. Judgments are those that each run's spec names,
     unless `qrels` names others; where they are not at hand, the per-query values in the run's
-    result.json are used if they fit its files. `foreign` runs need `qrels`. `save` writes
-    result.json. `note` is told what the user should know of; without it that is a Python warning.
+    result.json are used if they fit its files. `save` writes result.json. `note`
+    is told what the user should know of; without it that is a Python warning.
     Raises UsageError for unknown measures or conventions and DataError for runs and judgments that
     are not as they should be.
     """
     tell = note or warnings.warn
     parsed = parse_measures(measures)
     find_convention(convention)
-    if foreign and qrels is None:
-        raise UsageError(
-            f"{foreign[0].ranking}: pass the judgments of runs made elsewhere: --qrels"
-        )
+    asked = [Path(run) for run in ([runs] if isinstance(runs, str | Path) else runs)]
+    name = Path(qrels).name.partition(".")[0] if qrels else UNKNOWN
+    files = [Foreign.of(path, dataset) for path in asked if path.is_file()]
+    elsewhere = [*files, *(replace(run, dataset=dataset or run.dataset) for run in foreign)]
+    for run in elsewhere:
+        if run.ranking is not None and qrels is None:
+            raise UsageError(f"{run.ranking}: pass the judgments of runs made elsewhere: --qrels")
     judge = Judge(parsed, qrels)
-    places = find_runs([runs] if isinstance(runs, str | Path) else runs)
+    places = find_runs(path for path in asked if not path.is_file())
     rows = [
         _row(recorded, judge, convention, save, tell)
         for place in places
         if (recorded := _read(place, tell)) is not None
     ]
-    rows += [_row(read_foreign(run), judge, convention, False, tell) for run in foreign]
+    rows += [_row(read_foreign(run, name), judge, convention, False, tell) for run in elsewhere]
     if not rows:
         raise DataError("none of the runs has finished; go on with one by e2r run --resume")
     return Evaluation(_placed(rows), tuple(parsed), convention)
@@ -233,7 +241,8 @@ def _row(
     skipped = set(scores.unjudged)
     records = tuple(replace(row, ranking=()) for row in run.records if row.qid not in skipped)
     qids = tuple(record.qid for record in records)
-    values = {name: [found[qid] for qid in qids] for name, found in scores.values.items()}
+    values = {name: [of[qid] for qid in qids] for name, of in scores.values.items()}
+    unranked = Interval(None, note="no ranking is known")
     found = figures(values, None if cost.per_query is None else _of(cost.per_query, qids))
     return Row(
         path=run.folder.path,
@@ -243,11 +252,11 @@ def _row(
         scores=scores,
         cost=cost,
         work=work(run, skipped),
-        measures=found.measures,
+        measures={**dict.fromkeys(judge.measures, unranked), **found.measures},
         petaflops=found.petaflops,
         first_stage_petaflops=_mean(cost.first_stage, qids),
         qpp=found.qpp,
-        rpp=found.rpp,
+        rpp={**dict.fromkeys(judge.measures, Rpp(unranked, unranked)), **found.rpp},
         notes=tuple(_notes(run, scores, cost)),
         standing=Standing(),
     )
@@ -273,6 +282,8 @@ def _mean(amounts: Mapping[str, int] | None, qids: Sequence[str]) -> float | Non
 
 def _notes(run: Recorded, scores: Scores, cost: Cost) -> list[str]:
     notes = []
+    if "ranking" in run.unknown:
+        notes.append("no ranking is known, so that there is no quality and no RPP")
     failed = [record.qid for record in run.records if record.status != "ok"]
     if failed:
         notes.append(f"incomplete: {len(failed)} queries failed ({_some(failed)})")

@@ -1,11 +1,9 @@
-"""Anyone's run: a TREC run and a CSV of its calls' tokens, measured like a run of our own."""
+"""Anyone's run: a TREC run, the tokens of its calls, or both, measured like a run of our own."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -15,62 +13,99 @@ import numpy as np
 import pyarrow as pa
 
 from e2r.data.collection import content_sha256
-from e2r.data.lines import numbered_lines
 from e2r.data.trec import Run, read_run
-from e2r.errors import DataError
+from e2r.errors import DataError, UsageError
 from e2r.flops.architecture import Architecture
-from e2r.flops.work import ABSURD
-from e2r.metrics.recorded import COLUMNS, Recorded
+from e2r.metrics.recorded import COLUMNS, Recorded, Share
+from e2r.metrics.usages import CLOSED, COUNTS, Usages, read_usages
 from e2r.records.folder import QueryRecord, RunFolder
-from e2r.records.manifest import DatasetRecord, Environment, Manifest, ModelRecord
-
-NEEDED = ("qid", "prompt_tokens", "generated_tokens", "model")
-COUNTS = (
-    "prompt_tokens",
-    "cached_tokens",
-    "decoder_prompt_tokens",
-    "generated_tokens",
-    "head_positions",
-)
-
-
-@dataclass(frozen=True)
-class Usages:
-    """The calls of a usage CSV: their queries, one list of counts a column, and the one model."""
-
-    qids: list[str]
-    counts: Mapping[str, list[int]]
-    model: str
+from e2r.records.manifest import UNKNOWN, DatasetRecord, Environment, Manifest, ModelRecord
 
 
 @dataclass(frozen=True)
 class Foreign:
-    """A run made elsewhere: its ranking, the usage of its calls, and the dataset's name."""
+    """A run made elsewhere: its ranking or the usage of its calls, at best both.
 
-    ranking: Path
-    usage: Path
-    dataset: str
-
-
-def read_foreign(foreign: Foreign) -> Recorded:
-    """A TREC run and the usage CSV of the calls that made it, as a recorded run.
-
-    The CSV has one row a call: qid, prompt_tokens, generated_tokens, model (a catalogue name or
-    config.json), and if need be cached_tokens, decoder_prompt_tokens, head_positions. The method is
-    named after the TREC run's file. Rounds, parse failures and seconds are not known and stay 0.
-    Raises DataError with file and line.
+    `dataset` names its dataset; None leaves that to the files.
     """
-    ranking, usage = foreign.ranking, foreign.usage
-    run = read_run(ranking)
-    calls = read_usage(usage)
-    for qid in calls.qids:
-        if qid not in run:
-            raise DataError(f"{usage}: query {qid} is not in {ranking}; are they of one run?")
-    architecture = Architecture.load(calls.model)
+
+    ranking: Path | None
+    usage: Path | None
+    dataset: str | None = None
+
+    @property
+    def path(self) -> Path:
+        """The file that the run is known by: the ranking, else the usage."""
+        path = self.ranking or self.usage
+        if path is None:
+            raise UsageError("a run made elsewhere needs a TREC run or a usage CSV")
+        return path
+
+    @classmethod
+    def of(cls, path: Path, dataset: str | None = None) -> Foreign:
+        """The run of one file: calls if it is a .csv or .csv.gz, else a TREC run."""
+        if path.name.endswith((".csv", ".csv.gz")):
+            return cls(None, path, dataset)
+        return cls(path, None, dataset)
+
+
+def read_foreign(foreign: Foreign, dataset: str = UNKNOWN) -> Recorded:
+    """A TREC run, the calls that made it (see `read_usages`), or both, as a recorded run.
+
+    The method is named after the ranking's file. What no file says is unknown, not 0: rounds, parse
+    failures and truncation always, the cost without calls, the quality without a ranking. `dataset`
+    is its dataset's name where nothing else says it. Raises DataError with file and line.
+    """
+    ranking, path = foreign.ranking, foreign.path
+    run = {} if ranking is None else read_run(ranking)
+    calls = None if foreign.usage is None else read_usages(foreign.usage)
+    if ranking is not None and calls is not None:
+        for qid in calls.qids:
+            if qid not in run:
+                raise DataError(
+                    f"{foreign.usage}: query {qid} is not in {ranking}; are they of one run?"
+                )
+    qids = list(run) if ranking is not None else list(dict.fromkeys(calls.qids if calls else ()))
+    places = {qid: place for place, qid in enumerate(qids)}
+    unknown = {"outcomes"}
+    if ranking is None:
+        unknown.add("ranking")
+    if calls is None:
+        unknown.add("calls")
+        calls = Usages([], [], {name: [] for name in COUNTS})
+    shares = _shares(calls.models)
+    return Recorded(
+        folder=RunFolder(path),
+        manifest=_manifest(
+            foreign, foreign.dataset or calls.dataset or dataset, run, calls, shares
+        ),
+        records=tuple(_records(qids, run, calls)),
+        ledger=_ledger(calls),
+        query_of_call=np.array([places[qid] for qid in calls.qids], dtype=np.intp),
+        shares=shares,
+        unknown=frozenset(unknown),
+    )
+
+
+def _shares(models: Sequence[str]) -> tuple[Share, ...]:
+    """The calls of each model, in the order in which the models come up."""
+    names = np.array(models)
+    shares = []
+    for name in dict.fromkeys(models):
+        closed = name.startswith(CLOSED)
+        facts = None if closed else dict(Architecture.load(name).config)
+        shares.append(Share(name.removeprefix(CLOSED), facts, np.flatnonzero(names == name)))
+    return tuple(shares)
+
+
+def _records(qids: Iterable[str], run: Run, calls: Usages) -> Iterable[QueryRecord]:
     asked = Counter(calls.qids)
     prompts, generated = (_by_query(calls, name) for name in ("prompt_tokens", "generated_tokens"))
-    records = tuple(
-        QueryRecord(
+    seconds: dict[str, float] = {}
+    for qid, took in zip(calls.qids, calls.seconds or (), strict=False):
+        seconds[qid] = seconds.get(qid, 0.0) + took
+    for qid in qids:
+        yield QueryRecord(
             qid=qid,
             status="ok",
             calls=asked[qid],
@@ -79,55 +114,10 @@ def read_foreign(foreign: Foreign) -> Recorded:
             generated_tokens=generated[qid],
             parse_failures=0,
             truncated=0,
-            seconds=0.0,
+            seconds=seconds.get(qid, 0.0),
             query_terms=0,
-            ranking=tuple(docid for docid, _ in row),
+            ranking=tuple(docid for docid, _ in run.get(qid, ())),
         )
-        for qid, row in run.items()
-    )
-    places = {record.qid: place for place, record in enumerate(records)}
-    return Recorded(
-        folder=RunFolder(ranking),
-        manifest=_manifest(foreign, run, calls.model, dict(architecture.config)),
-        records=records,
-        ledger=_ledger(calls),
-        query_of_call=np.array([places[qid] for qid in calls.qids], dtype=np.intp),
-    )
-
-
-def read_usage(path: Path) -> Usages:
-    """Read a usage CSV. Raises DataError with the line for anything but whole counts."""
-    lines = list(numbered_lines(path))
-    reader = csv.DictReader(io.StringIO("\n".join(line for _, line in lines)))
-    names = reader.fieldnames or []
-    missing = [name for name in NEEDED if name not in names]
-    if missing:
-        raise DataError(
-            f"{path}: no column {', '.join(missing)}; wanted {', '.join(NEEDED)} and, if need be, "
-            f"{', '.join(name for name in COUNTS if name not in NEEDED)}"
-        )
-    qids: list[str] = []
-    counts: dict[str, list[int]] = {name: [] for name in COUNTS}
-    models: set[str] = set()
-    for row in reader:
-        number = lines[reader.line_num - 1][0]
-        qids.append((row["qid"] or "").strip())
-        models.add((row["model"] or "").strip())
-        for name in COUNTS:
-            text = row.get(name) or ("1" if name == "head_positions" else "0")
-            if not text.strip().isdecimal() or int(text) > ABSURD:
-                raise DataError(
-                    f"{path}:{number}: {name} is {text!r}; give a whole number up to {ABSURD}"
-                )
-            counts[name].append(int(text))
-        if len(models) > 1:
-            raise DataError(
-                f"{path}:{number}: a second model ({', '.join(sorted(models))}); "
-                "give one file a model"
-            )
-    if not qids:
-        raise DataError(f"{path}: no call in it")
-    return Usages(qids, counts, models.pop())
 
 
 def _by_query(calls: Usages, name: str) -> Counter[str]:
@@ -139,47 +129,56 @@ def _by_query(calls: Usages, name: str) -> Counter[str]:
 
 def _ledger(calls: Usages) -> pa.Table:
     n = len(calls.qids)
-    rest: dict[str, Any] = {
-        "padded_tokens": [0] * n,
-        "truncated": [0] * n,
-        "parsed": [True] * n,
-        "seconds": [0.0] * n,
-        "batch_size": [1] * n,
+    columns: dict[str, Any] = {
+        **{name: pa.array(counts, pa.int64()) for name, counts in calls.counts.items()},
+        "qid": pa.array(calls.qids, pa.string()),
+        "padded_tokens": pa.array([0] * n, pa.int64()),
+        "truncated": pa.array([0] * n, pa.int64()),
+        "parsed": pa.array([True] * n, pa.bool_()),
+        "seconds": pa.array(calls.seconds or [0.0] * n, pa.float64()),
+        "batch_size": pa.array([1] * n, pa.int64()),
     }
-    columns = {"qid": calls.qids, **calls.counts, **rest}
     return pa.table({name: columns[name] for name in COLUMNS})
 
 
-def _manifest(foreign: Foreign, run: Run, model: str, config: dict[str, Any]) -> Manifest:
+def _manifest(
+    foreign: Foreign, dataset: str, run: Run, calls: Usages, shares: Sequence[Share]
+) -> Manifest:
     """What is known of a foreign run in the words of ours."""
-    unknown = "unknown"
+    model = " + ".join(share.name for share in shares) or UNKNOWN
+    facts = next((share.architecture for share in shares), None)
+    # Runs that rank the same documents of the same queries stand against each other.
+    candidates: list[Any] = [[qid, sorted(docid for docid, _ in run[qid])] for qid in sorted(run)]
     return Manifest(
         status="complete",
-        run=foreign.ranking.name,
-        method=foreign.ranking.name.partition(".")[0],
+        run=foreign.path.name,
+        method=calls.method or Path(foreign.path.name.removesuffix(".gz")).stem,
         method_parameters={},
         identity={},
-        started=unknown,
+        started=UNKNOWN,
         e2r=metadata.version("e2r"),
         commit=None,
         dirty=None,
         command=[],
-        model=ModelRecord(id=model, name=model, revision=None, dtype=unknown, architecture=config),
+        model=ModelRecord(
+            id=model,
+            name=model,
+            revision=None,
+            dtype=UNKNOWN,
+            architecture=None if facts is None else dict(facts),
+        ),
         dataset=DatasetRecord(
-            id=foreign.dataset,
-            # Runs that rank the same documents of the same queries stand against each other.
-            candidates_sha256=content_sha256(
-                [qid, sorted(docid for docid, _ in run[qid])] for qid in sorted(run)
-            ),
+            id=dataset,
+            candidates_sha256=content_sha256(candidates or [str(foreign.path)]),
             judgments_sha256=None,
-            queries=len(run),
-            depth=max(len(row) for row in run.values()),
-            first_stage=unknown,
+            queries=len(run or set(calls.qids)),
+            depth=max((len(row) for row in run.values()), default=0),
+            first_stage=UNKNOWN,
             documents=None,
         ),
         prompts={},
         environment=Environment(
-            python=unknown, packages={}, processor=unknown, device=unknown, threads=0
+            python=UNKNOWN, packages={}, processor=UNKNOWN, device=UNKNOWN, threads=0
         ),
-        notes=["made elsewhere: rounds, parse failures and seconds are not known"],
+        notes=["made elsewhere: rounds, parse failures and truncation are not known"],
     )

@@ -25,10 +25,11 @@ def group_id(row: Row) -> str:
 
 
 def competes(row: Row) -> bool:
-    """Whether a run is complete and computed something, so that it can have a rank."""
-    return row.complete and not is_reference(row)
+    """Whether a run is complete, ranked by computing and was judged, so that it can have a rank."""
+    return row.complete and bool(row.scores.values) and not is_reference(row)
 
 
 def is_reference(row: Row) -> bool:
     """Whether the answers came without computing: from the judgments or a random generator."""
-    return row.manifest.method != "first_stage" and row.manifest.model.architecture is None
+    free = row.manifest.model.architecture is None and row.cost.per_query is not None
+    return free and row.manifest.method != "first_stage"

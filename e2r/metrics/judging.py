@@ -37,9 +37,12 @@ class Judge:
     def judge(self, run: Recorded) -> Judged:
         """Score a run by its judgments, or by its result.json where they are not at hand.
 
+        Calls without a ranking have no scores.
         Raises DataError where neither fits, saying what to pass.
         """
         path, manifest = run.folder.path, run.manifest
+        if "ranking" in run.unknown:
+            return Judged(Scores({}, (), ()))
         own = manifest.dataset.judgments_sha256
         found = self._judgments(run)
         if isinstance(found, tuple):

@@ -6,9 +6,10 @@ import gzip
 import os
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -44,10 +45,24 @@ class Place:
 
 
 @dataclass(frozen=True, eq=False)
+class Share:
+    """The calls that one of several models answered, as rows of the ledger.
+
+    `architecture` is None for a model whose architecture is not public.
+    """
+
+    name: str
+    architecture: Mapping[str, Any] | None
+    rows: NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
 class Recorded:
     """What a run left on disk; `ledger` has the columns COLUMNS, one row a call.
 
-    `query_of_call` holds, for each row of the ledger, the place of its query in `records`.
+    `query_of_call` holds, for each row of the ledger, the place of its query in `records`. Runs
+    made elsewhere name the models of their calls in `shares`, and in `unknown` what nobody wrote
+    down: "ranking", "calls", or "outcomes" (rounds, parse failures, truncation, padding).
     """
 
     folder: RunFolder
@@ -55,6 +70,8 @@ class Recorded:
     records: tuple[QueryRecord, ...]
     ledger: pa.Table
     query_of_call: NDArray[np.intp]
+    shares: tuple[Share, ...] = ()
+    unknown: frozenset[str] = frozenset()
 
     @property
     def ranking(self) -> dict[str, list[tuple[str, float]]]:

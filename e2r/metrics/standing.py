@@ -12,6 +12,7 @@ from e2r.metrics.cost import PETA
 from e2r.metrics.frontier import members, probability
 from e2r.metrics.groups import competes
 from e2r.metrics.intervals import Floats, Interval, intervals, resampled_means
+from e2r.records.manifest import UNKNOWN
 
 if TYPE_CHECKING:
     from e2r.metrics.evaluation import Row
@@ -128,6 +129,8 @@ def _cost_by_query(row: Row, cost: str) -> Mapping[str, float] | None:
         if row.work.rounds_per_query is None:
             return None
         return {record.qid: record.rounds for record in row.records}
+    if row.manifest.environment.processor == UNKNOWN:
+        return None
     seconds = {record.qid: record.seconds for record in row.records}
     return seconds if any(seconds.values()) else None
 

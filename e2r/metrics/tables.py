@@ -50,7 +50,7 @@ def cells(row: Row) -> list[str]:
         row.manifest.dataset.id,
         row.manifest.model.name,
         row.manifest.method,
-        str(row.manifest.dataset.depth),
+        short(row.manifest.dataset.depth or None),
         f"{len(row.qids)}" if row.complete else f"{len(row.qids)} (incomplete)",
         *(fixed(found) for found in row.measures.values()),
         short(row.petaflops.value),
@@ -58,7 +58,7 @@ def cells(row: Row) -> list[str]:
         short(row.qpp.value),
         short(row.work.calls_per_query),
         short(row.work.rounds_per_query),
-        str(row.work.parse_failures),
+        short(row.work.parse_failures),
     ]
 
 

@@ -12,22 +12,21 @@ from e2r.metrics.recorded import Recorded
 
 @dataclass(frozen=True)
 class Work:
-    """Counts of a run over its judged queries.
+    """Counts of a run over its judged queries; None is what nobody recorded.
 
     `parse_failures` and `truncated` are numbers of calls. `padding` is the share of processed
     positions that were padding, 0 to 1. `seconds_per_query` is time in batches shared out evenly,
-    None where no call was made or timed; `rounds_per_query` is None where calls were made, but
-    nobody counted their rounds.
+    None where no call was made or timed.
     """
 
-    calls: int
-    calls_per_query: float
+    calls: int | None
+    calls_per_query: float | None
     rounds_per_query: float | None
-    prompt_tokens_per_query: float
-    cached_tokens_per_query: float
-    generated_tokens_per_query: float
-    parse_failures: int
-    truncated: int
+    prompt_tokens_per_query: float | None
+    cached_tokens_per_query: float | None
+    generated_tokens_per_query: float | None
+    parse_failures: int | None
+    truncated: int | None
     padding: float | None
     seconds_per_query: float | None
     batch_size: float | None
@@ -43,6 +42,9 @@ def work(run: Recorded, skipped: Set[str]) -> Work:
     def total(name: str) -> int:
         return sum(ledger[name].to_numpy()[kept].tolist())
 
+    if "calls" in run.unknown:
+        return Work(None, None, None, None, None, None, None, None, None, None, None)
+    told = "outcomes" not in run.unknown
     queries = max(len(records), 1)
     rounds = sum(record.rounds for record in records)
     calls = int(kept.sum())
@@ -51,13 +53,13 @@ def work(run: Recorded, skipped: Set[str]) -> Work:
     return Work(
         calls=calls,
         calls_per_query=calls / queries,
-        rounds_per_query=rounds / queries if rounds or not calls else None,
+        rounds_per_query=rounds / queries if told else None,
         prompt_tokens_per_query=prompt / queries,
         cached_tokens_per_query=total("cached_tokens") / queries,
         generated_tokens_per_query=total("generated_tokens") / queries,
-        parse_failures=calls - total("parsed"),
-        truncated=int((ledger["truncated"].to_numpy()[kept] > 0).sum()),
-        padding=padded / (prompt + padded) if prompt + padded else None,
+        parse_failures=calls - total("parsed") if told else None,
+        truncated=int((ledger["truncated"].to_numpy()[kept] > 0).sum()) if told else None,
+        padding=padded / (prompt + padded) if told and prompt + padded else None,
         seconds_per_query=seconds / queries if seconds else None,
-        batch_size=total("batch_size") / calls if calls else None,
+        batch_size=total("batch_size") / calls if told and calls else None,
     )

@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from e2r.errors import DataError
 from e2r.records.spec import describe
 
+UNKNOWN = "unknown"
+"""What stands in a manifest for a fact that nobody recorded."""
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
