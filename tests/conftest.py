@@ -1,13 +1,22 @@
-"""Fixtures that many tests share."""
+"""Fixtures that many tests share, and the fence: no test leaves this machine."""
 
 from __future__ import annotations
 
+import os
+import socket
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+# Read when the libraries are imported, here and in the processes that tests start.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_DATASETS_OFFLINE"] = "1"
+
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
+HERE = (None, "", "localhost", "127.0.0.1", "::1", b"127.0.0.1", socket.gethostname())
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +25,20 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"needs the data folder {SHARED_DATA}, which is not here")
     return SHARED_DATA
+
+
+@pytest.fixture(autouse=True)
+def fence(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Fail a test that looks up a foreign host; one that means to may clear the list."""
+    asked: list[str] = []
+    look_up = socket.getaddrinfo
+
+    def getaddrinfo(host: Any, *words: Any, **options: Any) -> Any:
+        if host in HERE:
+            return look_up(host, *words, **options)
+        asked.append(str(host))
+        raise socket.gaierror(f"tests may not leave this machine, but ask for {host}")
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    yield asked
+    assert asked == [], f"this test asked for {asked}"

