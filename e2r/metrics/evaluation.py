@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +36,8 @@ class Row:
 
     Every figure is over `qids`, the run's judged queries. Costs are PetaFLOPs per query;
     `first_stage_petaflops` is BM25's share by Eq. 17, which is not in `petaflops` unless the run is
-    the first stage itself. `notes` are sentences about what is undefined or missing.
+    the first stage itself. `prices` are costs under further conventions, by name. `notes` are
+    sentences about what is undefined or missing.
     """
 
     path: Path
@@ -53,6 +54,7 @@ class Row:
     rpp: Mapping[str, Rpp]
     notes: tuple[str, ...]
     standing: Standing
+    prices: Mapping[str, Cost] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
@@ -163,6 +165,8 @@ def evaluate(
     foreign: Sequence[Foreign] = (),
     dataset: str | None = None,
     save: bool = False,
+    offered: Mapping[str, Any] | None = None,
+    also: Sequence[str] = (),
     note: Callable[[str], None] | None = None,
 ) -> Evaluation:
     """Evaluate run folders, all run folders inside folders, and runs made elsewhere.
@@ -174,8 +178,10 @@ def evaluate(
     `measures` are names as ir-measures spells them, in a list or separated by spaces. FLOPs are
     priced from the ledgers under `convention`. Judgments are those that each run's spec names,
     unless `qrels` names others; where they are not at hand, the per-query values in the run's
-    result.json are used if they fit its files. `save` writes result.json. `note`
-    is told what the user should know of; without it that is a Python warning.
+    result.json are used if they fit its files. `save` writes result.json.
+    `offered` are further measures by name, for the runs where they can be had; `also` are further
+    conventions, for `Row.prices`. `note` is told what the user should know of; without it that is
+    a Python warning.
     Raises UsageError for unknown measures or conventions and DataError for runs and judgments that
     are not as they should be.
     """
@@ -189,10 +195,10 @@ def evaluate(
     for run in elsewhere:
         if run.ranking is not None and qrels is None:
             raise UsageError(f"{run.ranking}: pass the judgments of runs made elsewhere: --qrels")
-    judge = Judge(parsed, qrels)
+    judge = Judge(parsed, qrels, offered or {})
     places = find_runs(path for path in asked if not path.is_file())
     rows = [
-        _row(recorded, judge, convention, save, tell)
+        _row(recorded, judge, convention, save, tell, also)
         for place in places
         if (recorded := _read(place, tell)) is not None
     ]
@@ -224,7 +230,12 @@ def _read(place: Place, tell: Callable[[str], None]) -> Recorded | None:
 
 
 def _row(
-    run: Recorded, judge: Judge, convention: str, save: bool, tell: Callable[[str], None]
+    run: Recorded,
+    judge: Judge,
+    convention: str,
+    save: bool,
+    tell: Callable[[str], None],
+    also: Sequence[str] = (),
 ) -> Row:
     judged = judge.judge(run)
     if judged.note:
@@ -259,7 +270,16 @@ def _row(
         rpp={**dict.fromkeys(judge.measures, Rpp(unranked, unranked)), **found.rpp},
         notes=tuple(_notes(run, scores, cost)),
         standing=Standing(),
+        prices={name: _price(run, name) for name in also},
     )
+
+
+def _price(run: Recorded, convention: str) -> Cost:
+    """The price under a further convention, which need not know every model."""
+    try:
+        return price(run, convention)
+    except DataError as error:
+        return Cost(None, None, note=str(error))
 
 
 def _judged_by(manifest: Manifest, sha256: str | None) -> Manifest:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from e2r.data.collection import Judgments, judgments_sha256
@@ -28,10 +29,15 @@ class Judged:
 
 @dataclass(eq=False)
 class Judge:
-    """Scores runs, reading each set of judgments once; `qrels` overrides what the specs name."""
+    """Scores runs, reading each set of judgments once; `qrels` overrides what the specs name.
+
+    `offered` are further measures; a run goes without those that its judgments do not define, or
+    that its result.json does not hold.
+    """
 
     measures: Mapping[str, Any]
     qrels: str | None = None
+    offered: Mapping[str, Any] = field(default_factory=dict)
     _read: dict[Sources, tuple[Judgments, str] | str] = field(default_factory=dict)
 
     def judge(self, run: Recorded) -> Judged:
@@ -53,7 +59,7 @@ class Judge:
                     scores = score(self.measures, run.ranking, judgments, queries)
                 except DataError as error:
                     raise DataError(f"{path}: {error}") from None
-                return Judged(scores, sha256)
+                return Judged(self._extended(scores, run, judgments), sha256)
             reason = "these judgments are not those that the run was made with"
             if self.qrels is not None:
                 raise DataError(f"{path}: {self.qrels}: {reason}; pass the right ones by --qrels")
@@ -65,12 +71,25 @@ class Judge:
             raise DataError(f"{path}: {reason}; {_ASK} ({error})") from None
         if not kept.fits(manifest, [record.qid for record in run.records]):
             raise DataError(f"{path}: {reason}; {_ASK} (result.json belongs to other files)")
-        held = kept.scores(self.measures)
+        offered = {name: self.offered[name] for name in self.offered if name in kept.measures}
+        held = kept.scores({**self.measures, **offered})
         if held is None:
             raise DataError(
                 f"{path}: {reason}; {_ASK} (result.json holds only {', '.join(kept.measures)})"
             )
         return Judged(held, note=f"{path}: {reason}; values are those of its result.json")
+
+    def _extended(self, scores: Scores, run: Recorded, judgments: Judgments) -> Scores:
+        """The scores, and those of the offered measures that these judgments define."""
+        values = dict(scores.values)
+        queries = [record.qid for record in run.records]
+        try:
+            values |= score(self.offered, run.ranking, judgments, queries).values
+        except DataError:
+            for name, measure in self.offered.items():
+                with suppress(DataError):
+                    values |= score({name: measure}, run.ranking, judgments, queries).values
+        return replace(scores, values=values)
 
     def _judgments(self, run: Recorded) -> tuple[Judgments, str] | str:
         """Judgments and their hash, or why there are none."""

@@ -103,7 +103,7 @@ def _gains(row: Row, first_stage: Row | None) -> dict[str, Interval]:
         return {}
     qids = list(row.qids)
     spent = _along(row.cost.per_query, qids) / PETA
-    names = list(row.measures)
+    names = [name for name in row.scores.values if name in first_stage.scores.values]
     gained = [_quality(row, name, qids) - _quality(first_stage, name, qids) for name in names]
     if not spent.any():
         note = "undefined: no FLOPs were spent"

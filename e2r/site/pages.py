@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import re
 import shlex
@@ -33,6 +31,7 @@ FILES = (
     "result.json",
     "ir-metadata.yml",
 )
+SCRIPTS = ("board.js",)
 _DIGITS = 6
 
 
@@ -57,10 +56,8 @@ class Links:
 
 def render(board: Board, links: Links) -> dict[str, bytes]:
     """Every file of the site by its path in it."""
-    script = _read("board.js")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     environment = _environment()
-    shared = {"board": board, "script": script, "script_hash": f"sha256-{digest}"}
+    shared = {"board": board}
     pictures: dict[str, bytes] = {}
     for group in board.groups:
         rows = [entry.row for entry in group.entries]
@@ -69,15 +66,17 @@ def render(board: Board, links: Links) -> dict[str, bytes]:
             if picture is not None:
                 pictures[f"charts/{group.id}-{theme.name}.svg"] = picture
 
-    def page(template: str, root: str, **values: Any) -> bytes:
-        made = environment.get_template(template).render(**shared, root=root, **values)
+    def page(template: str, root: str, scripts: Sequence[str] = (), **values: Any) -> bytes:
+        values |= {"root": root, "scripts": scripts}
+        made = environment.get_template(template).render(**shared, **values)
         return made.encode()
 
     conventions = [(name, convention.summary) for name, convention in CONVENTIONS.items()]
     pages = {
-        "index.html": page("index.html", "", here="board", pictures=pictures),
+        "index.html": page("index.html", "", SCRIPTS, here="board", pictures=pictures),
         "about.html": page("about.html", "", here="about", conventions=conventions),
         "style.css": _read("style.css").encode(),
+        **{name: _read(name).encode() for name in SCRIPTS},
         "icon.svg": _read("icon.svg").encode(),
         "board.json": _json(board),
         "board.csv": _csv(board),
@@ -88,7 +87,12 @@ def render(board: Board, links: Links) -> dict[str, bytes]:
             (name, links.file(entry, name)) for name in FILES if (entry.row.path / name).is_file()
         ]
         asked = (entry.row.path / "spec.toml").read_text(encoding="utf-8", errors="replace")
-        values = {"entry": entry, "files": held, "asked": asked, "queries": _queries(entry)}
+        values: dict[str, Any] = {
+            "entry": entry,
+            "files": held,
+            "asked": asked,
+            "queries": _queries(entry),
+        }
         pages[entry.page] = page("run.html", "../", here="run", **values)
     return pages
 

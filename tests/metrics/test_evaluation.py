@@ -14,6 +14,7 @@ import pytest
 from e2r.errors import DataError
 from e2r.metrics import evaluate
 from e2r.metrics.cost import price
+from e2r.metrics.effectiveness import parse_measures
 from e2r.metrics.recorded import Recorded, find_runs
 from e2r.records.folder import sha256_of
 from e2r.records.manifest import Manifest
@@ -262,3 +263,23 @@ def test_a_manifest_of_another_schema_is_refused_with_its_field(make_run) -> Non
         evaluate(folder.path)
     with pytest.raises(DataError):
         Manifest.load(folder.path / "none.json")
+
+
+def test_offered_measures_are_those_that_a_run_can_have(make_run, tmp_path) -> None:
+    known = make_run()
+    offered = parse_measures("AP(rel=2) AP(rel=9)")
+    [row] = evaluate(known.path, offered=offered).rows
+    assert list(row.measures) == ["nDCG@10", "AP(rel=2)"]  # no judgment reaches grade 9
+    evaluate(known.path, save=True)
+    (tmp_path / "small.qrels").unlink()
+    [row] = evaluate(known.path, offered=offered, note=lambda text: None).rows
+    assert list(row.measures) == ["nDCG@10"]  # its result.json holds no other
+
+
+def test_prices_under_further_conventions_are_those_of_an_evaluation_under_them(make_run) -> None:
+    run = make_run()
+    [row] = evaluate(run.path, also=["torch", "paper"]).rows
+    for name, cost in row.prices.items():
+        [other] = evaluate(run.path, convention=name).rows
+        assert cost.per_query == other.cost.per_query
+        assert cost.per_query != row.cost.per_query
