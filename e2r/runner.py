@@ -20,7 +20,6 @@ from e2r.cascade import (
     stages_of,
 )
 from e2r.data import sources
-from e2r.data.check import warnings
 from e2r.data.collection import CandidateList, Collection
 from e2r.errors import E2RError, UsageError
 from e2r.models import open_answerer
@@ -82,8 +81,7 @@ def run(
     stages = stages_of(spec)
     method = name_of(stages)
     collection = load_collection(spec)
-    notes = list(warnings(collection))
-    for text in notes:
+    for text in collection.notes:
         progress.note(text)
     answerer = open_answerer(spec, collection.judgments)
     model = answerer.record()
@@ -136,7 +134,7 @@ def run(
             ),
             prompts=prompts,
             environment=environment(answerer.device),
-            notes=notes,
+            notes=list(collection.notes),
             earlier=earlier,
         )
         folder.start(_complete(spec, model, stages).to_toml(), manifest)

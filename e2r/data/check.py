@@ -1,42 +1,137 @@
-"""What is odd about a collection that can still be run: told before any model is loaded."""
+"""What a collection is, seen in one pass: its hash, its oddities, and what it lets a run reach."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+import math
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass, field
 
-from e2r.data.collection import Collection, Judgments
+from e2r.data.collection import CandidateList, ContentHash, Judgments
+from e2r.data.findings import some
 from e2r.errors import DataError
 
-
-def warnings(collection: Collection) -> Iterator[str]:
-    """Yield one sentence for each oddity."""
-    judgments = collection.judgments
-    if judgments is None:
-        yield "no judgments: the run can be made, but not evaluated until --qrels names some"
-        return
-    queries = {topic.query.qid for topic in collection.topics}
-    unjudged = sorted(queries - judgments.keys())
-    if unjudged:
-        yield f"{len(unjudged)} queries have no judgments and do not count: {_some(unjudged)}"
-    judged = sum(
-        candidate.docid in judgments.get(topic.query.qid, {})
-        for topic in collection.topics
-        for candidate in topic.candidates
-    )
-    total = sum(len(topic.candidates) for topic in collection.topics)
-    if judged < total:
-        yield f"{total - judged} of {total} candidates have no judgment and count as grade 0"
+CUTOFF = 10
+LONG = 1_000_000
+"""Characters of a document that is worth a word: no prompt holds them."""
 
 
-def refuse_foreign_judgments(queries: Set[str], judgments: Judgments, where: str) -> None:
-    """Raise DataError where judgments name queries that the collection does not have."""
-    foreign = sorted(judgments.keys() - queries)
-    if foreign:
-        raise DataError(
-            f"{where}: judgments for {len(foreign)} queries that are not in the collection: "
-            f"{_some(foreign)}; are these the judgments of another collection?"
+@dataclass(frozen=True)
+class Survey:
+    """What one pass over a collection's queries found; `notes` are sentences for the user."""
+
+    candidates_sha256: str
+    queries: int
+    notes: tuple[str, ...]
+
+
+@dataclass(eq=False)
+class Ceiling:
+    """What a perfect reranker would reach on these candidates, by the judgments.
+
+    nDCG@10 as trec_eval computes it (gain: the grade, where above 0; discount: log2 of rank + 1),
+    recall of the documents judged above 0; both are means over the judged queries.
+    """
+
+    queries: int = 0
+    ndcg: float = 0.0
+    recall: float = 0.0
+    relevant: int = 0
+    absent: int = 0
+
+    def add(self, candidates: Iterable[str], grades: Mapping[str, int]) -> None:
+        """Count one judged query."""
+        here = [grade for docid in candidates if (grade := grades.get(docid, 0)) > 0]
+        all_of_them = [grade for grade in grades.values() if grade > 0]
+        self.queries += 1
+        if all_of_them:
+            self.ndcg += _gain(here) / _gain(all_of_them)
+            self.recall += len(here) / len(all_of_them)
+        self.relevant += len(all_of_them)
+        self.absent += len(all_of_them) - len(here)
+
+    def sentence(self) -> str | None:
+        """What is out of reach, with figures, or None where nothing is."""
+        if not self.absent:
+            return None
+        return (
+            f"{self.absent} of {self.relevant} documents judged relevant are not among the "
+            f"candidates: a perfect reranker reaches nDCG@{CUTOFF} {self.ndcg / self.queries:.4f} "
+            f"and recall {self.recall / self.queries:.4f}"
         )
 
 
-def _some(names: list[str], most: int = 5) -> str:
-    return ", ".join(names[:most]) + (" …" if len(names) > most else "")
+@dataclass(eq=False)
+class _Seen:
+    """Counts over the candidates of all queries."""
+
+    candidates: int = 0
+    judged: int = 0
+    unjudged: list[str] = field(default_factory=list)
+    unjudged_queries: int = 0
+    long: list[str] = field(default_factory=list)
+
+
+def survey(topics: Iterable[CandidateList], judgments: Judgments | None) -> Survey:
+    """Go through all queries once."""
+    digest, seen, ceiling = ContentHash(), _Seen(), Ceiling()
+    queries = 0
+    for topic in topics:
+        queries += 1
+        digest.add(topic.content())
+        if judgments is not None:
+            _judge(topic, judgments, seen, ceiling)
+        seen.long += [
+            c.docid for c in topic.candidates if len(c.text) > LONG and len(seen.long) < 6
+        ]
+    return Survey(digest.hexdigest(), queries, tuple(_notes(judgments, seen, ceiling)))
+
+
+def _judge(topic: CandidateList, judgments: Judgments, seen: _Seen, ceiling: Ceiling) -> None:
+    grades = judgments.get(topic.query.qid)
+    seen.candidates += len(topic.candidates)
+    if grades is None:
+        seen.unjudged_queries += 1
+        if len(seen.unjudged) < 6:
+            seen.unjudged.append(topic.query.qid)
+        return
+    docids = [candidate.docid for candidate in topic.candidates]
+    seen.judged += sum(docid in grades for docid in docids)
+    ceiling.add(docids, grades)
+
+
+def _notes(judgments: Judgments | None, seen: _Seen, ceiling: Ceiling) -> Iterable[str]:
+    if seen.long:
+        yield (
+            f"documents of more than {LONG:,} characters: {some(seen.long)}; only the first "
+            "passage_tokens of each are read"
+        )
+    if judgments is None:
+        yield "no judgments: the run can be made, but not evaluated until --qrels names some"
+        return
+    if seen.unjudged_queries:
+        yield (
+            f"{seen.unjudged_queries} queries have no judgments and do not count: "
+            f"{some(seen.unjudged)}"
+        )
+    if seen.judged < seen.candidates:
+        yield (
+            f"{seen.candidates - seen.judged} of {seen.candidates} candidates have no judgment and "
+            "count as grade 0"
+        )
+    if (sentence := ceiling.sentence()) is not None:
+        yield sentence
+
+
+def refuse_foreign_judgments(queries: Container[str], judgments: Judgments, where: str) -> None:
+    """Raise DataError where judgments name queries that the collection does not have."""
+    foreign = sorted(qid for qid in judgments if qid not in queries)
+    if foreign:
+        raise DataError(
+            f"{where}: judgments for {len(foreign)} queries that are not in the collection: "
+            f"{some(foreign)}; are these the judgments of another collection?"
+        )
+
+
+def _gain(grades: Iterable[int]) -> float:
+    best = sorted(grades, reverse=True)[:CUTOFF]
+    return sum(grade / math.log2(rank + 1) for rank, grade in enumerate(best, start=1))

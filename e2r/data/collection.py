@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import orjson
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,39 +34,69 @@ class CandidateList:
     query: Query
     candidates: tuple[Candidate, ...]
 
+    def cut(self, depth: int) -> CandidateList:
+        """The best `depth` candidates."""
+        if len(self.candidates) <= depth:
+            return self
+        return replace(self, candidates=self.candidates[:depth])
+
+    def content(self) -> list[object]:
+        """What identifies the list: ids and texts in order."""
+        return [self.query.qid, self.query.text, [[c.docid, c.text] for c in self.candidates]]
+
 
 Judgments = Mapping[str, Mapping[str, int]]
 """Grades by query and document: judgments[qid][docid]."""
+
+
+class Topics(Protocol):
+    """A collection's queries in order; a large one reads them anew at each iteration."""
+
+    def __iter__(self) -> Iterator[CandidateList]: ...
+
+    def __len__(self) -> int: ...
 
 
 @dataclass(frozen=True)
 class Collection:
     """Everything that a run needs to know of its data.
 
-    `documents` is the size of the searched collection, where it is known: the first stage's price
-    needs it. `first_stage` names who made the candidates; `revision` which version of a dataset was
-    read, where files do not speak for themselves.
+    `candidates_sha256` is the hash of queries, docids, texts and their order: all that reaches a
+    ranking plan. `documents` is the size of the searched collection, where it is known: the first
+    stage's price needs it. `first_stage` names who made the candidates; `revision` which version of
+    a dataset was read, where files do not speak for themselves. `notes` are sentences about what is
+    odd in the data and can be run all the same.
     """
 
     name: str
-    topics: tuple[CandidateList, ...]
+    topics: Topics
+    candidates_sha256: str
     judgments: Judgments | None
     documents: int | None = None
     first_stage: str = "unknown"
     revision: str | None = None
-
-    @property
-    def candidates_sha256(self) -> str:
-        """Hash of queries, docids, texts and their order: all that reaches a ranking plan."""
-        return content_sha256(
-            [topic.query.qid, topic.query.text, [[c.docid, c.text] for c in topic.candidates]]
-            for topic in self.topics
-        )
+    notes: tuple[str, ...] = ()
 
     @property
     def judgments_sha256(self) -> str | None:
         """Hash of the judgments whatever their order or file format."""
         return None if self.judgments is None else judgments_sha256(self.judgments)
+
+
+class ContentHash:
+    """SHA-256 over rows as compact JSON, one a line."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+
+    def add(self, row: object) -> None:
+        """Take in one row."""
+        self._digest.update(orjson.dumps(row))
+        self._digest.update(b"\n")
+
+    def hexdigest(self) -> str:
+        """The hash of all rows so far."""
+        return self._digest.hexdigest()
 
 
 def judgments_sha256(judgments: Judgments) -> str:
@@ -74,8 +106,7 @@ def judgments_sha256(judgments: Judgments) -> str:
 
 def content_sha256(rows: Iterable[object]) -> str:
     """SHA-256 over the rows as compact JSON, one a line."""
-    digest = hashlib.sha256()
+    digest = ContentHash()
     for row in rows:
-        digest.update(json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode())
-        digest.update(b"\n")
+        digest.add(row)
     return digest.hexdigest()

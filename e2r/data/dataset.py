@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from e2r.data.collection import Judgments
+from e2r.data.findings import Hear, refuse
 from e2r.data.trec import Run
 
 
@@ -16,6 +17,49 @@ class Queries:
 
     label: str
     texts: Mapping[str, str]
+
+
+class Texts(Protocol):
+    """A corpus's documents, fetched by id."""
+
+    @property
+    def label(self) -> str:
+        """The file or source that messages name."""
+        ...
+
+    @property
+    def documents(self) -> int | None:
+        """How many there are, where that is known."""
+        ...
+
+    def of(self, docids: Sequence[str]) -> list[str | None]:
+        """The documents' texts in the order asked; None for one that it does not have.
+
+        Raises DataError for a document without text.
+        """
+        ...
+
+
+@runtime_checkable
+class Indexed(Protocol):
+    """A corpus that can fetch texts by id, so that they are read when a query starts."""
+
+    def lookup(self, hear: Hear = refuse) -> Texts:
+        """Make it ready for being asked; tells of what is wrong or odd in it."""
+        ...
+
+
+@dataclass(frozen=True)
+class HeldTexts:
+    """The wanted texts of a corpus that is read in one pass, held in memory."""
+
+    label: str
+    texts: Mapping[str, str]
+    documents: int | None
+
+    def of(self, docids: Sequence[str]) -> list[str | None]:
+        """The documents' texts in the order asked; None for one that it does not have."""
+        return [self.texts.get(docid) for docid in docids]
 
 
 class Corpus(Protocol):

@@ -2,75 +2,118 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterator
+from itertools import islice
+from math import isfinite
+from operator import ge
 from pathlib import Path
+from typing import Any
 
 from e2r.data.collection import Candidate, CandidateList, Query
-from e2r.data.lines import id_field, json_lines, text_field
-from e2r.errors import DataError
+from e2r.data.findings import Hear, Teller, refuse
+from e2r.data.lines import json_rows, valid_id, valid_text
+
+BODIES = ("contents", "text", "passage", "body", "segment")
 
 
-def read_requests(path: Path) -> tuple[CandidateList, ...]:
-    """Read {"query": {qid, text}, "candidates": [{docid, score, doc}]} lines.
+def read_requests(path: Path, hear: Hear = refuse) -> Iterator[CandidateList]:
+    """Yield {"query": {qid, text}, "candidates": [{docid, score, doc}]} lines, one at a time.
 
     Candidates are ordered by score; equal ones stay as they came. A doc's text is its title and its
-    first of contents, text, passage, body, segment. Raises DataError with file, line and field for
-    what is missing, empty, malformed or there twice.
+    first of contents, text, passage, body, segment. Tells, with file, line and field, of what is
+    missing, empty, malformed or there twice.
     """
-    topics: dict[str, CandidateList] = {}
-    for number, row in json_lines(path):
-        where = f"{path}:{number}"
-        query = row.get("query")
-        if not isinstance(query, dict):
-            raise DataError(f"{where}: field 'query' must be an object with qid and text")
-        qid = id_field(query, "qid", f"{where}: query")
-        if qid in topics:
-            raise DataError(f"{where}: query {qid} is there twice")
-        text = text_field(query, "text", f"{where}: query {qid}")
-        if not text.strip():
-            raise DataError(f"{where}: query {qid} has no text")
-        rows = row.get("candidates")
-        if not isinstance(rows, list) or not rows:
-            raise DataError(f"{where}: query {qid} has no candidates")
-        candidates = tuple(
-            _candidate(item, f"{where}: query {qid}, candidate {place}")
-            for place, item in enumerate(rows, start=1)
+    tell = Teller(path, hear)
+    seen = set[str]()
+    ties, first_tie = 0, None
+    for line, row in json_rows(path, hear):
+        topic = _topic(row, line.number, tell)
+        if topic is None:
+            continue
+        qid = topic.query.qid
+        if qid in seen:
+            tell.error(f"query {qid} is there twice", line.number, "query.qid")
+            continue
+        seen.add(qid)
+        scores = [candidate.score for candidate in topic.candidates]
+        if len(set(scores)) < len(scores):
+            ties, first_tie = ties + 1, first_tie or (qid, line.number)
+        yield topic
+    if first_tie is not None:
+        tell.warning(
+            f"{ties} queries have tied scores (query {first_tie[0]}); the order is the file's",
+            first_tie[1],
+            "candidates.score",
         )
-        seen: set[str] = set()
+    if not seen:
+        tell.error("no request in it")
+
+
+def _topic(row: dict[str, Any], number: int, tell: Teller) -> CandidateList | None:
+    query = row.get("query")
+    if not isinstance(query, dict):
+        tell.error("field 'query' must be an object with qid and text", number, "query")
+        return None
+    try:
+        qid = valid_id(query, "qid")
+    except ValueError as error:
+        tell.error(f"query: {error}", number, "query.qid")
+        return None
+    try:
+        text = valid_text(query, "text")
+        if not text.strip():
+            raise ValueError("has no text")
+    except ValueError as error:
+        between = " " if str(error) == "has no text" else ": "
+        tell.error(f"query {qid}{between}{error}", number, "query.text")
+        return None
+    rows = row.get("candidates")
+    if not isinstance(rows, list) or not rows:
+        tell.error(f"query {qid} has no candidates", number, "candidates")
+        return None
+    candidates = []
+    for place, item in enumerate(rows, start=1):
+        try:
+            candidates.append(_candidate(item))
+        except ValueError as error:
+            tell.error(
+                f"query {qid}, candidate {place}: {error}", number, f"candidates[{place - 1}]"
+            )
+    if len({candidate.docid for candidate in candidates}) < len(candidates):
+        seen = set[str]()
         for candidate in candidates:
             if candidate.docid in seen:
-                raise DataError(f"{where}: document {candidate.docid} is twice in query {qid}")
+                tell.error(
+                    f"document {candidate.docid} is twice in query {qid}",
+                    number,
+                    "candidates.docid",
+                )
             seen.add(candidate.docid)
-        best_first = sorted(candidates, key=lambda candidate: -candidate.score)
-        topics[qid] = CandidateList(Query(qid, text), tuple(best_first))
-    if not topics:
-        raise DataError(f"{path}: no request in it")
-    return tuple(topics.values())
+    scores = [candidate.score for candidate in candidates]
+    if not all(map(ge, scores, islice(scores, 1, None))):
+        candidates.sort(key=lambda candidate: -candidate.score)
+    return CandidateList(Query(qid, text), tuple(candidates))
 
 
-def _candidate(item: object, where: str) -> Candidate:
+def _candidate(item: Any) -> Candidate:
+    """Raises ValueError for what is missing, malformed or empty."""
     if not isinstance(item, dict):
-        raise DataError(f"{where}: must be an object with docid, score and doc")
-    docid = id_field(item, "docid", where)
+        raise ValueError("must be an object with docid, score and doc")
+    docid = valid_id(item, "docid")
     score = item.get("score")
-    value = math.nan
-    if isinstance(score, int | float) and not isinstance(score, bool) and abs(score) < 1e300:
-        value = float(score)
-    if math.isnan(value):
-        raise DataError(f"{where}: field 'score' of document {docid} must be a finite number")
+    if type(score) is not float:
+        score = float(score) if type(score) is int and abs(score) < 1e300 else None
+    if score is None or not isfinite(score) or abs(score) >= 1e300:
+        raise ValueError(f"field 'score' of document {docid} must be a finite number")
     doc = item.get("doc")
     if not isinstance(doc, dict):
-        raise DataError(f"{where}: field 'doc' of document {docid} must be an object")
-    body = next(
-        (
-            doc[name]
-            for name in ("contents", "text", "passage", "body", "segment")
-            if isinstance(doc.get(name), str) and doc[name].strip()
-        ),
-        None,
-    )
-    if body is None:
-        raise DataError(f"{where}: document {docid} has no text")
+        raise ValueError(f"field 'doc' of document {docid} must be an object")
+    for name in BODIES:
+        body = doc.get(name)
+        if isinstance(body, str) and body and not body.isspace():
+            break
+    else:
+        raise ValueError(f"document {docid} has no text")
     title = doc.get("title")
     text = f"{title} {body}" if isinstance(title, str) and title.strip() else body
-    return Candidate(docid, text, value)
+    return Candidate(docid, text, score)

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
-from e2r.data.check import refuse_foreign_judgments
-from e2r.data.collection import Candidate, CandidateList, Collection, Judgments, Query
+from e2r.data.check import refuse_foreign_judgments, survey
+from e2r.data.collection import Collection, Judgments
 from e2r.data.corpus import FileCorpus
-from e2r.data.dataset import Corpus, Dataset, Queries
-from e2r.data.rank_llm import read_requests
+from e2r.data.dataset import Corpus, Dataset, HeldTexts, Indexed, Queries, Texts
+from e2r.data.findings import Finding, Hear, Report, refuse
+from e2r.data.run_index import RunIndex
+from e2r.data.stream import Cut, Held, Joined, Rankings, Requests, Source
 from e2r.data.topics import read_queries
-from e2r.data.trec import Run, read_qrels, read_run
-from e2r.errors import DataError, UsageError, unknown
+from e2r.data.trec import read_qrels
+from e2r.errors import UsageError, unknown
 
 DATASETS: dict[str, str] = {
     "demo": "e2r.data.beir:Demo",
@@ -52,33 +53,42 @@ def load(sources: Sources, depth: int, limit: int | None = None) -> Collection:
     Raises UsageError for a source that is not known or not enough, DataError for bad data,
     MissingError for what has to be fetched first.
     """
-    parts = _Parts(sources)
+    report = Report()
+
+    def hear(finding: Finding) -> None:
+        refuse(finding)
+        report.hear(finding)
+
+    parts = _Parts(sources, hear)
     documents = sources.documents
     candidates = sources.candidates or ""
+    source: Source
     if candidates.endswith((".jsonl", ".jsonl.gz")):
         path = Path(candidates)
-        topics = read_requests(path)
         if sources.queries or sources.corpus:
             raise UsageError(f"{path} brings queries and texts; drop --queries and --corpus")
+        source = Requests(path)
         first_stage = path.name.partition(".")[0]
         judgments = parts.judgments()
     else:
-        first_stage, label, run = parts.candidates()
-        run = {qid: row[:depth] for qid, row in run.items()}
+        first_stage, run = parts.candidates()
         judgments = parts.judgments()
-        topics, counted = _join(parts.queries(), parts.corpus(), label, run, judgments)
-        documents = documents or counted
+        queries, corpus = parts.queries(), parts.corpus()
+        texts = _texts(corpus, run, depth, hear)
+        source = Joined(run, queries, texts, judgments)
+        documents = documents or texts.documents
+    found = survey(source.topics(depth, limit, hear), judgments)
     if judgments is not None:
-        queries = {topic.query.qid for topic in topics}
-        refuse_foreign_judgments(queries, judgments, sources.qrels or str(sources.dataset))
-    topics = tuple(CandidateList(topic.query, topic.candidates[:depth]) for topic in topics[:limit])
+        refuse_foreign_judgments(source, judgments, sources.qrels or str(sources.dataset))
     return Collection(
         name=sources.name or parts.name(),
-        topics=topics,
+        topics=Cut(source, depth, found.queries),
+        candidates_sha256=found.candidates_sha256,
         judgments=judgments,
         documents=documents,
         first_stage=sources.first_stage or first_stage,
         revision=parts.revision(),
+        notes=(*map(str, report.warnings), *found.notes),
     )
 
 
@@ -110,8 +120,8 @@ def open_dataset(word: str) -> Dataset | None:
 class _Parts:
     """The parts of a collection, each from its own word or from the dataset's."""
 
-    def __init__(self, sources: Sources) -> None:
-        self._sources = sources
+    def __init__(self, sources: Sources, hear: Hear = refuse) -> None:
+        self._sources, self._hear = sources, hear
         self._opened: dict[str, Dataset | None] = {}
         if sources.dataset is not None and self._open(sources.dataset) is None:
             raise unknown("dataset", sources.dataset, DATASETS)
@@ -130,8 +140,8 @@ class _Parts:
             return FileCorpus(Path(word))
         return dataset.corpus() or _lacks(word, "corpus")
 
-    def candidates(self) -> tuple[str, str, Run]:
-        """The first stage's name, its source for messages, and its run."""
+    def candidates(self) -> tuple[str, Rankings]:
+        """The first stage's name and its rankings."""
         word = self._sources.candidates or self._sources.dataset
         dataset = None if word is None else self._open(word)
         found = None if dataset is None else dataset.candidates()
@@ -141,9 +151,9 @@ class _Parts:
                 "(only some datasets, as demo, bring their own)"
             )
         if dataset is None:
-            return Path(word).name.partition(".")[0], word, read_run(Path(word))
+            return Path(word).name.partition(".")[0], RunIndex(Path(word), self._hear)
         name, run = found or _lacks(word, "candidates")
-        return name, word, run
+        return name, Held(word, run)
 
     def judgments(self) -> Judgments | None:
         word, part = _split(self._sources.qrels or self._sources.dataset or "")
@@ -151,7 +161,7 @@ class _Parts:
             return None
         dataset = self._open(word)
         if dataset is None:
-            return read_qrels(Path(word))
+            return read_qrels(Path(word), self._hear)
         found = dataset.judgments(part)
         if found is None and self._sources.qrels is not None:
             _lacks(word, "qrels")
@@ -193,34 +203,11 @@ def _lacks(word: str, part: str) -> NoReturn:
     raise UsageError(f"{word} has no {part}; name another source by --{part}")
 
 
-def _join(
-    queries: Queries,
-    corpus: Corpus,
-    label: str,
-    run: Mapping[str, list[tuple[str, float]]],
-    judgments: Judgments | None,
-) -> tuple[tuple[CandidateList, ...], int | None]:
-    """Candidate lists of a run whose texts come from a corpus, and the corpus's size."""
-    for qid in run:
-        if qid not in queries.texts:
-            raise DataError(f"{label}: query {qid} is not in {queries.label}")
-    # BEIR's queries.jsonl holds every split; those of another split have no judgments here.
-    for qid in queries.texts if judgments is None else queries.texts.keys() & judgments.keys():
-        if qid not in run:
-            raise DataError(f"{label}: query {qid} of {queries.label} has no candidates")
-    texts, size = corpus.texts({docid for row in run.values() for docid, _ in row})
-    for qid, row in run.items():
-        for docid, _ in row:
-            if docid not in texts:
-                raise DataError(
-                    f"{label}: document {docid} of query {qid} is not in {corpus.label}"
-                )
-    topics = tuple(
-        CandidateList(
-            Query(qid, text),
-            tuple(Candidate(docid, texts[docid], score) for docid, score in run[qid]),
-        )
-        for qid, text in queries.texts.items()
-        if qid in run
-    )
-    return topics, size
+def _texts(corpus: Corpus, run: Rankings, depth: int, hear: Hear) -> Texts:
+    """The corpus's texts by id: read when they are asked for, if the corpus can do that."""
+    if isinstance(corpus, Indexed):
+        return corpus.lookup(hear)
+    with run.rankings() as ranking_of:
+        wanted = {docid for qid in run for docid, _ in ranking_of(qid)[:depth]}
+    texts, size = corpus.texts(wanted)
+    return HeldTexts(corpus.label, texts, size)

@@ -11,17 +11,25 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from e2r.data.collection import CandidateList
 from e2r.data.corpus import FileCorpus
 from e2r.data.rank_llm import read_requests
+from e2r.data.run_index import RunIndex
 from e2r.data.topics import read_queries
 from e2r.data.trec import read_qrels, read_run
 from e2r.errors import DataError
 
+
+def requests(path: Path) -> list[CandidateList]:
+    return list(read_requests(path))
+
+
 READERS = [
     read_run,
     read_qrels,
-    read_requests,
+    requests,
     read_queries,
+    RunIndex,
     lambda path: FileCorpus(path).texts({"d"}),
 ]
 
@@ -59,7 +67,7 @@ def test_judgments_are_read_from_trec_and_beir(tmp_path: Path) -> None:
 
 
 def test_requests_join_title_and_text(tmp_path: Path) -> None:
-    [topic] = read_requests(write(tmp_path, "r.jsonl", request()))
+    [topic] = requests(write(tmp_path, "r.jsonl", request()))
     assert [(c.docid, c.text, c.score) for c in topic.candidates] == [
         ("a", "T text a", 2.0),
         ("7", "text b", 1.0),
@@ -69,7 +77,7 @@ def test_requests_join_title_and_text(tmp_path: Path) -> None:
 def test_requests_are_ordered_by_score(tmp_path: Path) -> None:
     rows = [{"docid": d, "score": s, "doc": {"text": d}} for d, s in (("a", 1), ("b", 2), ("c", 1))]
     path = write(tmp_path, "r.jsonl.gz", gzip.compress(request(candidates=rows).encode()))
-    [topic] = read_requests(path)
+    [topic] = requests(path)
     assert [candidate.docid for candidate in topic.candidates] == ["b", "a", "c"]
 
 
@@ -87,24 +95,24 @@ def test_requests_are_ordered_by_score(tmp_path: Path) -> None:
         (read_qrels, "q 0 a 1 2\n", r"x:1: a judgment has 4 fields"),
         (read_qrels, "q 0 a 1\nq 0 a 2\n", r"x:2: document a has two grades"),
         (read_qrels, "query-id corpus-id score\n", r"x: no judgment"),
-        (read_requests, "{", r"x:1: not valid JSON"),
-        (read_requests, "[]", r"x:1: a JSON object is wanted"),
-        (read_requests, request(query="what"), r"x:1: field 'query' must be an object"),
-        (read_requests, request(query={"qid": "q", "text": " "}), r"x:1: query q has no text"),
-        (read_requests, request(candidates=[]), r"x:1: query q has no candidates"),
-        (read_requests, request() + request(), r"x:2: query q is there twice"),
+        (requests, "{", r"x:1: not valid JSON"),
+        (requests, "[]", r"x:1: a JSON object is wanted"),
+        (requests, request(query="what"), r"x:1: field 'query' must be an object"),
+        (requests, request(query={"qid": "q", "text": " "}), r"x:1: query q has no text"),
+        (requests, request(candidates=[]), r"x:1: query q has no candidates"),
+        (requests, request() + request(), r"x:2: query q is there twice"),
         (
-            read_requests,
+            requests,
             request(candidates=[{"docid": "a", "score": 1, "doc": {"text": ""}}]),
             r"candidate 1: document a has no text",
         ),
         (
-            read_requests,
+            requests,
             request(candidates=[{"docid": "a", "score": 1, "doc": {"text": "x"}}] * 2),
             r"x:1: document a is twice in query q",
         ),
         (
-            read_requests,
+            requests,
             request(candidates=[{"docid": "a", "score": None, "doc": {"text": "x"}}]),
             r"'score' of document a must be a finite number",
         ),
@@ -118,7 +126,7 @@ def test_requests_are_ordered_by_score(tmp_path: Path) -> None:
         (read_queries, '{"_id": "a", "text": "\\ud83d"}\n', r"x:1: half of a surrogate pair"),
         (read_queries, '{"_id": ' + "1" * 5000 + "}\n", r"x:1: not valid JSON"),
         (
-            read_requests,
+            requests,
             request(candidates=[{"docid": "a", "score": 10**400, "doc": {"text": "x"}}]),
             r"'score' of document a must be a finite number",
         ),

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from e2r.data.check import warnings
 from e2r.data.sources import Sources, load
 from e2r.errors import DataError, UsageError
 
@@ -46,9 +45,9 @@ def test_a_run_joins_a_beir_folder(beir: Path) -> None:
     assert collection.documents == 4
     assert [t.query.text for t in collection.topics] == ["first query", "second"]
     assert [[c.docid for c in t.candidates] for t in collection.topics] == [["a", "b"], ["c", "d"]]
-    assert collection.topics[0].candidates[0].text == "Ta text of a"
+    assert next(iter(collection.topics)).candidates[0].text == "Ta text of a"
     assert collection.judgments == {"1": {"a": 2}, "2": {"d": 1}}
-    assert list(warnings(collection)) == ["2 of 4 candidates have no judgment and count as grade 0"]
+    assert collection.notes == ("2 of 4 candidates have no judgment and count as grade 0",)
 
 
 def test_depth_and_limit_cut_and_change_the_hash(beir: Path) -> None:

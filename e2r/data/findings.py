@@ -1,0 +1,78 @@
+"""What is wrong or odd in a file, and where: findings, told one by one to whoever listens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from e2r.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One sentence about a place in a file; an error keeps the file from being used."""
+
+    level: Literal["error", "warning"]
+    file: str
+    line: int | None
+    field: str | None
+    message: str
+
+    def __str__(self) -> str:
+        where = self.file if self.line is None else f"{self.file}:{self.line}"
+        return f"{where}: {self.message}"
+
+
+Hear = Callable[[Finding], None]
+"""Is told each finding as it is made; may raise to end the reading."""
+
+
+def refuse(finding: Finding) -> None:
+    """Raise DataError for an error; let warnings pass."""
+    if finding.level == "error":
+        raise DataError(str(finding))
+
+
+@dataclass(frozen=True, slots=True)
+class Teller:
+    """Tells findings about one file."""
+
+    file: Path | str
+    hear: Hear = refuse
+
+    def error(self, message: str, line: int | None = None, field: str | None = None) -> None:
+        """Tell what keeps the file, or this line of it, from being used."""
+        self.hear(Finding("error", str(self.file), line, field, message))
+
+    def warning(self, message: str, line: int | None = None, field: str | None = None) -> None:
+        """Tell what is odd and can be used all the same."""
+        self.hear(Finding("warning", str(self.file), line, field, message))
+
+
+@dataclass(eq=False)
+class Report:
+    """Keeps the first `most` errors and as many warnings; counts the rest."""
+
+    most: int = 100
+    errors: list[Finding] = field(default_factory=list)
+    warnings: list[Finding] = field(default_factory=list)
+    more_errors: int = 0
+    more_warnings: int = 0
+
+    def hear(self, finding: Finding) -> None:
+        """Keep or count a finding."""
+        kept = self.errors if finding.level == "error" else self.warnings
+        if len(kept) < self.most:
+            kept.append(finding)
+        elif finding.level == "error":
+            self.more_errors += 1
+        else:
+            self.more_warnings += 1
+
+
+def some(names: Iterable[str], most: int = 5) -> str:
+    """The first names, and an ellipsis where there are more."""
+    listed = list(names)
+    return ", ".join(listed[:most]) + (" …" if len(listed) > most else "")
