@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 import socket
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-# Read when the libraries are imported, here and in the processes that tests start.
+# Read when the libraries are imported, here and in the processes that tests start: no hub is asked,
+# and what the user has fetched before is not at hand.
+CACHE = tempfile.TemporaryDirectory(prefix="e2r-tests-")
 os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ["HF_DATASETS_OFFLINE"] = "1"
+os.environ["HF_HOME"] = f"{CACHE.name}/huggingface"
+os.environ["IR_DATASETS_HOME"] = f"{CACHE.name}/ir_datasets"
+os.environ["IR_DATASETS_TMP"] = f"{CACHE.name}/ir_datasets"
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"

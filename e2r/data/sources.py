@@ -22,6 +22,8 @@ from e2r.errors import UsageError, unknown
 DATASETS: dict[str, str] = {
     "demo": "e2r.data.beir:Demo",
     "beir:FOLDER": "e2r.data.beir:BeirFolder",
+    "ir_datasets:ID": "e2r.data.ir_datasets:IrDataset",
+    "hf:REPO": "e2r.data.hugging_face:HubDataset",
 }
 """Words that bring several parts at once, and what opens the word's rest."""
 
