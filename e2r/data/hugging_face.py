@@ -106,7 +106,7 @@ class HubCorpus:
                 continue
             if docid in texts:
                 raise DataError(f"{self.label}: document {docid} is there twice")
-            text = joined(row, f"{self.label}: document {docid}")
+            text = self._text(docid, row)
             if not text.strip():
                 raise DataError(f"{self.label}: document {docid} has no text")
             texts[docid] = text
@@ -116,7 +116,13 @@ class HubCorpus:
 
     def documents(self) -> Iterator[tuple[str, str]]:
         for docid, row in self._rows()[1]:
-            yield docid, joined(row, f"{self.label}: document {docid}")
+            yield docid, self._text(docid, row)
+
+    def _text(self, docid: str, row: dict[str, Any]) -> str:
+        try:
+            return joined(row)
+        except ValueError as error:
+            raise DataError(f"{self.label}: document {docid}: {error}") from None
 
     def _rows(self) -> tuple[int | None, Iterator[tuple[str, dict[str, Any]]]]:
         found = self._repository.table("corpus", columns=(*IDS, *TEXTS, "title"))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 from e2r.data.collection import Judgments
 from e2r.data.dataset import Queries
+from e2r.data.findings import Hear, refuse
 from e2r.data.lines import id_field
 from e2r.data.topics import TEXTS, chosen, unique
 from e2r.data.trec import Run
@@ -112,15 +114,21 @@ class IrCorpus:
         self.label = label
         self._dataset = dataset
 
+    def lookup(self, hear: Hear = refuse) -> IrTexts:
+        """The library's store; it is built from the documents when it is first asked."""
+        return IrTexts(self)
+
     def texts(self, wanted: Set[str]) -> tuple[dict[str, str], int | None]:
-        texts: dict[str, str] = {}
+        """The texts of the wanted documents that there are, and how many there are in all."""
         with _asking(self.label):
-            for document in self._dataset.docs_store().get_many_iter(sorted(wanted)):
-                text = self._text(document)
-                if not text.strip():
-                    raise DataError(f"{self.label}: document {document.doc_id} has no text")
-                texts[document.doc_id] = text
-            return texts, self._dataset.docs_count()
+            store = self._dataset.docs_store()
+            found = store.get_many_iter(sorted(wanted)) if wanted else ()
+            texts = {document.doc_id: self._text(document) for document in found}
+            size = self._dataset.docs_count()
+        for docid, text in texts.items():
+            if not text.strip():
+                raise DataError(f"{self.label}: document {docid} has no text")
+        return texts, size
 
     def documents(self) -> Iterator[tuple[str, str]]:
         with _asking(self.label):
@@ -135,6 +143,24 @@ class IrCorpus:
             )
         # An empty title leaves the space that would have stood after it.
         return str(document.default_text()).removeprefix(" ")
+
+
+class IrTexts:
+    """A dataset's documents by id, a few at a time."""
+
+    def __init__(self, corpus: IrCorpus) -> None:
+        self._corpus = corpus
+        self.label = corpus.label
+
+    @cached_property
+    def documents(self) -> int | None:
+        """How many there are, where the library knows it."""
+        return self._corpus.texts(set())[1]
+
+    def of(self, docids: Sequence[str]) -> list[str | None]:
+        """The documents' texts in the order asked; None for one that there is not."""
+        texts, _ = self._corpus.texts(set(docids))
+        return [texts.get(docid) for docid in docids]
 
 
 @contextmanager

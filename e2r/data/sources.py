@@ -62,9 +62,9 @@ def load(sources: Sources, depth: int, limit: int | None = None) -> Collection:
         report.hear(finding)
 
     parts = _Parts(sources, hear)
-    documents = sources.documents
     candidates = sources.candidates or ""
     source: Source
+    texts: Texts | None = None
     if candidates.endswith((".jsonl", ".jsonl.gz")):
         path = Path(candidates)
         if sources.queries or sources.corpus:
@@ -78,7 +78,6 @@ def load(sources: Sources, depth: int, limit: int | None = None) -> Collection:
         queries, corpus = parts.queries(), parts.corpus()
         texts = _texts(corpus, run, depth, hear)
         source = Joined(run, queries, texts, judgments)
-        documents = documents or texts.documents
     found = survey(source.topics(depth, limit, hear), judgments)
     if judgments is not None:
         refuse_foreign_judgments(source, judgments, sources.qrels or str(sources.dataset))
@@ -87,7 +86,7 @@ def load(sources: Sources, depth: int, limit: int | None = None) -> Collection:
         topics=Cut(source, depth, found.queries),
         candidates_sha256=found.candidates_sha256,
         judgments=judgments,
-        documents=documents,
+        documents=sources.documents or (None if texts is None else texts.documents),
         first_stage=sources.first_stage or first_stage,
         revision=parts.revision(),
         notes=(*map(str, report.warnings), *found.notes),

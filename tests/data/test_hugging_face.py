@@ -51,9 +51,10 @@ def test_a_folder_of_tables_brings_everything(
     run = write(tmp_path / "bm25.run", RUN)
     collection = load(Sources(dataset=f"hf:{folder}", candidates=str(run)), depth=2)
     assert collection.name == "tiny"
-    assert {t.query.qid: t.query.text for t in collection.topics} == QUERIES
-    assert [[c.docid for c in t.candidates] for t in collection.topics] == [["a", "b"], ["c", "d"]]
-    assert collection.topics[0].candidates[0].text == TEXTS["a"]
+    topics = list(collection.topics)
+    assert {t.query.qid: t.query.text for t in topics} == QUERIES
+    assert [[c.docid for c in t.candidates] for t in topics] == [["a", "b"], ["c", "d"]]
+    assert topics[0].candidates[0].text == TEXTS["a"]
     assert collection.judgments == GRADES
     assert collection.documents == 4
     assert collection.revision is None

@@ -29,9 +29,10 @@ def test_a_dataset_brings_everything(name: str, tmp_path: Path) -> None:
     register(name, tmp_path)
     collection = load(Sources(dataset=f"ir_datasets:{name}"), depth=2)
     assert collection.name == name
-    assert {t.query.qid: t.query.text for t in collection.topics} == QUERIES
-    assert [[c.docid for c in t.candidates] for t in collection.topics] == [["a", "b"], ["c", "d"]]
-    assert collection.topics[1].candidates[0].text == TEXTS["c"]
+    topics = list(collection.topics)
+    assert {t.query.qid: t.query.text for t in topics} == QUERIES
+    assert [[c.docid for c in t.candidates] for t in topics] == [["a", "b"], ["c", "d"]]
+    assert topics[1].candidates[0].text == TEXTS["c"]
     assert collection.judgments == GRADES
     assert collection.documents == 4
     assert collection.first_stage == f"{name} scoreddocs"
@@ -48,6 +49,20 @@ def test_documents_are_looked_up_and_never_listed(
     ir_datasets.load(name).docs_store().build()
     monkeypatch.setattr(formats.TsvDocs, "docs_iter", None)
     assert corpus.texts({"b", "nowhere"}) == ({"b": TEXTS["b"]}, 4)
+    texts = corpus.lookup()
+    assert texts.of(["c", "nowhere", "a"]) == [TEXTS["c"], None, TEXTS["a"]]
+    assert texts.documents == 4
+
+
+def test_a_document_without_text_is_no_candidate_but_may_be_indexed(
+    name: str, tmp_path: Path
+) -> None:
+    register(name, tmp_path, {"a": "x", "b": " "})
+    corpus = IrDataset(name).corpus()
+    assert corpus is not None
+    assert list(corpus.documents()) == [("a", "x"), ("b", "")]
+    with pytest.raises(DataError, match="document b has no text"):
+        corpus.lookup().of(["a", "b"])
 
 
 def test_parts_of_a_dataset_mix_with_files(name: str, tmp_path: Path) -> None:
