@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from e2r.errors import IncompleteError
+
+if TYPE_CHECKING:
+    from e2r.flops.reproduce import TableRow
+
+MARKS = {"same": "=", "cut": "c", "rounding": "~", "differs": "!"}
 
 
 @click.group("reproduce")
@@ -31,11 +38,25 @@ JSON = click.option("--json", "as_json", is_flag=True, help="JSON alone on stdou
 
 @command.command("paper")
 @DATA
+@click.option(
+    "--write",
+    type=click.Path(path_type=Path),
+    metavar="FILE.md",
+    help="Write the report there, and its figures into images/reproduction beside it.",
+)
 @JSON
-def paper(data: Path, as_json: bool) -> None:
+def paper(data: Path, write: Path | None, as_json: bool) -> None:
     """Tables 2 and 3 of arXiv 2507.06223v2: PetaFLOPs, RPP and QPP from the printed tokens.
 
-    Example: e2r reproduce paper --data ../shared/data
+    Each cell is printed beside ours, which no rounding went into, with a mark: = the same, c the
+    same with its last digits cut off, ~ different by no more than the rounding of the printed
+    inputs allows, ! different by more. NDCG is given, not computed. The last column holds the
+    PetaFLOPs of the convention ideal.
+
+    \b
+    Examples:
+      e2r reproduce paper --data ../shared/data
+      e2r reproduce paper --write docs/reproduction.md
     """
     from e2r.flops import reproduce
 
@@ -55,23 +76,38 @@ def paper(data: Path, as_json: bool) -> None:
         }
         click.echo(json.dumps(figures, indent=2))
     else:
-        click.echo(
-            f"{'dataset':<13} {'model':<34} {'method':<20} {'PFLOPs':>8} {'ours':>9} "
-            f"{'RPP':>6} {'unrounded':>9} {'QPP':>7} {'unrounded':>9}"
-        )
-        for row in rows:
-            click.echo(
-                f"{row.dataset:<13} {row.model:<34} {row.method:<20} {row.printed_petaflops:>8} "
-                f"{row.petaflops:>9.5f} {row.printed_rpp:>6} {row.rpp_unrounded:>9.2f} "
-                f"{row.printed_qpp:>7} {row.qpp_unrounded:>9.2f}{'' if row.reproduced else '  ✗'}"
-            )
+        _print_tables(rows)
         click.echo(
             f"{good} of {len(rows)} rows reproduced; worst difference {worst.difference:.6f} "
             f"PetaFLOPs of {worst.printed_petaflops} ({worst.model}, {worst.method}). "
-            "The columns headed unrounded divide by PetaFLOPs that were not rounded first."
+            "Ours divide by PetaFLOPs that were not rounded first."
         )
+    if write is not None:
+        from e2r.metrics import reproduction
+
+        for path in reproduction.write(reproduction.find(data), write):
+            click.echo(f"note: wrote {path}", err=True)
     if good < len(rows):
         raise IncompleteError(f"{len(rows) - good} rows differ from what is printed")
+
+
+def _print_tables(rows: list[TableRow]) -> None:
+    for table, group in groupby(rows, key=lambda row: row.table):
+        click.echo(f"Table {table}: printed, ours")
+        click.echo(
+            f"{'dataset':<13} {'model':<33} {'method':<20} {'NDCG':>6} {'PFLOPs':>17}  "
+            f"{'RPP':>15}  {'QPP':>16}  {'ideal':>8}"
+        )
+        for row in group:
+            flops, rpp, qpp = row.cells
+            click.echo(
+                f"{row.dataset:<13} {row.model:<33} {row.method:<20} {row.ndcg:>6.3f} "
+                f"{flops.printed:>7} {flops.computed:>9.5f}{MARKS[flops.verdict]} "
+                f"{rpp.printed:>7} {rpp.computed:>8.4f}{MARKS[rpp.verdict]} "
+                f"{qpp.printed:>7} {qpp.computed:>9.4f}{MARKS[qpp.verdict]} {row.ideal:>8.5f}"
+                f"{'' if row.reproduced else '  ✗'}"
+            )
+        click.echo()
 
 
 @command.command("profile")
@@ -82,9 +118,9 @@ def profile(data: Path, as_json: bool) -> None:
 
     Example: e2r reproduce profile --data ../shared/data
     """
-    from e2r.flops import reproduce
+    from e2r.flops import agreement, measured
 
-    files = reproduce.profile(data)
+    files = agreement.profile(measured.read_all(data))
     calls, exact = sum(file.calls for file in files), sum(file.exact for file in files)
     if as_json:
         listed = [asdict(file) for file in files]
