@@ -10,11 +10,10 @@ from e2r.errors import UsageError
 from e2r.flops.architecture import Architecture
 from e2r.flops.hardware import Accelerator, peak_memory
 from e2r.flops.work import Usage
-from e2r.forecast import TEXTS, Forecast, Lengths, forecast
+from e2r.forecast import Forecast, forecast
+from e2r.lengths import TEXTS, Lengths
 from e2r.ranking import METHODS
 from e2r.ranking import method as find
-
-PETA = 10**15
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class Option:
     @property
     def petaflops(self) -> float:
         """PetaFLOPs per query."""
-        return self.forecast.flops / PETA
+        return self.forecast.petaflops
 
 
 @dataclass(frozen=True)
@@ -71,10 +70,8 @@ def search(
 ) -> Found:
     """Weigh the grid against PetaFLOPs per query, or milliseconds per query on a device.
 
-    Milliseconds are compute at peak FLOP/s plus one reading of the weights for each round: the
-    rounds of a plan depend on one another, the calls of a round share a batch. Models that the
-    device cannot hold are left out. Raises UsageError without a budget, or for milliseconds
-    without a device.
+    Milliseconds are those of `Forecast.seconds`. Models that the device cannot hold are left out.
+    Raises UsageError without a budget, or for milliseconds without a device.
     """
     if petaflops is None and milliseconds is None:
         raise UsageError("give a budget: PetaFLOPs per query, or milliseconds on an accelerator")
@@ -129,11 +126,5 @@ def _options(
             except UsageError:
                 # A model that does not generate cannot be asked setwise.
                 continue
-            seconds = None if device is None else _seconds(arch, priced, device)
+            seconds = None if device is None else priced.seconds(arch, device)
             yield Option(name, method, depth, min(grid.k, depth), size, passage, priced, seconds)
-
-
-def _seconds(arch: Architecture, priced: Forecast, device: Accelerator) -> float:
-    weights = 2 * arch.parameters.active / device.bandwidth
-    steps = max(priced.generated_tokens / priced.calls, 1) if priced.calls else 0
-    return priced.flops / device.flops + priced.rounds * steps * weights

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from typing import Any, Literal, TypeAlias
@@ -13,7 +13,10 @@ from typing import Any, Literal, TypeAlias
 from e2r.errors import DataError, UsageError
 from e2r.flops.architecture import Architecture
 from e2r.flops.estimate import Cost, Estimate, estimate
+from e2r.flops.expression import Constant, Expression, Variable, maximum
+from e2r.flops.hardware import Accelerator, peak_memory, weight_bytes
 from e2r.flops.work import Usage
+from e2r.lengths import Lengths, call_counts, thinks
 from e2r.ranking import method as find
 from e2r.ranking.plan import (
     Attend,
@@ -32,68 +35,30 @@ Answers: TypeAlias = Literal["random", "first-stage"]
 
 DRAWS = 20
 """Random orders over which the calls of an adaptive method are averaged."""
-CHAT = 30
-"""Tokens that a chat template puts around one user turn, its own system prompt included."""
-SYSTEM = 13
-"""The same where the template brings a system prompt, whose words count as its own."""
-PAIR = 3
-"""Special tokens around a query and a passage in a cross-encoder's input."""
-CONTENTLESS = 3
-"""Tokens of the query without content that attention is calibrated with."""
+PETA = 10**15
 
-
-@dataclass(frozen=True)
-class Text:
-    """Tokens of a prompt's own words, as SmolLM2's tokenizer counts the templates of this package.
-
-    `fixed` are those of any call, `each` those that come with a passage, `queries` how often the
-    query stands in it, `chat` and `turn` what a chat adds to a call and to each passage, `answer`
-    the new tokens a passage costs, and `start` the decoder prompt of encoder–decoder models: its
-    start token and the words that open the answer. `scored` says that nothing is generated, and
-    `after` how many tokens follow the documents, the query apart, where calls share them.
-    """
-
-    fixed: int
-    each: int = 0
-    queries: int = 1
-    chat: int = CHAT
-    turn: int = 0
-    answer: float = 0
-    start: int = 1
-    scored: bool = False
-    after: int = 0
-
-
-LISTWISE = Text(131, each=6, queries=2, chat=9, turn=15, answer=4.55)
-SETWISE = Text(32, each=8, start=3)
-TEXTS: Mapping[str, Text] = {
-    "pointwise.qlm": Text(13, queries=0, scored=True),
-    "pointwise.yes_no": Text(22, scored=True),
-    "pointwise.monot5": Text(6, scored=True),
-    "pointwise.qwen3": Text(60, chat=SYSTEM, start=10, scored=True),
-    "pointwise.reasoning": Text(32, chat=0),
-    "pairwise": Text(29, each=7, start=3),
-    "pairwise.duot5": Text(10, scored=True),
-    "pairwise.duot5.allpair": Text(10, scored=True),
-    "setwise": SETWISE,
-    "setwise.heapsort.likelihood": replace(SETWISE, scored=True),
-    "setwise.bubblesort.likelihood": replace(SETWISE, scored=True),
-    "setwise.insertion.likelihood": replace(SETWISE, scored=True),
-    "setwise.heapsort.reasoning": Text(167, each=4, chat=SYSTEM),
-    "listwise": LISTWISE,
-    "listwise.likelihood": replace(SETWISE, scored=True),
-    "listwise.first": Text(126, each=4, queries=2, chat=SYSTEM, start=2, scored=True),
-    "tournament": Text(108, each=13, queries=2, chat=22, turn=9, answer=2.1),
-    "attention.icr": Text(25, each=5, scored=True, after=24),
+FLOPS = Variable("flops")
+FIGURES: Mapping[str, Expression] = {
+    "petaflops": FLOPS / PETA,
+    "qpp": Constant(PETA) / FLOPS,
+    "seconds": FLOPS / Variable("peak_flops")
+    + Variable("rounds")
+    * maximum(Variable("generated_tokens") / Variable("calls"), 1)
+    * (Variable("weight_bytes") / Variable("bandwidth")),
 }
-"""Prompt texts by method, else by family."""
+"""What follows from a query's means, as expressions that a page's script evaluates too.
+
+Seconds are compute at an accelerator's peak plus one reading of the weights for each new token of
+each round: the rounds of a plan depend on one another, the calls of a round share a batch.
+"""
 
 
 @dataclass(frozen=True)
 class Forecast:
     """A query under a method: means over the simulated answers.
 
-    `flops` is rounded to a whole number; `operations` and `bytes` are those of a mean call.
+    `flops` is rounded to a whole number; `operations` and `bytes` are those of a mean call, and
+    `usages` the distinct calls.
     """
 
     calls: float
@@ -104,16 +69,36 @@ class Forecast:
     answers: Answers
     operations: tuple[Cost, ...] = ()
     bytes: float = 0.0
+    usages: tuple[Usage, ...] = ()
 
+    @property
+    def petaflops(self) -> float:
+        """PetaFLOPs per query."""
+        return float(FIGURES["petaflops"].evaluate({"flops": self.flops}))
 
-@dataclass(frozen=True)
-class Lengths:
-    """Tokens of a query and of a passage, what else stands in every prompt, and of a thought."""
+    @property
+    def qpp(self) -> float | None:
+        """Queries per PetaFLOP; None where nothing is computed."""
+        return float(FIGURES["qpp"].evaluate({"flops": self.flops})) if self.flops else None
 
-    query: int = 9
-    passage: int = 75
-    extra: int = 0
-    answer: int | None = None
+    def seconds(self, architecture: Architecture, device: Accelerator) -> float:
+        """Least seconds of a query on an accelerator (see FIGURES)."""
+        if not self.calls:
+            return 0.0
+        variables = {
+            "flops": self.flops,
+            "rounds": self.rounds,
+            "calls": self.calls,
+            "generated_tokens": self.generated_tokens,
+            "weight_bytes": weight_bytes(architecture),
+            "peak_flops": device.flops,
+            "bandwidth": device.bandwidth,
+        }
+        return float(FIGURES["seconds"].evaluate(variables))
+
+    def memory(self, architecture: Architecture) -> int:
+        """Bytes that the largest call holds at its end, alone in its batch."""
+        return max((peak_memory(architecture, usage) for usage in self.usages), default=0)
 
 
 def forecast(
@@ -154,6 +139,7 @@ def forecast(
         answers=answers,
         operations=_operations(weights, costs),
         bytes=_mean(weights, [cost.bytes for cost in costs]) / float(calls) if calls else 0.0,
+        usages=tuple(usages),
     )
 
 
@@ -208,43 +194,21 @@ def _answer(task: Task, places: Sequence[int]) -> Any:
 def _usage(
     architecture: Architecture, method: str, kind: str, size: int, lengths: Lengths
 ) -> Usage:
-    if method == "pointwise.cross_encoder":
-        _able(architecture, method, architecture.task == "classification", "a classifier")
-        return Usage(PAIR + lengths.query + lengths.passage + lengths.extra)
-    _able(architecture, method, architecture.generates, "a model that generates")
-    text = TEXTS.get(method) or TEXTS[method.partition(".")[0]]
-    prompt = text.fixed + size * (text.each + lengths.passage) + lengths.extra
-    asked = CONTENTLESS if kind == "Calibrate" else lengths.query
-    prompt += text.queries * asked
-    if architecture.mode == "decoder":
-        _able(architecture, method, kind not in ("Attend", "Calibrate"), "a decoder-only model")
-        if method == "pointwise.qlm":
-            return Usage(prompt, decoder_prompt_tokens=asked, head_positions=asked)
-        return Usage(prompt, _new_tokens(text, method, size, lengths, 2), text.start)
-    prompt += text.chat + size * text.turn + text.start - 1
-    if method == "pointwise.qlm":
-        # The query's last token is scored and never fed.
-        return Usage(prompt + asked - 1, head_positions=asked)
-    if kind in ("Attend", "Calibrate"):
-        shared = prompt - text.after - asked if kind == "Calibrate" else 0
-        return Usage(prompt, cached_tokens=shared, head_positions=0)
-    return Usage(prompt, _new_tokens(text, method, size, lengths, 1))
-
-
-def _able(architecture: Architecture, method: str, able: bool, wanted: str) -> None:
-    if not able:
-        raise UsageError(f"{method} wants {wanted}; {architecture.name} is not one")
-
-
-def _new_tokens(text: Text, method: str, size: int, lengths: Lengths, label: int) -> int:
-    """New tokens of a call; `label` are those of an answer of one letter."""
-    if text.scored:
-        return 0
-    if method.endswith(".reasoning"):
+    try:
+        counts = call_counts(architecture.mode, architecture.task, method, kind)
+    except UsageError as error:
+        raise UsageError(f"{error}; {architecture.name} is not one") from None
+    variables = {
+        "query_tokens": lengths.query,
+        "passage_tokens": lengths.passage,
+        "extra_tokens": lengths.extra,
+        "passages": size,
+    }
+    if thinks(method):
         if lengths.answer is None:
             raise UsageError(f"{method}: how long it thinks is open; give --answer-tokens")
-        return lengths.answer
-    return round(size * text.answer) or label
+        variables["answer_tokens"] = lengths.answer
+    return Usage(**{name: count.evaluate(variables) for name, count in counts.items()})
 
 
 def _operations(weights: Sequence[Fraction], costs: Sequence[Estimate]) -> tuple[Cost, ...]:

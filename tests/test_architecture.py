@@ -17,8 +17,9 @@ ROOMS = {
     "hub": {"errors"},
     "flops": {"errors", "hub"},
     "ranking": {"errors"},
-    "forecast": {"errors", "flops", "ranking"},
-    "budget": {"errors", "flops", "forecast", "ranking"},
+    "lengths": {"errors", "flops"},
+    "forecast": {"errors", "flops", "lengths", "ranking"},
+    "budget": {"errors", "flops", "forecast", "lengths", "ranking"},
     "data": {"errors", "hub"},
     "prompts": {"errors", "ranking", "data"},
     "records": {"errors", "data"},
@@ -27,7 +28,7 @@ ROOMS = {
     "dry_run": {"cascade", "errors", "flops", "data", "prompts", "ranking", "records", "models"},
     "runner": {"cascade", "errors", "ranking", "data", "prompts", "records", "models"},
     "metrics": {"errors", "records", "data", "flops", "ranking"},
-    "site": {"errors", "metrics", "records", "data", "flops", "ranking"},
+    "site": {"errors", "metrics", "records", "data", "flops", "ranking", "forecast", "lengths"},
 }
 TORCH_LIVES_IN = "e2r.models.transformers"
 TORCH_LIVES_BELOW = {f"e2r.models.{name}" for name in ("attention", "passes", "thinking")}

@@ -85,8 +85,10 @@ PETA = 10**15
     show_default=True,
     help="What the simulated answers agree with.",
 )
+@click.option("--on", metavar="ACCELERATOR", help="Add a method's least seconds: A100, H100, L4 …")
 @click.option("--usage", type=click.Path(path_type=Path), help="CSV of calls to price.")
 @click.option("--out", type=click.Path(path_type=Path), help="Where the priced CSV goes.")
+@click.option("--export", is_flag=True, help="Print the model's coefficients for the what-if page.")
 @click.option("--json", "as_json", is_flag=True, help="JSON alone on stdout.")
 def command(
     model: str,
@@ -105,6 +107,7 @@ def command(
     lora_targets: str,
     usage: Path | None,
     out: Path | None,
+    export: bool,
     as_json: bool,
     **whole: Any,
 ) -> None:
@@ -115,6 +118,11 @@ def command(
     Example: e2r estimate Qwen/Qwen2.5-7B-Instruct --prompt-tokens 400 --generated-tokens 1
     """
     arch = _architecture(model, task, overrides, exit_after, lora_rank, lora_targets)
+    if export:
+        from e2r.flops.coefficients import coefficients
+
+        click.echo(json.dumps(coefficients({model: arch})))
+        return
     if usage is not None:
         if out is None:
             raise UsageError("--usage needs --out, the file that repeats its rows with flops added")
@@ -127,7 +135,7 @@ def command(
         _whole_method(model, arch, convention, whole, as_json)
         return
     if prompt_tokens is None:
-        raise UsageError("give --prompt-tokens, --usage or --method")
+        raise UsageError("give --prompt-tokens, --usage, --method or --export")
     if calls < 1:
         raise UsageError(f"--calls is {calls}; a query makes at least one call")
     from e2r.flops.estimate import estimate
@@ -207,9 +215,12 @@ def _figures(model: str, cost: Estimate, calls: int) -> dict[str, Any]:
 def _whole_method(
     model: str, arch: Architecture, convention: str, options: dict[str, Any], as_json: bool
 ) -> None:
+    from e2r.flops.hardware import accelerator
     from e2r.flops.operations import not_counted
-    from e2r.forecast import Lengths, forecast
+    from e2r.forecast import forecast
+    from e2r.lengths import Lengths
 
+    device = None if options["on"] is None else accelerator(options["on"])
     names = ("set_size", "window", "step", "repeats", "tournaments")
     lengths = Lengths(
         options["query_tokens"],
@@ -235,8 +246,8 @@ def _whole_method(
         "k": options["k"],
         "flops_per_call": sum(int(op.flops) for op in priced.operations),
         "flops_per_query": priced.flops,
-        "petaflops_per_query": priced.flops / PETA,
-        "qpp": PETA / priced.flops if priced.flops else None,
+        "petaflops_per_query": priced.petaflops,
+        "qpp": priced.qpp,
         "parameters": {"total": arch.parameters.total, "active": arch.parameters.active},
         "calls_per_query": priced.calls,
         "rounds_per_query": priced.rounds,
@@ -248,7 +259,11 @@ def _whole_method(
         ],
         "not_counted": list(not_counted(arch, CONVENTIONS[convention])),
         "bytes_per_call": round(priced.bytes),
+        "memory_bytes": priced.memory(arch),
     }
+    if device is not None:
+        figures["accelerator"] = device.name
+        figures["seconds_per_query"] = priced.seconds(arch, device)
     if as_json:
         click.echo(json.dumps(figures, indent=2))
         return

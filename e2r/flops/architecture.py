@@ -105,8 +105,8 @@ class Architecture:
 
     @property
     def generates(self) -> bool:
-        """Whether it writes tokens: encoders, classifiers and embedders only read."""
-        return self.task == "generation" and self.mode != "encoder"
+        """Whether it writes tokens."""
+        return generates(self.mode, self.task)
 
     @property
     def parameters(self) -> Parameters:
@@ -140,6 +140,11 @@ class Architecture:
 
     def __hash__(self) -> int:
         return hash((self.model_type, self.task, self.name))
+
+
+def generates(mode: Mode, task: Task) -> bool:
+    """Whether such a model writes tokens: encoders, classifiers and embedders only read."""
+    return task == "generation" and mode != "encoder"
 
 
 def build(facts: Mapping[str, Any], name: str, task: Task | None = None) -> Architecture:

@@ -13,7 +13,7 @@ from e2r.flops.conventions import convention as by_name
 from e2r.flops.expression import Expression
 from e2r.flops.operations import Operation, not_counted, operations
 from e2r.flops.traffic import traffic
-from e2r.flops.work import Counts, Usage
+from e2r.flops.work import LONGEST, Counts, Usage
 
 INT64_END = 2**63
 
@@ -88,10 +88,7 @@ class Estimate:
     def warnings(self) -> tuple[str, ...]:
         """What the figures silently assume and the user should know."""
         context = self.architecture.context
-        usage = self.usage
-        longest = usage.prompt_tokens
-        if self.architecture.mode == "causal":
-            longest = longest + usage.generated_tokens
+        longest = LONGEST[self.architecture.mode].evaluate(self.variables)
         longest = longest if isinstance(longest, int) else int(longest.max())
         if context is None or longest <= context:
             return ()

@@ -1,7 +1,8 @@
-"""Integer expressions over named variables: evaluated on numbers or arrays, exported as JSON.
+"""Expressions over named variables: evaluated on numbers or arrays, exported as JSON.
 
-The vocabulary is closed: constants, variables, +, -, *, //, min and max. A unit of work is such an
-expression, so that Python, NumPy and a page's script evaluate the same formula and cannot differ.
+The vocabulary is closed: constants, variables, +, -, *, //, min, max and, where a result need not
+be whole, /. A unit of work is such an expression of integers, so that Python, NumPy and a page's
+script evaluate the same formula and cannot differ.
 """
 
 from __future__ import annotations
@@ -44,6 +45,9 @@ class Expression(ABC):
     def __floordiv__(self, other: int) -> Expression:
         return Binary("//", self, _node(other))
 
+    def __truediv__(self, other: Expression | int) -> Expression:
+        return Binary("/", self, _node(other))
+
 
 @dataclass(frozen=True, slots=True)
 class Constant(Expression):
@@ -80,7 +84,7 @@ class Variable(Expression):
 
 @dataclass(frozen=True, slots=True)
 class Binary(Expression):
-    """One of + - * // min max on two expressions."""
+    """One of + - * // / min max on two expressions."""
 
     operator: str
     left: Expression
@@ -97,7 +101,7 @@ class Binary(Expression):
         match self.operator:
             case "-":
                 corners = [low - high2, high - low2]
-            case "*" | "//":
+            case "*" | "//" | "/":
                 corners = [apply(a, b) for a in (low, high) for b in (low2, high2)]
             case _:
                 corners = [apply(low, low2), apply(high, high2)]
@@ -133,13 +137,13 @@ def _node(value: Expression | int) -> Expression:
 
 
 def _smaller(left: Number, right: Number) -> Number:
-    if isinstance(left, int) and isinstance(right, int):
+    if isinstance(left, int | float) and isinstance(right, int | float):
         return left if left < right else right
     return _numpy().minimum(left, right)
 
 
 def _larger(left: Number, right: Number) -> Number:
-    if isinstance(left, int) and isinstance(right, int):
+    if isinstance(left, int | float) and isinstance(right, int | float):
         return left if left > right else right
     return _numpy().maximum(left, right)
 
@@ -155,6 +159,7 @@ _APPLY: dict[str, Callable[[Number, Number], Number]] = {
     "-": operator.sub,
     "*": operator.mul,
     "//": operator.floordiv,
+    "/": operator.truediv,
     "min": _smaller,
     "max": _larger,
 }

@@ -13,7 +13,7 @@ from e2r.errors import DataError, unknown
 from e2r.flops.architecture import Architecture
 from e2r.flops.conventions import Convention
 from e2r.flops.estimate import by_unit, estimate, evaluate
-from e2r.flops.traffic import resident, traffic
+from e2r.flops.traffic import VALUE, resident, traffic
 from e2r.flops.work import Usage
 
 
@@ -131,6 +131,11 @@ def roofline(
         joules=None if device.watts is None else device.watts * seconds,
         price=None if price_per_hour is None else price_per_hour / 3600 * seconds,
     )
+
+
+def weight_bytes(architecture: Architecture) -> int:
+    """Bytes of the weights that one token meets, which each pass reads."""
+    return VALUE * architecture.parameters.active
 
 
 def peak_memory(architecture: Architecture, usage: Usage, batch_size: int = 1) -> int:

@@ -194,6 +194,13 @@ ONCE = Constant(1)
 CONTEXT = PROMPT + (band(PROMPT + STEPS, None) - band(PROMPT, None))
 """Tokens in the context of each pass of a causal model, summed over the passes."""
 
+LONGEST: Mapping[Mode, Expression] = {
+    "causal": PROMPT + GENERATED,
+    "encoder": PROMPT,
+    "decoder": PROMPT,
+}
+"""Tokens to hold against the longest input that a model was made for."""
+
 PAIRS = {"causal": causal_pairs, "encoder": encoder_pairs, "decoder": decoder_pairs}
 
 

@@ -10,7 +10,8 @@ from e2r.data.collection import Candidate, CandidateList, Collection, Query
 from e2r.dry_run import counter_of, dry_run
 from e2r.errors import UsageError
 from e2r.flops.architecture import Architecture
-from e2r.forecast import Lengths, forecast
+from e2r.forecast import forecast
+from e2r.lengths import Lengths
 from e2r.ranking import METHODS
 from e2r.records.spec import Spec
 

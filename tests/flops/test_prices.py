@@ -10,7 +10,8 @@ from e2r.flops import first_stage, hardware
 from e2r.flops.architecture import Architecture
 from e2r.flops.estimate import estimate
 from e2r.flops.work import Usage
-from e2r.forecast import Lengths, forecast
+from e2r.forecast import forecast
+from e2r.lengths import Lengths
 
 
 def test_first_stages() -> None:
