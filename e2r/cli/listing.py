@@ -65,6 +65,9 @@ def _rows(kind: str) -> list[dict[str, Any]]:
             {"name": name, "summary": convention.summary}
             for name, convention in CONVENTIONS.items()
         ]
-    from e2r.data.sources import SOURCES
+    from e2r.data.words import SOURCES
 
-    return [{"name": name, "summary": summary} for name, summary in SOURCES.items()]
+    return [
+        {"name": name, "summary": word.summary, "parts": word.parts, "command": word.command}
+        for name, word in SOURCES.items()
+    ]

@@ -17,11 +17,14 @@ from e2r.errors import IncompleteError, UsageError
 
 @click.command("run")
 @click.argument("spec_file", metavar="[SPEC.toml]", required=False)
-@click.option("--dataset", help="Corpus, queries and judgments at once: demo, beir:FOLDER.")
-@click.option("--candidates", help="A TREC run, a rank_llm JSONL file, or demo.")
-@click.option("--qrels", help="Judgments in TREC or BEIR format, or demo.")
-@click.option("--queries", help="Queries, JSONL as in BEIR.")
-@click.option("--corpus", help="Documents, JSONL as in BEIR.")
+@click.option(
+    "--dataset",
+    help="All at once: demo, beir:FOLDER, ir_datasets:ID or hf:REPO; see e2r list datasets.",
+)
+@click.option("--candidates", help="A TREC run, a rank_llm JSONL file, demo or ir_datasets:ID.")
+@click.option("--qrels", help="A TREC or BEIR file, or a dataset; SOURCE#SPLIT chooses.")
+@click.option("--queries", help="TREC topics, JSONL, TSV, or a dataset; SOURCE#FIELD chooses.")
+@click.option("--corpus", help="JSONL or TSV, or a dataset.")
 @click.option("--name", help="The dataset's name in the run folder; default: from its source.")
 @click.option(
     "--documents",

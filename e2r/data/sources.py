@@ -27,13 +27,6 @@ DATASETS: dict[str, str] = {
 }
 """Words that bring several parts at once, and what opens the word's rest."""
 
-SOURCES: dict[str, str] = {
-    "demo": "the demonstration collection that comes with e2r, with its BM25 candidates",
-    "beir:FOLDER": "corpus.jsonl, queries.jsonl and qrels/test.tsv in a folder",
-    "FILE.jsonl": "candidates with their texts, in rank_llm's request format",
-    "FILE.run / .trec / .txt (.gz)": "a TREC run as candidates, or TREC or BEIR judgments",
-}
-
 
 @dataclass(frozen=True)
 class Sources:
