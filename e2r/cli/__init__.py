@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": ("e2r.cli.evaluate:command", "Quality, FLOPs, RPP and QPP of recorded runs."),
     "compare": ("e2r.cli.compare:command", "Is one run better than another, at what cost?"),
     "leaderboard": ("e2r.cli.leaderboard:command", "Build the static site from recorded runs."),
+    "validate": ("e2r.cli.validate:command", "What is wrong or odd in runs, specs and data."),
     "reproduce": ("e2r.cli.reproduce:command", "Recompute the paper's tables and profiles."),
     "budget": ("e2r.cli.budget:command", "What fits in a budget, cheapest first."),
     "list": ("e2r.cli.listing:command", "Models, methods, backends, conventions, datasets."),

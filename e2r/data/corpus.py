@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,9 @@ from e2r.errors import DataError
 
 IDS = ("_id", "id", "docid", "doc_id")
 TEXTS = ("text", "contents", "passage", "body", "segment")
+
+Look = Callable[[Line, str, str], None]
+"""Is shown a document's line, id and text."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +35,12 @@ class FileCorpus:
     def label(self) -> str:
         return str(self.path)
 
-    def lookup(self, hear: Hear = refuse) -> Lookup:
-        """Read the file once and index it; texts are then fetched by id."""
-        return Lookup(self, hear)
+    def lookup(self, hear: Hear = refuse, look: Look | None = None) -> Lookup:
+        """Read the file once and index it; texts are then fetched by id.
+
+        `look` is shown every document on the way.
+        """
+        return Lookup(self, hear, look)
 
     def texts(self, wanted: Set[str]) -> tuple[dict[str, str], int]:
         lookup = self.lookup()
@@ -67,12 +73,14 @@ class Lookup:
     gzipped file is unpacked to a nameless temporary file. Raises DataError with file and line.
     """
 
-    def __init__(self, corpus: FileCorpus, hear: Hear = refuse) -> None:
+    def __init__(self, corpus: FileCorpus, hear: Hear = refuse, look: Look | None = None) -> None:
         self.label = corpus.label
         self._path = corpus.path
         self._objects: bool | None = None
         self._offsets = Offsets()
-        for line, docid, _ in corpus.rows(hear):
+        for line, docid, text in corpus.rows(hear):
+            if look is not None:
+                look(line, docid, text)
             if self._objects is None:
                 self._objects = line.text.lstrip().startswith(("{", "["))
             self._offsets.add(docid, line.offset, line.length)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from e2r.errors import DataError
+from e2r.errors import DataError, E2RError
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,14 @@ class Teller:
         self.hear(Finding("warning", str(self.file), line, field, message))
 
 
+def finding_of(error: E2RError, file: Path | str) -> Finding:
+    """An error that was raised about a file, as a finding; its line is read from its message."""
+    place = re.match(r"(?P<file>[^\n]+?):(?P<line>\d+): (?P<message>(?s:.*))", str(error))
+    if place is not None:
+        return Finding("error", place["file"], int(place["line"]), None, place["message"])
+    return Finding("error", str(file), None, None, str(error).removeprefix(f"{file}: "))
+
+
 @dataclass(eq=False)
 class Report:
     """Keeps the first `most` errors and as many warnings; counts the rest."""
@@ -61,9 +70,16 @@ class Report:
     more_errors: int = 0
     more_warnings: int = 0
 
+    @property
+    def count(self) -> tuple[int, int]:
+        """How many errors and warnings were told, kept or not."""
+        return len(self.errors) + self.more_errors, len(self.warnings) + self.more_warnings
+
     def hear(self, finding: Finding) -> None:
-        """Keep or count a finding."""
+        """Keep or count a finding; one that is kept already is not told again."""
         kept = self.errors if finding.level == "error" else self.warnings
+        if finding in kept:
+            return
         if len(kept) < self.most:
             kept.append(finding)
         elif finding.level == "error":

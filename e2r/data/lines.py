@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 import tempfile
 import zlib
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -165,11 +167,11 @@ def unpacked(path: Path) -> IO[bytes]:
     try:
         if path.suffix != ".gz":
             return path.open("rb")
-        copy = tempfile.TemporaryFile()  # noqa: SIM115
-        with gzip.open(path, "rb") as stream:
-            while piece := stream.read(BLOCK):
-                copy.write(piece)
-        copy.flush()
+        with gzip.open(path, "rb") as stream, ExitStack() as undo:
+            copy = undo.enter_context(tempfile.TemporaryFile())
+            shutil.copyfileobj(stream, copy, BLOCK)
+            copy.flush()
+            undo.pop_all()
         return copy
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read ({error})") from None

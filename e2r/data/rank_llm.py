@@ -25,8 +25,9 @@ def read_requests(path: Path, hear: Hear = refuse) -> Iterator[CandidateList]:
     """
     tell = Teller(path, hear)
     seen = set[str]()
-    ties, first_tie = 0, None
+    ties, first_tie, rows = 0, None, 0
     for line, row in json_rows(path, hear):
+        rows += 1
         topic = _topic(row, line.number, tell)
         if topic is None:
             continue
@@ -45,7 +46,7 @@ def read_requests(path: Path, hear: Hear = refuse) -> Iterator[CandidateList]:
             first_tie[1],
             "candidates.score",
         )
-    if not seen:
+    if not rows:
         tell.error("no request in it")
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, cast
 from xml.etree import ElementTree
 
-from e2r.data.lines import id_field, json_lines, numbered_lines
+from e2r.data.findings import Hear, Teller, finding_of, refuse
+from e2r.data.lines import id_field, json_rows, lines, numbered_lines, valid_id
 from e2r.errors import DataError
 
 IDS = ("_id", "id", "qid", "query_id")
@@ -24,37 +25,39 @@ CLOSES = re.compile(r"</top>", re.IGNORECASE)
 TAG = re.compile(r"<(/?)([a-z_]+)[^>]*>", re.IGNORECASE)
 
 
-def read_queries(path: Path, field: str | None = None) -> dict[str, str]:
+def read_queries(path: Path, field: str | None = None, hear: Hear = refuse) -> dict[str, str]:
     """Read queries by id, in the file's order; the first line tells the format.
 
     `field` names the text: a member of the objects or topics, with dots for members of members;
     without it objects give their text, query or title, and topics their title, query or text.
     Raises DataError with the line for a missing field, an empty text, an id twice, no query.
     """
-    first = next(numbered_lines(path), None)
+    first = next(lines(path, hear), None)
     if first is None:
-        raise DataError(f"{path}: no query in it")
-    opening = first[1].lstrip()
+        Teller(path, hear).error("no query in it")
+        return {}
+    opening = first.text.lstrip()
     if opening.startswith(("{", "[")):
-        rows = _objects(path, field)
+        rows = _objects(path, field, hear)
     elif opening.startswith("<"):
         rows = _topics(path, field)
     elif field is None:
-        rows = _columns(path)
+        rows = _columns(path, hear)
     else:
         raise DataError(f"{path}: its lines have no field {field!r}; drop #{field}")
-    return unique(rows)
+    return unique(rows, hear)
 
 
-def unique(rows: Iterator[tuple[str, str, str]]) -> dict[str, str]:
+def unique(rows: Iterator[tuple[str, str, str]], hear: Hear = refuse) -> dict[str, str]:
     """Texts by id from (where, id, text). Raises DataError for an id twice and an empty text."""
     queries: dict[str, str] = {}
     for where, qid, text in rows:
         if qid in queries:
-            raise DataError(f"{where}: query {qid} is there twice")
-        if not text.strip():
-            raise DataError(f"{where}: query {qid} has no text")
-        queries[qid] = text
+            hear(finding_of(DataError(f"{where}: query {qid} is there twice"), ""))
+        elif not text.strip():
+            hear(finding_of(DataError(f"{where}: query {qid} has no text"), ""))
+        else:
+            queries[qid] = text
     return queries
 
 
@@ -81,31 +84,41 @@ def chosen(row: Mapping[str, Any], field: str | None, usual: tuple[str, ...], wh
     return value
 
 
-def _objects(path: Path, field: str | None) -> Iterator[tuple[str, str, str]]:
-    for number, row in json_lines(path):
-        where = f"{path}:{number}"
+def _objects(path: Path, field: str | None, hear: Hear) -> Iterator[tuple[str, str, str]]:
+    for line, row in json_rows(path, hear):
+        where = f"{path}:{line.number}"
         name = next((name for name in IDS if row.get(name) is not None), IDS[0])
-        qid = id_field(row, name, where)
-        yield where, qid, chosen(row, field, TEXTS, f"{where}: query {qid}")
+        try:
+            qid = id_field(row, name, where)
+            text = chosen(row, field, TEXTS, f"{where}: query {qid}")
+        except DataError as error:
+            hear(finding_of(error, path))
+        else:
+            yield where, qid, text
 
 
-def _columns(path: Path) -> Iterator[tuple[str, str, str]]:
-    for number, line in numbered_lines(path):
-        where = f"{path}:{number}"
-        qid, tab, text = line.partition("\t")
+def _columns(path: Path, hear: Hear) -> Iterator[tuple[str, str, str]]:
+    tell = Teller(path, hear)
+    for line in lines(path, hear):
+        qid, tab, text = line.text.partition("\t")
         if not tab:
-            raise DataError(
-                f"{where}: a line of queries is a JSON object or qid<TAB>text, or the file holds "
-                "TREC topics; this line is neither"
+            tell.error(
+                "a line of queries is a JSON object or qid<TAB>text, or the file holds TREC "
+                "topics; this line is neither",
+                line.number,
             )
-        yield where, id_field({"qid": qid}, "qid", where), text
+            continue
+        try:
+            yield f"{path}:{line.number}", valid_id({"qid": qid}, "qid"), text
+        except ValueError as error:
+            tell.error(str(error), line.number)
 
 
 def _topics(path: Path, field: str | None) -> Iterator[tuple[str, str, str]]:
-    lines = list(numbered_lines(path))
-    sgml = any(OPENS.search(line) for _, line in lines)
+    numbered = list(numbered_lines(path))
+    sgml = any(OPENS.search(line) for _, line in numbered)
     found = False
-    for number, fields in _sgml(path, lines) if sgml else _xml(path, lines):
+    for number, fields in _sgml(path, numbered) if sgml else _xml(path, numbered):
         found = True
         where = f"{path}:{number}"
         name = next((name for name in NUMBERS if name in fields), "num")

@@ -169,15 +169,20 @@ class RunFolder:
 
     def verify_files(self) -> None:
         """Raise DataError naming a file that is not the one the manifest speaks of."""
-        manifest = self.manifest()
+        for path, why in self.changed_files(self.manifest()):
+            raise DataError(f"{path}: {why}")
+
+    def changed_files(self, manifest: Manifest) -> Iterator[tuple[Path, str]]:
+        """Each file that is not the one the manifest speaks of, and what to do."""
         for name in FINAL_FILES:
             path = self.path / name
             if not path.is_file():
-                raise DataError(f"{path}: missing; remove the folder and make the run again")
-            if sha256_of(path) != manifest.files.get(name):
-                raise DataError(
-                    f"{path}: changed since the run finished (its sha256 is not the manifest's); "
-                    "restore it, or remove the folder and make the run again"
+                yield path, "missing; remove the folder and make the run again"
+            elif sha256_of(path) != manifest.files.get(name):
+                yield (
+                    path,
+                    "changed since the run finished (its sha256 is not the manifest's); restore "
+                    "it, or remove the folder and make the run again",
                 )
 
     def _part(self, qid: str) -> Path:

@@ -1,0 +1,182 @@
+"""`e2r validate`: what is wrong or odd in runs, specs and the files of a collection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from e2r.cli import print_json
+from e2r.errors import DataError, E2RError
+
+if TYPE_CHECKING:
+    from e2r.data.collection import Judgments
+    from e2r.data.findings import Finding, Hear, Report
+
+
+@dataclass(frozen=True, eq=False)
+class Validated:
+    """One path, what it is, and what was found in it."""
+
+    path: Path
+    kind: str
+    report: Report
+
+    def to_json(self) -> dict[str, Any]:
+        """{path, kind, ok, errors, warnings, more_errors, more_warnings}."""
+        report = self.report
+        return {
+            "path": str(self.path),
+            "kind": self.kind,
+            "ok": not report.errors,
+            "errors": [_finding(finding) for finding in report.errors],
+            "warnings": [_finding(finding) for finding in report.warnings],
+            "more_errors": report.more_errors,
+            "more_warnings": report.more_warnings,
+        }
+
+
+@click.command("validate")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option("--qrels", help="Judgments that candidates are held against and runs are judged by.")
+@click.option(
+    "--most",
+    type=click.IntRange(min=1),
+    default=100,
+    show_default=True,
+    help="Errors, and warnings, that are shown of one path; the rest are counted.",
+)
+@click.option("--json", "as_json", is_flag=True, help="JSON alone on stdout.")
+def command(paths: tuple[str, ...], qrels: str | None, most: int, as_json: bool) -> None:
+    """Say all that is wrong or odd in a path; exit with 3 where anything is wrong.
+
+    PATH is a run folder, a folder that holds some, a spec, candidates (a TREC run, a rank_llm
+    JSONL file), judgments, queries, a corpus or a BEIR folder; its content tells which. No model is
+    loaded. Warnings alone exit with 0.
+
+    \b
+    Examples:
+      e2r validate runs/
+      e2r validate candidates.jsonl --qrels qrels.txt --json
+      e2r validate spec.toml bm25.run beir-folder/
+    """
+    from e2r.data.sources import Sources, load_judgments
+
+    judgments = None if qrels is None else load_judgments(Sources(qrels=qrels))
+    found = [
+        validated for path in paths for validated in _validate(Path(path), qrels, judgments, most)
+    ]
+    errors, warnings = (sum(one.report.count[place] for one in found) for place in (0, 1))
+    if as_json:
+        rows = [one.to_json() for one in found]
+        print_json({"paths": rows, "errors": errors, "warnings": warnings})
+    else:
+        for one in found:
+            _print(one)
+    if errors:
+        bad = sum(bool(one.report.errors) for one in found)
+        raise DataError(f"{errors} errors in {bad} of {len(found)} paths; mend what is listed")
+
+
+def _validate(
+    path: Path, qrels: str | None, judgments: Judgments | None, most: int
+) -> Iterator[Validated]:
+    from e2r.data.findings import Report, Teller
+    from e2r.data.validate import check, kind_of
+    from e2r.metrics.recorded import find_runs
+
+    if path.name == "manifest.json":
+        path = path.parent
+    report = Report(most)
+    kind = "run folder" if (path / "manifest.json").is_file() else None
+    if not path.exists():
+        Teller(path, report.hear).error("no such file or folder; check the path")
+        yield Validated(path, "nothing", report)
+        return
+    if kind is None and path.suffix == ".toml":
+        kind = "spec"
+    if kind is None:
+        kind = kind_of(path)
+    if kind is None and path.is_dir():
+        try:
+            places = find_runs([path])
+        except DataError:
+            Teller(path, report.hear).error("neither a run folder, nor holds one, nor is it BEIR's")
+            yield Validated(path, "nothing known", report)
+            return
+        for place in places:
+            yield from _validate(place.path, qrels, judgments, most)
+        return
+    if kind == "run folder":
+        _check_run(path, report.hear, qrels)
+    elif kind == "spec":
+        _check_spec(path, report.hear)
+    elif kind is None:
+        kind = "nothing known"
+        _say_why_unknown(path, report)
+    else:
+        check(kind, path, report.hear, judgments)
+    yield Validated(path, kind, report)
+
+
+def _check_run(path: Path, hear: Hear, qrels: str | None) -> None:
+    from e2r.metrics.gate import check_run
+
+    check_run(path, hear, qrels)
+
+
+def _check_spec(path: Path, hear: Hear) -> None:
+    """A spec, the methods and prompts it names, and its data, as `e2r run` would read them."""
+    from e2r.cascade import prompts_of, stages_of
+    from e2r.data.findings import Teller, finding_of
+    from e2r.records.spec import Spec
+    from e2r.runner import load_collection
+
+    try:
+        spec = Spec.load(path)
+        stages_of(spec)
+        prompts_of(spec)
+        for note in load_collection(spec).notes:
+            Teller(path, hear).warning(note)
+    except E2RError as error:
+        hear(finding_of(error, path))
+
+
+def _say_why_unknown(path: Path, report: Report) -> None:
+    from e2r.data.findings import Teller
+    from e2r.data.lines import lines
+
+    first = next(lines(path, report.hear), None)
+    if not report.errors:
+        what = (
+            "empty" if first is None else f"not recognised by its first line, {first.text[:60]!r}"
+        )
+        Teller(path, report.hear).error(
+            f"{what}; wanted: a TREC run, judgments, topics, a spec, or JSON lines of requests, "
+            "queries or documents"
+        )
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {name: value for name, value in asdict(finding).items() if name != "level"}
+
+
+def _print(one: Validated) -> None:
+    report = one.report
+    click.echo(f"{one.path}: {one.kind}")
+    for finding in [*report.errors, *report.warnings]:
+        field = f" [{finding.field}]" if finding.field else ""
+        click.echo(f"  {finding.level:<8} {_printable(str(finding))}{field}")
+    for name, more in (("errors", report.more_errors), ("warnings", report.more_warnings)):
+        if more:
+            click.echo(f"  and {more} more {name}")
+    errors, warnings = report.count
+    click.echo(f"  {errors} errors, {warnings} warnings")
+
+
+def _printable(text: str) -> str:
+    """What a hostile file may hold must not steer the terminal."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

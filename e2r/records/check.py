@@ -1,0 +1,234 @@
+"""All that can be said against a run folder from its files alone."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from e2r.data.findings import Hear, Teller, finding_of
+from e2r.errors import DataError
+from e2r.records.check_ledger import LONGEST, check_ledger
+from e2r.records.folder import FINAL_FILES, QueryRecord, RunFolder
+from e2r.records.manifest import Manifest
+from e2r.records.spec import Spec, changed, identity
+
+MAY_HOLD = {*FINAL_FILES, "manifest.json", "result.json", "ir-metadata.yml"}
+LEFT_BY_RUNS = {".lock", "parts"}
+WORDY = {"manifest.json", "spec.toml", "ir-metadata.yml"}
+LARGEST = 2**20
+"""Bytes of the files that hold words, and so could hold a passage's."""
+SLUG = re.compile(r"[\w.+\-]+")
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What could be read of a run folder, for checks that need more than its files."""
+
+    folder: RunFolder
+    manifest: Manifest
+    spec: Spec
+    records: Sequence[QueryRecord]
+
+
+def check_folder(path: Path, hear: Hear) -> Checked | None:
+    """Tell all that is wrong in a run folder; None where nothing more can be said of it.
+
+    Files and hashes, the manifest against the spec, the folder's name and the hash in it, the
+    ledger's schema, its values, and the ledger against per_query.jsonl.
+    """
+    folder = RunFolder(path)
+    _check_files(path, hear)
+    try:
+        manifest = folder.manifest()
+    except DataError as error:
+        hear(finding_of(error, folder.manifest_path))
+        return None
+    tell = Teller(folder.manifest_path, hear)
+    if manifest.status == "started":
+        tell.error("this run has not finished; go on with it by --resume", field="status")
+        return None
+    if manifest.status == "partial":
+        tell.warning("a partial run: some queries failed; it is shown and never ranked")
+    _check_hashes(folder, manifest, tell)
+    _check_name(folder, manifest, tell)
+    spec = records = None
+    try:
+        spec = Spec.load(folder.spec_path)
+        _check_spec(spec, manifest, Teller(folder.spec_path, hear))
+    except DataError as error:
+        hear(finding_of(error, folder.spec_path))
+    try:
+        records = folder.per_query()
+        _check_records(records, manifest, Teller(folder.per_query_path, hear))
+    except DataError as error:
+        hear(finding_of(error, folder.per_query_path))
+    try:
+        check_ledger(folder, records or (), Teller(folder.ledger_path, hear))
+    except DataError as error:
+        hear(finding_of(error, folder.ledger_path))
+    if spec is None or records is None:
+        return None
+    return Checked(folder, manifest, spec, records)
+
+
+def _check_files(path: Path, hear: Hear) -> None:
+    for item in sorted(path.iterdir()):
+        tell = Teller(item, hear)
+        if item.is_symlink():
+            tell.error("a link; a run folder holds its own files")
+        elif item.name in LEFT_BY_RUNS:
+            tell.warning("left by the run; leave it out of a submission")
+        elif item.name not in MAY_HOLD or not item.is_file():
+            tell.error(
+                f"no file of a run folder; it holds {', '.join(sorted(MAY_HOLD))} and nothing else"
+            )
+        elif item.name in WORDY and item.stat().st_size > LARGEST:
+            tell.error(f"larger than {LARGEST >> 20} MiB, which no such file needs")
+
+
+def _check_hashes(folder: RunFolder, manifest: Manifest, tell: Teller) -> None:
+    for name in sorted(manifest.files.keys() - set(FINAL_FILES)):
+        tell.error(
+            f"names a file that is none of a run folder's: {name[:LONGEST]!r}", field="files"
+        )
+    for path, why in folder.changed_files(manifest):
+        Teller(path, tell.hear).error(why)
+
+
+def _check_name(folder: RunFolder, manifest: Manifest, tell: Teller) -> None:
+    """The folder is where its manifest says, under a name that holds its identity's hash."""
+    parts = folder.path.resolve().parts[-3:]
+    if manifest.run.split("/") != list(parts):
+        tell.error(
+            f"speaks of the run {manifest.run[:LONGEST]!r}, not of {'/'.join(parts)}", None, "run"
+        )
+    for part in manifest.run.split("/"):
+        if not SLUG.fullmatch(part) or not part.strip("."):
+            tell.error(f"{part[:LONGEST]!r} cannot name a folder", None, "run")
+    method, _, hash8 = parts[-1].rpartition("--")
+    if hash8 != identity(manifest.identity):
+        tell.error(
+            f"the folder's hash is {hash8!r}, that of what shaped its answers is "
+            f"{identity(manifest.identity)}",
+            field="identity",
+        )
+    if method != manifest.method:
+        tell.error(
+            f"the folder's method is {method!r}, the manifest's {manifest.method!r}", None, "method"
+        )
+    dataset, model = manifest.dataset, manifest.model
+    facts = {
+        "candidates": dataset.candidates_sha256,
+        "depth": dataset.depth,
+        "model": model.name,
+        "revision": model.revision,
+        "dtype": model.dtype,
+        "prompts": manifest.prompts,
+    }
+    _hear_changed(manifest.identity, facts, tell)
+    for name, text in _names(manifest):
+        if len(text) > LONGEST:
+            tell.error(f"{len(text)} characters are no name", field=name)
+        if any(ord(c) < 32 or ord(c) == 127 for c in text):
+            tell.error("a control character in a name", field=name)
+
+
+def _names(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    yield "run", manifest.run
+    yield "method", manifest.method
+    yield "model.id", manifest.model.id
+    yield "model.name", manifest.model.name
+    yield "dataset.id", manifest.dataset.id
+    yield "dataset.first_stage", manifest.dataset.first_stage
+    yield "environment.processor", manifest.environment.processor
+    yield "environment.device", manifest.environment.device
+    for name in manifest.prompts:
+        yield "prompts", name
+
+
+def _check_spec(spec: Spec, manifest: Manifest, tell: Teller) -> None:
+    """What was asked is what the folder's hash speaks of."""
+    facts: dict[str, Any] = {
+        "depth": spec.data.depth,
+        "revision": spec.model.revision,
+        "query_tokens": spec.prompt.query_tokens,
+        "passage_tokens": spec.prompt.passage_tokens,
+        "seed": spec.seed,
+        "method": spec.method.name,
+        "k": spec.method.k,
+        "fidelity": spec.method.fidelity,
+        "parameters": dict(spec.method.parameters),
+    }
+    if manifest.model.architecture is not None:
+        facts["dtype"] = spec.model.dtype
+    if spec.prompt.answer_tokens is not None:
+        facts["answer_tokens"] = spec.prompt.answer_tokens
+    if spec.method.then:
+        facts["then"] = [
+            {
+                "method": stage.name,
+                "over": stage.over,
+                "k": stage.k,
+                "parameters": dict(stage.parameters),
+                "template": stage.template,
+            }
+            for stage in spec.method.then
+        ]
+    _hear_changed(manifest.identity, facts, tell)
+    for name in ("answer_tokens", "then"):
+        if name in manifest.identity and name not in facts:
+            tell.error(f"{name} shaped the answers, but the spec has none", field=name)
+
+
+def _hear_changed(named: Mapping[str, Any], facts: Mapping[str, Any], tell: Teller) -> None:
+    for name, value in facts.items():
+        if named.get(name) != value:
+            told = changed({name: named.get(name)}, {name: value})
+            tell.error(
+                f"differs from the identity that the folder is named after; {told}", None, name
+            )
+
+
+def _check_records(records: Sequence[QueryRecord], manifest: Manifest, tell: Teller) -> None:
+    seen = set[str]()
+    for number, record in enumerate(records, start=1):
+        for field, message in _faults(record, manifest):
+            tell.error(f"query {record.qid[:LONGEST]}: {message}", number, field)
+        if record.qid in seen:
+            tell.error(f"query {record.qid} is there twice", number, "qid")
+        seen.add(record.qid)
+    if manifest.status == "complete":
+        if len(records) != manifest.dataset.queries:
+            tell.error(
+                f"holds {len(records)} queries; the manifest speaks of {manifest.dataset.queries}"
+            )
+        if any(record.status != "ok" for record in records):
+            tell.error("holds failed queries, but the manifest says complete", field="status")
+
+
+def _faults(record: QueryRecord, manifest: Manifest) -> Iterator[tuple[str, str]]:
+    """What is wrong with one line of per_query.jsonl: field and message."""
+    counts = ("calls", "rounds", "prompt_tokens", "generated_tokens", "parse_failures", "truncated")
+    for name in (*counts, "query_terms"):
+        value = getattr(record, name)
+        if type(value) is not int or value < 0:
+            yield name, f"{name} is {value!r}; a count is wanted"
+    if record.status not in ("ok", "failed"):
+        yield "status", f"status is {record.status!r}; ok or failed is wanted"
+    if not isinstance(record.seconds, int | float) or not 0 <= record.seconds < math.inf:
+        yield "seconds", f"seconds are {record.seconds!r}"
+    if (record.status == "ok") != bool(record.ranking):
+        yield "ranking", "a query that is ok has a ranking, a failed one has none"
+    if len(record.ranking) > manifest.dataset.depth:
+        yield "ranking", f"ranks {len(record.ranking)} documents at depth {manifest.dataset.depth}"
+    if len(set(record.ranking)) < len(record.ranking):
+        yield "ranking", "ranks a document twice"
+    for name in (record.qid, *record.ranking):
+        if not isinstance(name, str) or name.split() != [name] or len(name) > LONGEST:
+            yield "ranking", f"{str(name)[:40]!r} is no id"
+    if record.error is not None and len(record.error) > LONGEST:
+        yield "error", f"{len(record.error)} characters are too long for an error"
