@@ -85,6 +85,9 @@ def run(
         progress.note(text)
     answerer = open_answerer(spec, collection.judgments)
     model = answerer.record()
+    served = model.server.notes if model.server else []
+    for text in served:
+        progress.note(text)
     prompts = prompts_of(spec)
     facts = _identity(spec, collection, model, stages, prompts)
     name = f"{_slug(collection.name)}/{_slug(model.name)}/{method}--{identity(facts)}"
@@ -134,7 +137,7 @@ def run(
             ),
             prompts=prompts,
             environment=environment(answerer.device),
-            notes=list(collection.notes),
+            notes=[*collection.notes, *served],
             earlier=earlier,
         )
         folder.start(_complete(spec, model, stages).to_toml(), manifest)
@@ -284,6 +287,7 @@ def _identity(
         "query_tokens": spec.prompt.query_tokens,
         "passage_tokens": spec.prompt.passage_tokens,
         "seed": spec.seed,
+        **({"server": model.server.facts()} if model.server else {}),
         **method_facts(spec, stages),
     }
 

@@ -23,7 +23,7 @@ ROOMS = {
     "data": {"errors", "hub"},
     "prompts": {"errors", "ranking", "data"},
     "records": {"errors", "data"},
-    "models": {"errors", "hub", "ranking", "data", "prompts", "records"},
+    "models": {"errors", "flops", "hub", "ranking", "data", "prompts", "records"},
     "cascade": {"errors", "ranking", "data", "prompts", "records", "models"},
     "dry_run": {"cascade", "errors", "flops", "data", "prompts", "ranking", "records", "models"},
     "runner": {"cascade", "errors", "ranking", "data", "prompts", "records", "models"},

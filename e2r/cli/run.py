@@ -40,7 +40,10 @@ from e2r.errors import IncompleteError, UsageError
     help="Candidates a query.",
 )
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first N queries.")
-@click.option("--model", help="A Hub id, a folder, gguf:FILE, pypi:PACKAGE, oracle, random:SEED …")
+@click.option(
+    "--model",
+    help="A Hub id, a folder, gguf:FILE, pypi:PACKAGE, openai:NAME, oracle, random:SEED …",
+)
 @click.option("--revision", help="The model's revision, or sha256:… of its file.")
 @click.option(
     "--dtype",
@@ -100,6 +103,26 @@ from e2r.errors import IncompleteError, UsageError
     default=8192,
     show_default=True,
     help="Tokens a batch, with padding.",
+)
+@click.option("--base-url", help="Of openai:NAME: the server's address, as http://HOST:PORT/v1.")
+@click.option(
+    "--api-key-env",
+    metavar="VARIABLE",
+    help="The environment variable that holds the server's key; default: OPENAI_API_KEY.",
+)
+@click.option("--tokenizer", help="Of openai:NAME: a folder or Hub id with its tokenizer.")
+@click.option("--architecture", help="Of openai:NAME: a catalogue name or config.json, for FLOPs.")
+@click.option(
+    "--answer-start",
+    type=click.Choice(["completions", "continue", "prompt"]),
+    help="Of openai:NAME: how an answer is opened; see docs/servers.md.",
+)
+@click.option(
+    "--concurrency", type=click.IntRange(min=1), help="Calls a server at a time; default 8."
+)
+@click.option("--attempts", type=click.IntRange(min=1), help="Attempts a server's call; default 8.")
+@click.option(
+    "--timeout", type=click.IntRange(min=1), help="Seconds a server's attempt; default 600."
 )
 @click.option(
     "--runs",
@@ -207,7 +230,10 @@ def tables(options: dict[str, Any]) -> dict[str, Any]:
             "depth",
             "limit",
         ),
-        "model": {"source": options["model"] or "none", **some("revision", "dtype")},
+        "model": {
+            "source": options["model"] or "none",
+            **some("revision", "dtype", "tokenizer", "architecture", "answer_start"),
+        },
         "method": {
             "name": options["method"],
             "k": options["k"],
@@ -215,8 +241,18 @@ def tables(options: dict[str, Any]) -> dict[str, Any]:
             **_stages(options),
         },
         "prompt": some("template", "query_tokens", "passage_tokens", "answer_tokens"),
-        "execution": some("device", "batch_size", "batch_tokens"),
+        "execution": {
+            **some("device", "batch_size", "batch_tokens"),
+            **_server(some("base_url", "api_key_env", "concurrency", "attempts", "timeout")),
+        },
     }
+
+
+def _server(given: dict[str, Any]) -> dict[str, Any]:
+    """The table of a server, where one is spoken of. Raises UsageError without its address."""
+    if given and "base_url" not in given:
+        raise UsageError(f"--{next(iter(given)).replace('_', '-')} is of a server: pass --base-url")
+    return {"server": given} if given else {}
 
 
 def _stages(options: dict[str, Any]) -> dict[str, Any]:

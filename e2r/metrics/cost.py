@@ -64,6 +64,12 @@ def price(run: Recorded, convention: str = "ideal") -> Cost:
             note = "the collection's size is not recorded, so that BM25 has no price (--documents)"
         return Cost(first_stage, first_stage, note=note)
     facts = run.manifest.model.architecture
+    if facts is None and run.manifest.model.server is not None:
+        note = (
+            f"the architecture of {run.manifest.model.name} is not known, so that PFLOPs, RPP and "
+            "QPP are unknown; name it by --architecture when you run it"
+        )
+        return Cost(None, first_stage, note=note)
     if facts is None:
         note = f"{run.manifest.model.name} computes nothing: RPP and QPP are undefined"
         return Cost(dict.fromkeys(queries, 0), first_stage, note=note)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from e2r.data.collection import Judgments
 from e2r.errors import MissingError, UsageError, unknown
-from e2r.models.answerer import Answerer
+from e2r.models.answerer import Answerer, LanguageModel
 from e2r.prompts.reading import READINGS, Reading, reading
 from e2r.prompts.template import PromptTemplate
 from e2r.records.spec import Spec
@@ -18,6 +18,7 @@ BACKENDS: dict[str, str] = {
     "FOLDER": "a folder that holds the same",
     "gguf:FILE": "a GGUF file, loaded by transformers",
     "pypi:PACKAGE": "the GGUF file inside an installed package, which is not imported",
+    "openai:NAME": "a model behind an OpenAI-compatible server, at --base-url",
     "oracle": "answers from the judgments, at no cost",
     "random:SEED": "seeded random answers, at no cost",
     "replay:RUN": "the answers and token counts of a recorded run",
@@ -31,6 +32,7 @@ def open_answerer(spec: Spec, judgments: Judgments | None) -> Answerer:
     """
     kind, _, rest = spec.model.source.partition(":")
     asks = spec.method.name in READINGS
+    refuse_foreign_settings(spec, served=kind == "openai")
     if spec.model.source == "none":
         if asks:
             raise UsageError(f"{spec.method.name} asks a model: pass --model")
@@ -53,6 +55,8 @@ def open_answerer(spec: Spec, judgments: Judgments | None) -> Answerer:
         from e2r.models.replay import Replay
 
         return Replay(Path(rest))
+    if kind == "openai":
+        return _served(spec)
     if kind not in ("gguf", "pypi") and "/" not in kind and not Path(kind).is_dir():
         raise unknown("model", spec.model.source, BACKENDS)
     stages = prompts_by_stage(spec)
@@ -64,15 +68,47 @@ def open_answerer(spec: Spec, judgments: Judgments | None) -> Answerer:
         raise MissingError(
             f"running a model needs {error.name}; run: pip install 'e2r[run]'"
         ) from error
+    return _prompted(load(spec.model, spec.execution), spec, stages)
+
+
+def _prompted(
+    model: LanguageModel, spec: Spec, stages: list[tuple[PromptTemplate, Reading]]
+) -> Answerer:
     from e2r.models.prompted import Prompted
 
     return Prompted(
-        load(spec.model, spec.execution),
+        model,
         stages,
         query_tokens=spec.prompt.query_tokens,
         passage_tokens=spec.prompt.passage_tokens,
         answer_tokens=spec.prompt.answer_tokens,
     )
+
+
+def _served(spec: Spec) -> Answerer:
+    """The model behind a server, which is tried out here."""
+    if spec.execution.server is None:
+        raise UsageError(f"{spec.model.source}: pass the server's address by --base-url")
+    stages = prompts_by_stage(spec)
+    try:
+        from e2r.models.openai_compatible import connect
+        from e2r.models.server import Server
+    except ImportError as error:
+        raise MissingError(
+            f"asking a server needs {error.name}; run: pip install 'e2r[http]'"
+        ) from error
+    return _prompted(connect(spec, stages, Server(spec.execution.server)), spec, stages)
+
+
+def refuse_foreign_settings(spec: Spec, *, served: bool) -> None:
+    """Raise UsageError for settings of a server where the model is behind none."""
+    model = spec.model
+    given = spec.execution.server, model.tokenizer, model.architecture, model.answer_start
+    if not served and any(value is not None for value in given):
+        raise UsageError(
+            "--base-url, --tokenizer, --architecture, --answer-start and their like are for models "
+            f"behind a server (--model openai:NAME), which {model.source} is not"
+        )
 
 
 def prompts_by_stage(spec: Spec) -> list[tuple[PromptTemplate, Reading]]:

@@ -135,6 +135,27 @@ class Encoder:
             head_positions=0 if isinstance(request, Attention) else heads,
         )
 
+    def written(self, request: Request) -> str:
+        """The prompt and the answer's start as text, as the chat template writes it."""
+        return self._prompt(request)[0] + getattr(request, "answer_start", "")
+
+    @property
+    def opening_token(self) -> str:
+        """The token that the tokenizer puts before a text by itself, or nothing."""
+        return getattr(self._tokenizer, "bos_token", None) or ""
+
+    def _prompt(self, request: Request) -> tuple[str, bool]:
+        """The prompt's text, and whether it is plain: not yet wrapped into special tokens."""
+        messages = request.messages
+        plain = (
+            self._decoder_start is not None
+            or self._tokenizer.chat_template is None
+            or isinstance(request, Classify)
+            or [message.role for message in messages] == ["text"]
+        )
+        joined = "\n".join(message.content for message in messages)
+        return (joined if plain else self._chat(messages)), plain
+
     def _encode(self, request: Request) -> Encoded:
         messages = request.messages
         if isinstance(request, Classify) and len(messages) == 2:
@@ -143,14 +164,7 @@ class Encoder:
                 tuple(pair["input_ids"]), segments=tuple(pair.get("token_type_ids") or ())
             )
         start = self._decoder_start
-        plain = (
-            start is not None
-            or self._tokenizer.chat_template is None
-            or isinstance(request, Classify)
-            or [message.role for message in messages] == ["text"]
-        )
-        joined = "\n".join(message.content for message in messages)
-        text = joined if plain else self._chat(messages)
+        text, plain = self._prompt(request)
         if isinstance(request, Attention):
             return self._located(text, request.documents, special=plain)
         opening = getattr(request, "answer_start", "")

@@ -190,6 +190,11 @@ class TransformersModel:
             context=_context(config, tokenizer),
         )
 
+    @property
+    def encoder(self) -> Encoder:
+        """What counts, cuts and encodes; needs no weights."""
+        return self._encoder
+
     @cached_property
     def _model(self) -> Any:
         return self._weights()

@@ -41,8 +41,10 @@ def write_order(answer: Any, task: Task) -> str:
 
 
 def read_logits(reply: Reply, task: Task, encoder_decoder: bool) -> Read:
-    """Candidates by their labels' logits; ties keep the order shown."""
-    logits = cast("tuple[float, ...]", reply.value)
+    """Candidates by their labels' logits, a failure without any; ties keep the order shown."""
+    logits = cast("tuple[float, ...] | None", reply.value)
+    if logits is None:
+        return Read(None, parsed=False)
     places = sorted(range(len(logits)), key=lambda i: (-logits[i], i))
     return Read(tuple(task.candidates[i] for i in places), parsed=True)
 

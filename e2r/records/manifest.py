@@ -18,10 +18,38 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
+class ServerRecord(_Part):
+    """What is known of the server that answered, its address without credentials.
+
+    `reported` is what it says of the model itself, `software` its Server header. `answer_start`
+    says how the first words of an answer were given, `counted_by` whose tokens texts were cut by,
+    `logprobs` how many alternatives were listed where log probabilities were read; these three
+    shape answers. `prompt_form` is how prompts travelled. `notes` are for the user's eyes.
+    """
+
+    base_url: str
+    reported: dict[str, str | int]
+    software: str | None
+    answer_start: str
+    counted_by: str
+    logprobs: int | None
+    prompt_form: str
+    notes: list[str]
+
+    def facts(self) -> dict[str, Any]:
+        """What shapes answers, for a run's identity."""
+        return {
+            "answer_start": self.answer_start,
+            "counted_by": self.counted_by,
+            "logprobs": self.logprobs,
+        }
+
+
 class ModelRecord(_Part):
     """The model that answered; `architecture` is its config.json, so that any run can be re-priced.
 
-    `architecture` is None for the model-free answerers.
+    `architecture` is None for the model-free answerers, and for a model behind a server whose
+    architecture nobody gave: its price is unknown. `server` is None for all others.
     """
 
     id: str
@@ -29,6 +57,7 @@ class ModelRecord(_Part):
     revision: str | None
     dtype: str
     architecture: dict[str, Any] | None
+    server: ServerRecord | None = None
 
 
 class DatasetRecord(_Part):

@@ -33,11 +33,18 @@ class DataSpec(_Part):
 
 
 class ModelSpec(_Part):
-    """Which model answers, at which revision and precision."""
+    """Which model answers, at which revision and precision.
+
+    The rest is for models behind a server: whose tokenizer counts and cuts, whose config.json
+    prices, and how the first words of an answer are given.
+    """
 
     source: str
     revision: str | None = None
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    tokenizer: str | None = None
+    architecture: str | None = None
+    answer_start: Literal["completions", "continue", "prompt"] | None = None
 
 
 class StageSpec(_Part):
@@ -72,12 +79,27 @@ class PromptSpec(_Part):
     answer_tokens: int | None = Field(None, ge=1)
 
 
+class ServerSpec(_Part):
+    """Where an OpenAI-compatible server is and how it is asked; the key is never in here.
+
+    `api_key_env` names the environment variable that holds the key. `timeout` is in seconds, for
+    one attempt.
+    """
+
+    base_url: str
+    api_key_env: str | None = None
+    concurrency: int = Field(8, ge=1)
+    attempts: int = Field(8, ge=1)
+    timeout: int = Field(600, ge=1)
+
+
 class ExecutionSpec(_Part):
     """How the work is carried out; nothing here shapes an answer, so nothing here is hashed."""
 
     device: str = "auto"
     batch_size: int = Field(16, ge=1)
     batch_tokens: int = Field(8192, ge=1)
+    server: ServerSpec | None = None
 
 
 class Spec(_Part):
