@@ -1,160 +1,182 @@
-"""The board: which runs rank against which, in what order, and which lie on the frontier."""
+"""The board: which rows rank against which, in what order, and which lie on the frontier."""
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
+from typing import Literal
 
-from e2r.metrics.evaluation import Evaluation, Row
-from e2r.metrics.frontier import hypervolume
-from e2r.metrics.groups import group_id, is_reference
+from e2r.metrics.evaluation import Row
+from e2r.metrics.frontier import frontier, hypervolume
+from e2r.metrics.intervals import Interval
+from e2r.site.published import Publication, Published
 
-_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
-_LONGEST_SLUG = 80
+State = Literal["ranked", "reference", "incomplete"]
+NOTHING = Interval(None)
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What a row costs under one convention, per query; `rpp` by measure."""
+
+    petaflops: Interval
+    qpp: Interval
+    rpp: Mapping[str, Interval]
 
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """A run on the board.
+    """A row of the board: a recorded run, or a published row.
 
-    `rank` counts from 1 within the run's group; it is None for incomplete runs, and for answerers
-    without a model (oracle, random), which are references. `place` is the run folder seen from the
-    folder of all runs.
+    `quality` is by measure and `costs` by convention; what is missing there cannot be had. `ranks`
+    count from 1 within the group, by measure; only `ranked` rows have them, not references, which
+    answer without a model, nor incomplete runs. `frontiers` holds (measure, convention) where no
+    row of the group is both cheaper and better. `place` is a run's folder seen from the folder of
+    all runs; `page` its address seen from the board.
     """
 
-    row: Row
-    place: PurePosixPath
+    id: str
     page: str
-    rank: int | None = None
-
-    @property
-    def on_frontier(self) -> bool:
-        """Whether no run of the group is both cheaper, in FLOPs, and better."""
-        return self.row.on_frontier
-
-    @property
-    def label(self) -> str:
-        """Who ranked."""
-        return self.row.label
+    label: str
+    method: str
+    dataset: str
+    first_stage: str
+    depth: int
+    state: State
+    quality: Mapping[str, Interval]
+    costs: Mapping[str, Costs]
+    calls: float | None
+    rounds: float | None
+    template: str | None = None
+    queries: int | None = None
+    parameters: int | None = None
+    parse_failures: int | None = None
+    row: Row | None = None
+    place: PurePosixPath | None = None
+    published: Published | None = None
+    ranks: Mapping[str, int] = field(default_factory=dict)
+    frontiers: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def family(self) -> str:
         """The first word of the method's name."""
-        return self.row.family
+        return self.method.partition(".")[0]
 
-    @property
-    def is_reference(self) -> bool:
-        """Whether nothing was computed to answer, so that the run is no competitor."""
-        return is_reference(self.row)
+    def value(self, measure: str) -> float | None:
+        """The mean of a measure, or None."""
+        return self.quality.get(measure, NOTHING).value
 
-    def quality(self, measure: str) -> float | None:
-        """The mean of a measure."""
-        return self.row.measures[measure].value
+    def petaflops(self, convention: str) -> float | None:
+        """PetaFLOPs per query, or None."""
+        costs = self.costs.get(convention)
+        return None if costs is None else costs.petaflops.value
 
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """Runs that may be compared: same dataset, first stage, depth, judgments and query set."""
+    """Rows that may be compared: same source, dataset, first stage, depth, judgments and queries.
+
+    `convention` is what the group's rows are priced by where they have no other price.
+    """
 
     id: str
     dataset: str
     first_stage: str
     depth: int
-    queries: int
+    queries: int | None
     entries: tuple[Entry, ...]
+    publication: Publication | None = None
+    convention: str | None = None
 
-    @property
-    def best_for_budget(self) -> tuple[Entry, ...]:
-        """The frontier, cheapest first."""
-        marked = [entry for entry in self.entries if entry.on_frontier]
-        return tuple(sorted(marked, key=lambda entry: entry.row.petaflops.value or 0.0))
+    def frontier(self, measure: str, convention: str) -> tuple[Entry, ...]:
+        """The rows that nothing beats in quality and cost at once, cheapest first."""
+        key = (measure, self.convention or convention)
+        marked = [entry for entry in self.entries if key in entry.frontiers]
+        return tuple(sorted(marked, key=lambda entry: entry.petaflops(key[1]) or 0.0))
 
-    def hypervolume(self, measure: str) -> float:
-        """Area under the frontier up to the group's dearest run, in PetaFLOPs times the measure."""
+    def hypervolume(self, measure: str, convention: str) -> float:
+        """Area under the frontier up to the group's dearest row, in PetaFLOPs times the measure."""
         points = [
             (cost, quality)
             for entry in self.entries
-            if entry.rank is not None
-            and (cost := entry.row.petaflops.value) is not None
-            and (quality := entry.quality(measure)) is not None
+            if entry.state == "ranked"
+            and (cost := entry.petaflops(self.convention or convention)) is not None
+            and (quality := entry.value(measure)) is not None
         ]
         return hypervolume(points, max((cost for cost, _ in points), default=0.0))
 
 
 @dataclass(frozen=True, eq=False)
 class Board:
-    """All groups of complete runs, and apart from them the incomplete ones."""
+    """All groups of complete rows, and apart from them the incomplete runs.
+
+    The first of `measures` and of `conventions` are what the page shows at first.
+    """
 
     groups: tuple[Group, ...]
     incomplete: tuple[Entry, ...]
-    measure: str
-    convention: str
+    measures: tuple[str, ...]
+    conventions: tuple[str, ...]
+
+    @property
+    def measure(self) -> str:
+        """What rows are ranked by unless the reader chooses otherwise."""
+        return self.measures[0]
+
+    @property
+    def convention(self) -> str:
+        """How FLOPs are counted unless the reader chooses otherwise."""
+        return self.conventions[0]
 
     @property
     def entries(self) -> tuple[Entry, ...]:
-        """Every run, ranked ones first."""
+        """Every row, ranked ones first."""
         return (*(entry for group in self.groups for entry in group.entries), *self.incomplete)
 
-
-def make_board(evaluation: Evaluation, runs: Path) -> Board:
-    """Sort the runs found under `runs` into groups, by the first measure of the evaluation."""
-    measure = evaluation.measures[0]
-    groups: dict[str, list[Entry]] = {}
-    incomplete: list[Entry] = []
-    for row in evaluation.rows:
-        place = PurePosixPath(row.path.resolve().relative_to(runs.resolve()).as_posix())
-        entry = Entry(row, place, f"runs/{_slug(place)}.html")
-        if row.complete:
-            groups.setdefault(group_id(row), []).append(entry)
-        else:
-            incomplete.append(entry)
-    made = [_group(key, entries, measure) for key, entries in groups.items()]
-    made.sort(key=lambda group: (group.dataset, group.depth, group.first_stage, group.id))
-    incomplete.sort(key=lambda entry: str(entry.place))
-    return Board(tuple(made), tuple(incomplete), measure, evaluation.convention)
+    @property
+    def runs(self) -> tuple[Entry, ...]:
+        """Every recorded run."""
+        return tuple(entry for entry in self.entries if entry.row is not None)
 
 
-def _group(key: str, entries: list[Entry], measure: str) -> Group:
-    competing = [entry for entry in entries if not entry.is_reference]
-    ranks = _ranks([entry.quality(measure) for entry in competing])
+def standing(
+    entries: Sequence[Entry], measures: Sequence[str], conventions: Sequence[str]
+) -> tuple[Entry, ...]:
+    """The rows of one group with their ranks and frontiers, in the order of the first measure."""
+    competing = [entry for entry in entries if entry.state == "ranked"]
+    ranks = {measure: _ranks([entry.value(measure) for entry in competing]) for measure in measures}
+    marks = {
+        (measure, convention): frontier(
+            [(entry.petaflops(convention), entry.value(measure)) for entry in competing]
+        )
+        for measure in measures
+        for convention in conventions
+    }
     placed = [
-        Entry(entry.row, entry.place, entry.page, rank)
-        for entry, rank in zip(competing, ranks, strict=True)
+        replace(
+            entry,
+            ranks={name: rank for name in measures if (rank := ranks[name][place]) is not None},
+            frontiers=frozenset(key for key, found in marks.items() if found[place]),
+        )
+        for place, entry in enumerate(competing)
     ]
-    placed += [entry for entry in entries if entry.is_reference]
-    placed.sort(key=lambda entry: _order(entry, measure))
-    dataset = placed[0].row.manifest.dataset
-    return Group(
-        id=key,
-        dataset=dataset.id,
-        first_stage=dataset.first_stage,
-        depth=dataset.depth,
-        queries=len(placed[0].row.qids),
-        entries=tuple(placed),
-    )
+    placed += [entry for entry in entries if entry.state != "ranked"]
+    placed.sort(key=lambda entry: _order(entry, measures[0], conventions[0]))
+    return tuple(placed)
 
 
-def _ranks(values: Iterable[float | None]) -> list[int]:
-    """1 for the highest; equal values share a rank."""
-    known = [float("-inf") if value is None else value for value in values]
-    return [1 + sum(other > value for other in known) for value in known]
+def _ranks(values: Sequence[float | None]) -> list[int | None]:
+    """1 for the highest; equal values share a rank; None has none."""
+    known = sorted((value for value in values if value is not None), reverse=True)
+    first = {value: place for place, value in reversed([*enumerate(known, start=1)])}
+    return [None if value is None else first[value] for value in values]
 
 
-def _order(entry: Entry, measure: str) -> tuple[float, float, str]:
-    cost = entry.row.petaflops.value
-    quality = entry.quality(measure)
+def _order(entry: Entry, measure: str, convention: str) -> tuple[float, float, str]:
+    quality, cost = entry.value(measure), entry.petaflops(convention)
     return (
         float("inf") if quality is None else -quality,
         float("inf") if cost is None else cost,
-        str(entry.place),
+        entry.page if entry.place is None else str(entry.place),
     )
-
-
-def _slug(place: PurePosixPath) -> str:
-    """A file name that no run can choose: plain characters, and a hash of the whole place."""
-    digest = hashlib.sha256(str(place).encode()).hexdigest()[:8]
-    plain = _UNSAFE.sub("-", "-".join(place.parts)).strip(".-")[:_LONGEST_SLUG].rstrip(".-")
-    return f"{plain}-{digest}" if plain else digest

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
+from typing import Any
 
-from e2r.errors import DataError, UsageError
+from e2r.errors import DataError, E2RError, UsageError
+from e2r.flops.conventions import CONVENTIONS
+from e2r.metrics.effectiveness import parse_measures
 from e2r.metrics.evaluation import DEFAULT_MEASURES, evaluate
-from e2r.site.board import make_board
+from e2r.metrics.recorded import find_runs
+from e2r.metrics.result import Result
+from e2r.site.collect import make_board
 from e2r.site.pages import Links, render
+from e2r.site.published import published
 
 OWNED = "site.json"
+MOST_OFFERED = 8
+"""Measures to choose from beside those named; a run's result.json must not make it a thousand."""
+LONGEST_MEASURE = 40
 
 
 def build(
@@ -22,22 +33,46 @@ def build(
     convention: str = "ideal",
     qrels: str | None = None,
     files: str = "../runs",
+    paper: bool = True,
     note: Callable[[str], None] | None = None,
 ) -> Path:
     """Build the site from all run folders under `runs` and return the path of its first page.
 
-    Runs are ranked by the first of `measures`. `files` is where the run folders lie as seen from
-    the pages: a relative path or an http(s) address. The same runs give the same bytes. Files in
-    `out` that no build wrote are left alone. Raises DataError for runs that are not as they should
-    be, and UsageError where `out` holds files but no earlier site.
+    Runs are ranked by the first of `measures`; readers may choose the others, and those that the
+    runs' own result.json hold. `convention` is the one shown at first, and `paper` says whether the
+    paper's rows stand beside the runs. `files` is where the run folders lie as seen from the pages:
+    a relative path or an http(s) address. The same runs give the same bytes. Files in `out` that no
+    build wrote are left alone. Raises DataError for runs that are not as they should be, and
+    UsageError where `out` holds files but no earlier site.
     """
     runs, out = Path(runs), Path(out)
     links = Links.parse(files)
     before = _owned(out)
-    evaluation = evaluate(runs, measures, convention, qrels=qrels, note=note)
-    pages = render(make_board(evaluation, runs), links)
-    _write(out, pages, before)
+    others = [name for name in CONVENTIONS if name != convention]
+    offered = _offered(runs, parse_measures(measures))
+    evaluation = evaluate(
+        runs, measures, convention, qrels=qrels, offered=offered, also=others, note=note
+    )
+    had = {name for row in evaluation.rows for name in row.scores.values}
+    shown = [*evaluation.measures, *(name for name in offered if name in had)]
+    publication = published() if paper else None
+    board = make_board(evaluation, runs, shown, [convention, *others], publication)
+    _write(out, render(board, links, publication), before)
     return out / "index.html"
+
+
+def _offered(runs: Path, named: Mapping[str, Any]) -> dict[str, Any]:
+    """Measures in the runs' result.json beyond those named, the most common first."""
+    held: Counter[str] = Counter()
+    for place in find_runs([runs]):
+        with suppress(DataError):
+            held.update(Result.load(place.path / "result.json").measures.keys())
+    found: dict[str, Any] = {}
+    for name, _ in sorted(held.items(), key=lambda item: (-item[1], item[0])):
+        if len(name) <= LONGEST_MEASURE and len(found) < MOST_OFFERED:
+            with suppress(E2RError):
+                found |= parse_measures([name])
+    return {name: measure for name, measure in found.items() if name not in named}
 
 
 def _owned(out: Path) -> list[PurePosixPath]:

@@ -1,12 +1,12 @@
-"""Board → files: pages by Jinja2, charts, and the same figures as JSON and CSV."""
+"""Board → files: pages by Jinja2, charts, scripts, and the same figures as data."""
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -18,8 +18,11 @@ from e2r.flops.conventions import CONVENTIONS
 from e2r.metrics.cost import PETA
 from e2r.metrics.intervals import Interval
 from e2r.metrics.pictures import THEMES, quality_against_cost
-from e2r.metrics.tables import UNDEFINED, comma_separated, flat, short
-from e2r.site.board import Board, Entry
+from e2r.metrics.tables import UNDEFINED, short
+from e2r.site.board import NOTHING, Board, Costs, Entry
+from e2r.site.data import page_data, pair_data, rounded, script
+from e2r.site.downloads import as_csv, as_json
+from e2r.site.published import Publication
 
 HERE = Path(__file__).parent
 FILES = (
@@ -31,8 +34,10 @@ FILES = (
     "result.json",
     "ir-metadata.yml",
 )
-SCRIPTS = ("board.js",)
-_DIGITS = 6
+ASSETS = ("style.css", "icon.svg")
+BOARD_DATA, PAIR_DATA, LIBRARY = "board-data.js", "pairs-data.js", "vega.js"
+SCRIPTS = ("format.js", "board.js", "budget.js", "chart.js", "compare.js")
+_LONGEST_SPEC = 20_000
 
 
 @dataclass(frozen=True)
@@ -54,49 +59,84 @@ class Links:
         return f"{up}{self.files}/{quote(str(entry.place))}/{name}"
 
 
-def render(board: Board, links: Links) -> dict[str, bytes]:
+def render(board: Board, links: Links, publication: Publication | None = None) -> dict[str, bytes]:
     """Every file of the site by its path in it."""
     environment = _environment()
-    shared = {"board": board}
-    pictures: dict[str, bytes] = {}
-    for group in board.groups:
-        rows = [entry.row for entry in group.entries]
-        for theme in THEMES:
-            picture = quality_against_cost(rows, board.measure, board.convention, theme)
-            if picture is not None:
-                pictures[f"charts/{group.id}-{theme.name}.svg"] = picture
+    shared = {
+        "board": board,
+        "publication": publication,
+        "undefined": NOTHING,
+        "nothing": Costs(NOTHING, NOTHING, dict.fromkeys(board.measures, NOTHING)),
+    }
+    pictures = _pictures(board)
 
     def page(template: str, root: str, scripts: Sequence[str] = (), **values: Any) -> bytes:
         values |= {"root": root, "scripts": scripts}
-        made = environment.get_template(template).render(**shared, **values)
-        return made.encode()
+        return environment.get_template(template).render(**shared, **values).encode()
 
     conventions = [(name, convention.summary) for name, convention in CONVENTIONS.items()]
+    scripts = ["format.js", BOARD_DATA, *SCRIPTS[1:]]
     pages = {
-        "index.html": page("index.html", "", SCRIPTS, here="board", pictures=pictures),
+        "index.html": page("index.html", "", scripts, here="board", pictures=pictures),
         "about.html": page("about.html", "", here="about", conventions=conventions),
-        "style.css": _read("style.css").encode(),
-        **{name: _read(name).encode() for name in SCRIPTS},
-        "icon.svg": _read("icon.svg").encode(),
-        "board.json": _json(board),
-        "board.csv": _csv(board),
+        BOARD_DATA: script("e2rBoard", page_data(board)),
+        PAIR_DATA: script("e2rPairs", pair_data(board)),
+        LIBRARY: library().encode(),
+        **{name: (HERE / "assets" / name).read_bytes() for name in (*ASSETS, *SCRIPTS)},
+        "board.json": as_json(board),
+        "board.csv": as_csv(board),
         **pictures,
     }
-    for entry in board.entries:
-        held = [
-            (name, links.file(entry, name)) for name in FILES if (entry.row.path / name).is_file()
-        ]
-        asked = (entry.row.path / "spec.toml").read_text(encoding="utf-8", errors="replace")
-        values: dict[str, Any] = {
-            "entry": entry,
-            "files": held,
-            "asked": asked,
-            "queries": _queries(entry),
-        }
+    if publication is not None:
+        pages["published.html"] = page("published.html", "", here="published")
+    for entry in board.runs:
+        values = _run_values(entry, links)
         pages[entry.page] = page("run.html", "../", here="run", **values)
     return pages
 
 
+@cache
+def library() -> str:
+    """Vega-Lite, Vega and Vega-Embed as one script that puts `vegaEmbed` into `window`."""
+    import vl_convert
+
+    notice = (HERE / "assets" / "vega-notice.txt").read_text(encoding="utf-8")
+    bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    return f"/*!\n{notice}*/\n{bundle}"
+
+
+def _pictures(board: Board) -> dict[str, bytes]:
+    """Charts for readers without scripts."""
+    pictures: dict[str, bytes] = {}
+    for group in board.groups:
+        rows = [entry.row for entry in group.entries if entry.row is not None]
+        for theme in THEMES if rows else ():
+            picture = quality_against_cost(rows, board.measure, board.convention, theme)
+            if picture is not None:
+                pictures[f"charts/{group.id}-{theme.name}.svg"] = picture
+    return pictures
+
+
+def _run_values(entry: Entry, links: Links) -> dict[str, Any]:
+    row = entry.row
+    if row is None:
+        return {}
+    asked = (row.path / "spec.toml").read_text(encoding="utf-8", errors="replace")
+    if len(asked) > _LONGEST_SPEC:
+        asked = f"{asked[:_LONGEST_SPEC]}…\n(cut; the file holds the rest)"
+    queries = [
+        {
+            "record": record,
+            "values": [of[record.qid] for of in row.scores.values.values()],
+            "flops": None if row.cost.per_query is None else row.cost.per_query[record.qid],
+        }
+        for record in row.records
+    ]
+    held = [(name, links.file(entry, name)) for name in FILES if (row.path / name).is_file()]
+    return {"entry": entry, "row": row, "files": held, "asked": asked, "queries": queries}
+
+
+@cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE / "templates"),
@@ -106,105 +146,49 @@ def _environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters |= {
-        "short": short,
+        "short": _short,
         "fixed": _fixed,
         "span": _span,
         "fixed_span": _fixed_span,
-        "raw": _raw,
-        "peta": lambda flops: short(flops / PETA),
+        "size": _size,
+        "peta": lambda flops: _short(flops / PETA),
         "percent": _percent,
         "command": shlex.join,
-        "address": quote,
+        "address": lambda address: quote(address, safe="/#"),
     }
     return environment
 
 
-def _read(name: str) -> str:
-    return (HERE / "templates" / name).read_text(encoding="utf-8")
+def _short(value: float | None, digits: int = 4) -> str:
+    """Cut to the digits that the page's script gets, so that both write the same."""
+    return short(rounded(value), digits)
 
 
 def _fixed(value: float | None) -> str:
-    return UNDEFINED if value is None else f"{value:.4f}"
+    return UNDEFINED if value is None else f"{rounded(value):.4f}"
 
 
 def _span(found: Interval) -> str:
     """An interval as text, empty where there is none."""
     if found.low is None or found.high is None:
         return ""
-    return f"{short(found.low, 3)}–{short(found.high, 3)}"
+    return f"{_short(found.low, 3)}–{_short(found.high, 3)}"
 
 
 def _fixed_span(found: Interval) -> str:
     """The interval of a measure, whose scale is known."""
     if found.low is None or found.high is None:
         return ""
-    return f"{found.low:.3f}–{found.high:.3f}"
+    return f"{rounded(found.low):.3f}–{rounded(found.high):.3f}"
 
 
-def _raw(value: float | None) -> str:
-    """A value for the script to sort by; nothing where it is undefined."""
-    return "" if value is None else f"{value:.{_DIGITS}g}"
+def _size(parameters: int | None) -> str:
+    """A number of weights in billions or millions."""
+    if parameters is None:
+        return UNDEFINED
+    billions = parameters >= 10**9
+    return f"{_short(parameters / (10**9 if billions else 10**6), 3)} {'B' if billions else 'M'}"
 
 
 def _percent(share: float | None) -> str:
     return UNDEFINED if share is None else f"{100 * share:.1f} %"
-
-
-def _queries(entry: Entry) -> list[dict[str, Any]]:
-    row = entry.row
-    return [
-        {
-            "record": record,
-            "values": [values[record.qid] for values in row.scores.values.values()],
-            "flops": None if row.cost.per_query is None else row.cost.per_query[record.qid],
-        }
-        for record in row.records
-    ]
-
-
-def _facts(entry: Entry, plain: dict[str, Any]) -> dict[str, Any]:
-    return {
-        **plain,
-        "run": str(entry.place),
-        "rank": entry.rank,
-        "on_frontier": entry.on_frontier,
-        "reference": entry.is_reference,
-        "page": entry.page,
-    }
-
-
-def _json(board: Board) -> bytes:
-    """The board as JSON; figures keep six digits, which is what all processors agree on."""
-    content = {
-        "measure": board.measure,
-        "convention": board.convention,
-        "groups": [
-            {
-                "id": group.id,
-                "dataset": group.dataset,
-                "first_stage": group.first_stage,
-                "depth": group.depth,
-                "queries": group.queries,
-                "hypervolume": _rounded(group.hypervolume(board.measure)),
-                "runs": [_rounded(_facts(entry, entry.row.to_json())) for entry in group.entries],
-            }
-            for group in board.groups
-        ],
-        "incomplete": [_rounded(_facts(entry, entry.row.to_json())) for entry in board.incomplete],
-    }
-    return (json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
-
-
-def _csv(board: Board) -> bytes:
-    lines = [_rounded(_facts(entry, flat(entry.row))) for entry in board.entries]
-    return comma_separated(lines).encode()
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, float):
-        return float(f"{value:.{_DIGITS}g}")
-    if isinstance(value, Mapping):
-        return {key: _rounded(item) for key, item in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_rounded(item) for item in value]
-    return value

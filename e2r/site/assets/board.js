@@ -1,0 +1,265 @@
+// The table: measure, convention, filters and order; the view is kept in the address.
+"use strict";
+(function () {
+  const { UNDEFINED, short, fixed, ends, make } = window.e2r;
+  const data = window.e2rBoard;
+  const table = document.getElementById("board");
+  const body = table.tBodies[0];
+  const heads = Array.from(table.tHead.rows[0].cells);
+  const shown = document.getElementById("shown");
+  const groups = new Map(data.groups.map((group) => [group.id, group]));
+  const rows = new Map(data.rows.map((row, number) => [row.id, { ...row, number }]));
+  const listeners = [];
+  const selects = {};
+
+  const SIZES = [
+    [1e9, "under 1 B"],
+    [1e10, "1–10 B"],
+    [1e11, "10–100 B"],
+    [Infinity, "100 B and more"],
+  ];
+  const size = (row) =>
+    row.parameters === null ? "no model" : SIZES.find(([most]) => row.parameters < most)[1];
+  const source = (row) => (row.group && groups.get(row.group).published ? "published" : "recorded runs");
+  const filters = {
+    source: ["Source", source],
+    dataset: ["Dataset", (row) => row.dataset],
+    family: ["Family", (row) => row.family],
+    model: ["Model", (row) => row.label],
+    size: ["Size", size],
+    depth: ["Depth", (row) => String(row.depth)],
+  };
+  const choices = {
+    measure: ["Measure", data.measures],
+    convention: ["Convention", data.conventions],
+  };
+  const state = new URLSearchParams();
+
+  function chosen(name) {
+    const held = state.get(name);
+    return choices[name][1].includes(held) ? held : choices[name][1][0];
+  }
+
+  // What a row costs in this view. Published rows have no price but that of their own convention;
+  // it is shown, said to be another's, and sorts behind the others.
+  function costs(row) {
+    const wanted = chosen("convention");
+    const own = row.group && groups.get(row.group).convention;
+    const held = row.costs[wanted] ? wanted : own;
+    return held ? { convention: held, foreign: held !== wanted, ...row.costs[held] } : null;
+  }
+
+  function figures(row) {
+    const measure = data.measures.indexOf(chosen("measure"));
+    const cost = costs(row);
+    return {
+      rank: row.ranks[measure] ?? null,
+      quality: row.quality[measure],
+      petaflops: cost && cost.petaflops,
+      rpp: cost && cost.rpp[measure],
+      qpp: cost && cost.qpp,
+      frontier: Boolean(cost && cost.frontier[measure]),
+      convention: cost && cost.convention,
+      foreign: Boolean(cost && cost.foreign),
+    };
+  }
+
+  const KEYS = {
+    rank: (row, seen) => seen.rank,
+    label: (row) => row.label,
+    size: (row) => row.parameters,
+    method: (row) => row.method,
+    dataset: (row) => `${row.dataset} ${row.depth}`,
+    quality: (row, seen) => seen.quality && seen.quality[0],
+    petaflops: (row, seen) => seen.petaflops && seen.petaflops[0],
+    rpp: (row, seen) => seen.rpp && seen.rpp[0],
+    qpp: (row, seen) => seen.qpp && seen.qpp[0],
+    calls: (row) => row.calls,
+    rounds: (row) => row.rounds,
+    failures: (row) => row.failures,
+  };
+  const PRICES = ["petaflops", "rpp", "qpp"];
+  const order = new Intl.Collator("en", { numeric: true });
+
+  function sort() {
+    const [key, direction] = (state.get("sort") || "").split(".");
+    const known = heads.some((head) => head.dataset.key === key);
+    for (const head of heads) {
+      if (known && head.dataset.key === key) head.setAttribute("aria-sort", direction === "descending" ? direction : "ascending");
+      else head.removeAttribute("aria-sort");
+    }
+    const sign = direction === "descending" ? -1 : 1;
+    const keyed = lines.map((line) => {
+      const row = line.row;
+      const seen = known && figures(row);
+      const value = known ? KEYS[key](row, seen) : null;
+      const behind = known && (value === null || value === undefined ? 2 : PRICES.includes(key) && seen.foreign ? 1 : 0);
+      return { line, value, behind: Number(behind) };
+    });
+    keyed.sort((x, y) => {
+      if (x.behind !== y.behind) return x.behind - y.behind;
+      const compared =
+        !known || x.behind === 2 ? 0
+        : typeof x.value === "number" ? x.value - y.value
+        : order.compare(x.value, y.value);
+      return sign * compared || x.line.row.number - y.line.row.number;
+    });
+    body.append(...keyed.map((item) => item.line.element));
+  }
+
+  function passes(row) {
+    return Object.entries(filters).every(([name, [, of]]) => !state.has(name) || of(row) === state.get(name));
+  }
+
+  function filter() {
+    let count = 0;
+    for (const line of lines) {
+      const hidden = !passes(line.row);
+      if (line.element.hidden !== hidden) line.element.hidden = hidden;
+      count += hidden ? 0 : 1;
+    }
+    shown.textContent = count === lines.length ? `${count} rows` : `${count} of ${lines.length} rows shown`;
+  }
+
+  function write(cell, text, small) {
+    cell.replaceChildren(text, ...(small ? [" ", make("small", {}, small)] : []));
+  }
+
+  function writeCost(cell, span, seen) {
+    const foreign = seen.foreign ? `by ${seen.convention}` : "";
+    write(cell, span ? short(span[0]) : UNDEFINED, ends(span, (value) => short(value, 3)) || (span ? foreign : ""));
+  }
+
+  function fill(line) {
+    const { row, cells } = line;
+    const seen = figures(row);
+    write(cells.quality, fixed(seen.quality && seen.quality[0]), ends(seen.quality, (value) => fixed(value, 3)));
+    for (const name of PRICES) writeCost(cells[name], seen[name], seen);
+    if (row.state === "ranked") {
+      const star = line.star;
+      cells.rank.replaceChildren(seen.rank === null ? UNDEFINED : String(seen.rank), ...(seen.frontier ? [star] : []));
+      line.element.classList.toggle("frontier", seen.frontier);
+    }
+  }
+
+  function view() {
+    for (const line of [...lines, ...apart]) fill(line);
+    for (const element of document.querySelectorAll("[data-shows]")) {
+      element.textContent = chosen(element.dataset.shows);
+    }
+    for (const element of document.querySelectorAll("[data-per]")) {
+      element.title = `${chosen("measure")} per PetaFLOP`;
+    }
+  }
+
+  // Every change of the view: what is drawn follows, then the address.
+  let last = null;
+  function draw() {
+    const now = [chosen("measure"), chosen("convention")].join("\n");
+    if (last !== now) view();
+    last = now;
+    filter();
+    sort();
+    for (const [name, select] of Object.entries(selects)) {
+      const mark = choices[name] ? chosen(name) : state.has(name) ? `=${state.get(name)}` : "";
+      select.value = mark;
+    }
+    for (const listener of listeners) listener();
+  }
+
+  function change(name, value) {
+    if (value === null || value === "") state.delete(name);
+    else state.set(name, value);
+    const text = state.toString();
+    history.replaceState(null, "", text ? `#${text}` : location.pathname + location.search);
+    draw();
+  }
+
+  function recall() {
+    // A link within the page, such as the one that skips to the content, is no view.
+    if (location.hash.length > 1 && !location.hash.includes("=") && last !== null) return;
+    for (const name of Array.from(state.keys())) state.delete(name);
+    for (const [name, value] of new URLSearchParams(location.hash.slice(1))) state.set(name, value);
+    for (const [name, [, of]] of Object.entries(filters)) {
+      if (state.has(name) && !data.rows.some((row) => of(row) === state.get(name))) state.delete(name);
+    }
+    draw();
+  }
+
+  function read(element) {
+    const row = rows.get(element.id.slice(2));
+    const cells = Object.fromEntries(Array.from(element.cells, (cell, place) => [heads[place].dataset.key, cell]));
+    const star = make("span", { class: "star", title: "on the frontier: nothing is both cheaper and better" });
+    star.append(make("span", { "aria-hidden": "true" }, "★"), make("span", { class: "heard" }, " on the frontier"));
+    return { element, row, cells, star };
+  }
+
+  function choose(name, title, values, all) {
+    const select = make("select", { name });
+    // Values of filters carry a mark, so that a run's name can never be the empty choice.
+    if (all) select.add(new Option("all", ""));
+    for (const value of values) select.add(new Option(value, all ? `=${value}` : value));
+    select.addEventListener("change", () => change(name, all ? select.value.slice(1) : select.value));
+    selects[name] = select;
+    return make("label", {}, title, select);
+  }
+
+  const lines = Array.from(body.rows, read);
+  const apart = Array.from(document.querySelectorAll("#apart tbody tr"), read);
+
+  const views = document.getElementById("views");
+  for (const [name, [title, values]] of Object.entries(choices)) views.append(choose(name, title, values, false));
+  const sieve = document.getElementById("filters");
+  for (const [name, [title, of]] of Object.entries(filters)) {
+    const values = Array.from(new Set(data.rows.map(of)));
+    if (name === "size") values.sort((a, b) => SIZES.findIndex(([, text]) => text === a) - SIZES.findIndex(([, text]) => text === b));
+    else values.sort(order.compare);
+    sieve.append(choose(name, title, values, true));
+  }
+  const reset = make("button", { type: "button" }, "Reset");
+  reset.addEventListener("click", () => {
+    history.replaceState(null, "", location.pathname + location.search);
+    recall();
+  });
+  sieve.append(reset);
+
+  for (const head of heads) {
+    const button = make("button", { type: "button" });
+    button.append(...head.childNodes);
+    head.append(button);
+    button.addEventListener("click", () => {
+      const first = head.dataset.first || "ascending";
+      const other = first === "ascending" ? "descending" : "ascending";
+      change("sort", `${head.dataset.key}.${head.getAttribute("aria-sort") === first ? other : first}`);
+    });
+  }
+
+  for (const element of document.querySelectorAll("[data-scripted]")) element.hidden = false;
+  for (const element of document.querySelectorAll("[data-plain]")) element.hidden = true;
+
+  Object.assign(window.e2r, {
+    data,
+    groups,
+    rows,
+    lines,
+    state,
+    chosen,
+    figures,
+    passes,
+    change,
+    listen(listener) {
+      listeners.push(listener);
+      listener();
+    },
+    load(name) {
+      return new Promise((resolve, reject) => {
+        const script = make("script", { src: name });
+        script.addEventListener("load", resolve);
+        script.addEventListener("error", () => reject(new Error(`${name} cannot be loaded`)));
+        document.head.append(script);
+      });
+    },
+  });
+  window.addEventListener("hashchange", recall);
+  recall();
+})();

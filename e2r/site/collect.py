@@ -1,0 +1,152 @@
+"""Recorded runs and published rows → the board's groups."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path, PurePosixPath
+
+from e2r.flops.architecture import Architecture
+from e2r.metrics.efficiency import figures
+from e2r.metrics.evaluation import Evaluation, Row
+from e2r.metrics.groups import group_id, is_reference
+from e2r.metrics.intervals import Interval
+from e2r.site.board import Board, Costs, Entry, Group, State, standing
+from e2r.site.published import CONVENTION, Publication, Published
+
+PUBLISHED_PAGE = "published.html"
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+_LONGEST_SLUG = 80
+
+
+def make_board(
+    evaluation: Evaluation,
+    runs: Path,
+    measures: Sequence[str],
+    conventions: Sequence[str],
+    publication: Publication | None = None,
+) -> Board:
+    """Sort the runs found under `runs`, and published rows, into groups.
+
+    The evaluation is by the first of `measures` and `conventions`, and has prices by the others.
+    """
+    groups: dict[str, list[Entry]] = {}
+    incomplete: list[Entry] = []
+    for row in evaluation.rows:
+        entry = _run(row, runs, evaluation.convention)
+        if entry.state == "incomplete":
+            incomplete.append(entry)
+        else:
+            groups.setdefault(group_id(row), []).append(entry)
+    made = [_group(key, standing(rows, measures, conventions)) for key, rows in groups.items()]
+    made.sort(key=lambda group: (group.dataset, group.depth, group.first_stage, group.id))
+    incomplete.sort(key=lambda entry: str(entry.place))
+    if publication is not None:
+        made += _published(publication, measures)
+    return Board(tuple(made), tuple(incomplete), tuple(measures), tuple(conventions))
+
+
+def _run(row: Row, runs: Path, convention: str) -> Entry:
+    place = PurePosixPath(row.path.resolve().relative_to(runs.resolve()).as_posix())
+    digest = hashlib.sha256(str(place).encode()).hexdigest()[:8]
+    dataset, work = row.manifest.dataset, row.work
+    state: State = "ranked" if row.complete else "incomplete"
+    if row.complete and is_reference(row):
+        state = "reference"
+    facts = row.manifest.model.architecture
+    return Entry(
+        id=digest,
+        page=f"runs/{_slug(place, digest)}.html",
+        label=row.label,
+        method=row.manifest.method,
+        dataset=dataset.id,
+        first_stage=dataset.first_stage,
+        depth=dataset.depth,
+        state=state,
+        quality=row.measures,
+        costs=_costs(row, convention),
+        calls=work.calls_per_query,
+        rounds=work.rounds_per_query,
+        template=", ".join(row.manifest.prompts) or None,
+        queries=len(row.qids),
+        parameters=None if facts is None else _parameters(json.dumps(facts, sort_keys=True)),
+        parse_failures=work.parse_failures,
+        row=row,
+        place=place,
+    )
+
+
+def _costs(row: Row, convention: str) -> Mapping[str, Costs]:
+    """The row's costs by convention, where it has a price."""
+    found: dict[str, Costs] = {}
+    if row.cost.per_query is not None:
+        rpp = {name: ratio.ratio for name, ratio in row.rpp.items()}
+        found[convention] = Costs(row.petaflops, row.qpp, rpp)
+    values = {name: [of[qid] for qid in row.qids] for name, of in row.scores.values.items()}
+    for name, cost in row.prices.items():
+        if cost.per_query is not None:
+            other = figures(values, [cost.per_query[qid] for qid in row.qids])
+            rpp = {measure: ratio.ratio for measure, ratio in other.rpp.items()}
+            found[name] = Costs(other.petaflops, other.qpp, rpp)
+    return found
+
+
+@cache
+def _parameters(facts: str) -> int:
+    """Stored weights of a model; runs share models, and JSON can be a key where a dict cannot."""
+    return Architecture.load(json.loads(facts)).parameters.total
+
+
+def _group(key: str, entries: tuple[Entry, ...]) -> Group:
+    first = entries[0]
+    return Group(key, first.dataset, first.first_stage, first.depth, first.queries, entries)
+
+
+def _published(publication: Publication, measures: Sequence[str]) -> list[Group]:
+    by_dataset: dict[str, list[Entry]] = {}
+    for row in publication.rows:
+        by_dataset.setdefault(row.dataset, []).append(_published_row(row, publication))
+    measure = publication.measure
+    return [
+        Group(
+            id=f"paper-{_UNSAFE.sub('-', dataset).lower()}",
+            dataset=dataset,
+            first_stage=publication.first_stage,
+            depth=publication.depth,
+            queries=None,
+            entries=standing(rows, (measure,), (CONVENTION,)),
+            publication=publication,
+            convention=CONVENTION,
+        )
+        for dataset, rows in by_dataset.items()
+    ]
+
+
+def _published_row(row: Published, publication: Publication) -> Entry:
+    measure = publication.measure
+    costs = Costs(Interval(row.petaflops), Interval(row.qpp), {measure: Interval(row.rpp)})
+    return Entry(
+        id=row.id,
+        page=f"{PUBLISHED_PAGE}#{row.id}",
+        label=row.label,
+        method=row.method,
+        dataset=row.dataset,
+        first_stage=publication.first_stage,
+        depth=publication.depth,
+        state="ranked",
+        quality={measure: Interval(row.quality)},
+        costs={CONVENTION: costs},
+        calls=row.calls,
+        rounds=None,
+        parameters=row.parameters,
+        published=row,
+    )
+
+
+def _slug(place: PurePosixPath, digest: str) -> str:
+    """A file name that no run can choose: plain characters, and a hash of the whole place."""
+    plain = _UNSAFE.sub("-", "-".join(place.parts)).strip(".-")[:_LONGEST_SLUG].rstrip(".-")
+    return f"{plain}-{digest}" if plain else digest
