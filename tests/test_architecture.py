@@ -27,7 +27,7 @@ ROOMS = {
     "cascade": {"errors", "ranking", "data", "prompts", "records", "models"},
     "dry_run": {"cascade", "errors", "flops", "data", "prompts", "ranking", "records", "models"},
     "runner": {"cascade", "errors", "ranking", "data", "prompts", "records", "models"},
-    "metrics": {"errors", "records", "data", "flops", "ranking"},
+    "metrics": {"errors", "records", "data", "flops", "forecast", "lengths", "ranking"},
     "site": {"errors", "metrics", "records", "data", "flops", "ranking", "forecast", "lengths"},
 }
 TORCH_LIVES_IN = "e2r.models.transformers"

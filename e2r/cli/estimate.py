@@ -14,6 +14,7 @@ from e2r.flops.conventions import CONVENTIONS
 if TYPE_CHECKING:
     from e2r.flops.architecture import Architecture
     from e2r.flops.estimate import Estimate
+    from e2r.lengths import Lengths
 
 PETA = 10**15
 
@@ -65,6 +66,12 @@ PETA = 10**15
     help="Matrices that carry them, by the end of their names.",
 )
 @click.option("--method", help="Price a whole ranking method; see e2r list methods.")
+@click.option(
+    "--pictures",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Draw cost by depth and by passage length there, of --method NAME,NAME…",
+)
 @click.option("--depth", type=int, default=100, show_default=True, help="Candidates a query.")
 @click.option("--k", type=int, default=10, show_default=True, help="How many must be in order.")
 @click.option("--set-size", type=int, help="Passages a setwise call.")
@@ -108,6 +115,7 @@ def command(
     usage: Path | None,
     out: Path | None,
     export: bool,
+    pictures: Path | None,
     as_json: bool,
     **whole: Any,
 ) -> None:
@@ -115,7 +123,11 @@ def command(
 
     MODEL is a catalogue name, a config.json, a folder holding one, or a Hub id.
 
-    Example: e2r estimate Qwen/Qwen2.5-7B-Instruct --prompt-tokens 400 --generated-tokens 1
+    \b
+    Examples:
+      e2r estimate Qwen/Qwen2.5-7B-Instruct --prompt-tokens 400 --generated-tokens 1
+      e2r estimate Qwen/Qwen2.5-7B-Instruct --method setwise.heapsort --depth 50
+      e2r estimate Qwen/Qwen3-8B --method pointwise.yes_no,setwise.heapsort --pictures out
     """
     arch = _architecture(model, task, overrides, exit_after, lora_rank, lora_targets)
     if export:
@@ -130,6 +142,9 @@ def command(
 
         rows = price(arch, usage, out, convention)
         click.echo(f"{rows} calls priced under {convention} into {out}", err=True)
+        return
+    if pictures is not None:
+        _draw(arch, convention, whole, pictures)
         return
     if whole["method"] is not None:
         _whole_method(model, arch, convention, whole, as_json)
@@ -212,29 +227,46 @@ def _figures(model: str, cost: Estimate, calls: int) -> dict[str, Any]:
     }
 
 
+def _given(options: dict[str, Any]) -> dict[str, int]:
+    names = ("set_size", "window", "step", "repeats", "tournaments")
+    return {name: options[name] for name in names if options[name] is not None}
+
+
+def _lengths(options: dict[str, Any]) -> Lengths:
+    from e2r.lengths import Lengths
+
+    names = ("query_tokens", "passage_tokens", "extra_tokens", "answer_tokens")
+    return Lengths(*(options[name] for name in names))
+
+
+def _draw(arch: Architecture, convention: str, options: dict[str, Any], folder: Path) -> None:
+    from e2r.metrics.pictures import Curve, write_sweeps
+
+    if options["method"] is None:
+        raise UsageError("--pictures needs --method NAME,NAME…, the methods to draw")
+    curves = [
+        Curve(arch, name, options["depth"], options["k"], _lengths(options), _given(options))
+        for name in options["method"].split(",")
+    ]
+    for path in write_sweeps(curves, convention, folder):
+        click.echo(f"wrote {path}", err=True)
+
+
 def _whole_method(
     model: str, arch: Architecture, convention: str, options: dict[str, Any], as_json: bool
 ) -> None:
     from e2r.flops.hardware import accelerator
     from e2r.flops.operations import not_counted
     from e2r.forecast import forecast
-    from e2r.lengths import Lengths
 
     device = None if options["on"] is None else accelerator(options["on"])
-    names = ("set_size", "window", "step", "repeats", "tournaments")
-    lengths = Lengths(
-        options["query_tokens"],
-        options["passage_tokens"],
-        options["extra_tokens"],
-        options["answer_tokens"],
-    )
     priced = forecast(
         arch,
         options["method"],
         depth=options["depth"],
         k=options["k"],
-        parameters={name: options[name] for name in names if options[name] is not None},
-        lengths=lengths,
+        parameters=_given(options),
+        lengths=_lengths(options),
         convention=convention,
         answers=options["answers"],
     )

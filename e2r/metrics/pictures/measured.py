@@ -59,8 +59,8 @@ def _estimated(files: Sequence[Measured], agreements: Sequence[Agreement]) -> Fi
     ends = (left.get_ylim()[0], left.get_xlim()[1])
     left.plot(ends, ends, color=_THEME.ink, linewidth=0.8, zorder=1)
     for axis, limit in ((left.xaxis, left.set_xlim), (left.yaxis, left.set_ylim)):
-        plain_ticks(axis)
         limit(*ends)
+        plain_ticks(axis)
     left.set_xlabel("measured TeraFLOPs of a call (log scale)")
     left.set_ylabel("estimated by the paper's equations (log scale)")
     _key(left)

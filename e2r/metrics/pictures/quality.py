@@ -79,8 +79,6 @@ def _scatter(
     with style(theme):
         figure, (axes,) = new_figure(theme)
         axes.set_xscale("log")
-        if few_decades:
-            plain_ticks(axes.xaxis)
         axes.margins(x=0.12, y=0.12)
         axes.set_xlabel(label)
         axes.set_ylabel(measure, parse_math=False)
@@ -96,6 +94,8 @@ def _scatter(
                 zorder=2,
             )
         _points(axes, points, measure, theme)
+        if few_decades:
+            plain_ticks(axes.xaxis)
         legend(axes, 7)
         shown = [row for _, _, row in points]
         labels = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -90,10 +91,13 @@ def new_figure(
 
 
 def plain_ticks(axis: Any) -> None:
-    """Numbers as they are, instead of powers of ten, on a logarithmic axis of few decades."""
+    """Numbers as they are on a logarithmic axis, the fewer decades the more; call it last."""
     from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
-    axis.set_major_locator(LogLocator(subs=(1, 2, 3, 5), numticks=20))
+    low, high = axis.get_view_interval()
+    decades = math.log10(high / low)
+    steps = (1, 2, 3, 5) if decades < 2 else (1, 3) if decades < 4 else (1,)
+    axis.set_major_locator(LogLocator(subs=steps, numticks=20))
     axis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axis.set_minor_locator(NullLocator())
 
