@@ -65,17 +65,18 @@ def test_each_call_is_priced_by_its_own_model(files) -> None:
 
 
 def test_seconds_are_taken_from_the_file_and_never_held_against_an_unknown_machine(files) -> None:
-    _, _, usage = files
+    qrels, ranking, usage = files
     usage.write_text(
         "qid,prompt_tokens,generated_tokens,model,seconds\n"
         f"q1,100,1,{MODEL},0.5\nq1,100,1,{MODEL},1\n"
     )
-    [row] = evaluate([usage]).rows
-    assert row.work.seconds_per_query == 1.5
-    assert row.to_json()["achieved_flops_per_second"] == pytest.approx(
-        2 * flops_of(MODEL, 100, 1) / 1.5
-    )
-    assert row.standing.frontiers == {}
+    runs = [Foreign(ranking, usage), Foreign(ranking, usage)]
+    for row in evaluate([], "RR", qrels=str(qrels), foreign=runs).rows:
+        assert row.work.seconds_per_query == 1.5 / 2
+        assert row.to_json()["achieved_flops_per_second"] == pytest.approx(
+            2 * flops_of(MODEL, 100, 1) / 1.5
+        )
+        assert set(row.standing.frontiers) == {"petaflops"}
 
 
 def test_a_closed_model_has_quality_tokens_and_no_price(files) -> None:

@@ -86,6 +86,7 @@ def test_the_model_is_named_where_runs_differ_in_it(make_run, tmp_path: Path) ->
 def test_names_cover_neither_each_other_nor_a_point(seed: int) -> None:
     generator = random.Random(seed)
     points = [(10 ** generator.uniform(-4, -3.7), generator.uniform(0.5, 0.55)) for _ in range(12)]
+    points += [(1e-6, 0.4), (1e-3, 0.6)]
     with style(THEMES[0]):
         figure, (axes,) = new_figure(THEMES[0])
         axes.set_xscale("log")
