@@ -34,6 +34,9 @@
     convention: ["Convention", data.conventions],
   };
   const state = new URLSearchParams();
+  // Long tables are laid out in parts: a browser takes its time over a thousand rows.
+  const PART = 200;
+  let most = PART;
 
   function chosen(name) {
     const held = state.get(name);
@@ -104,7 +107,8 @@
         : order.compare(x.value, y.value);
       return sign * compared || x.line.row.number - y.line.row.number;
     });
-    body.append(...keyed.map((item) => item.line.element));
+    ordered = keyed.map((item) => item.line);
+    body.append(...ordered.map((line) => line.element));
   }
 
   function passes(row) {
@@ -113,12 +117,20 @@
 
   function filter() {
     let count = 0;
-    for (const line of lines) {
-      const hidden = !passes(line.row);
+    for (const line of ordered) {
+      const passed = passes(line.row);
+      count += passed ? 1 : 0;
+      const hidden = !passed || count > most;
       if (line.element.hidden !== hidden) line.element.hidden = hidden;
-      count += hidden ? 0 : 1;
     }
-    shown.textContent = count === lines.length ? `${count} rows` : `${count} of ${lines.length} rows shown`;
+    const found = count === lines.length ? `${count} rows` : `${count} of ${lines.length} rows`;
+    shown.textContent = count > most ? `${found}, the first ${most} shown` : found;
+    more.hidden = count <= most;
+  }
+
+  function grow(step) {
+    most += step;
+    filter();
   }
 
   function write(cell, text, small) {
@@ -153,21 +165,30 @@
   }
 
   // Every change of the view: what is drawn follows, then the address.
-  let last = null;
+  const seenAs = () => [chosen("measure"), chosen("convention")].join("\n");
+  let filled = seenAs();
+  let heard = null;
+  let sorted = null;
   function draw() {
-    const now = [chosen("measure"), chosen("convention")].join("\n");
-    if (last !== now) view();
-    last = now;
+    if (filled !== seenAs()) view();
+    const order = `${state.get("sort")} ${seenAs()}`;
+    if (sorted !== order) sort();
+    sorted = order;
+    filled = seenAs();
     filter();
-    sort();
     for (const [name, select] of Object.entries(selects)) {
       const mark = choices[name] ? chosen(name) : state.has(name) ? `=${state.get(name)}` : "";
       select.value = mark;
     }
+    const others = new URLSearchParams(state);
+    others.delete("sort");
+    if (heard === others.toString()) return;
+    heard = others.toString();
     for (const listener of listeners) listener();
   }
 
   function change(name, value) {
+    if (name !== "compare" && name !== "budget") most = PART;
     if (value === null || value === "") state.delete(name);
     else state.set(name, value);
     const text = state.toString();
@@ -177,7 +198,7 @@
 
   function recall() {
     // A link within the page, such as the one that skips to the content, is no view.
-    if (location.hash.length > 1 && !location.hash.includes("=") && last !== null) return;
+    if (location.hash.length > 1 && !location.hash.includes("=") && sorted !== null) return;
     for (const name of Array.from(state.keys())) state.delete(name);
     for (const [name, value] of new URLSearchParams(location.hash.slice(1))) state.set(name, value);
     for (const [name, [, of]] of Object.entries(filters)) {
@@ -205,6 +226,7 @@
   }
 
   const lines = Array.from(body.rows, read);
+  let ordered = lines;
   const apart = Array.from(document.querySelectorAll("#apart tbody tr"), read);
 
   const views = document.getElementById("views");
@@ -233,6 +255,14 @@
       change("sort", `${head.dataset.key}.${head.getAttribute("aria-sort") === first ? other : first}`);
     });
   }
+
+  const more = make("p", { class: "controls" }, make("button", { type: "button" }, "Show all rows"));
+  more.firstChild.addEventListener("click", () => grow(Infinity));
+  table.closest(".wide").after(more);
+  new IntersectionObserver((seen) => {
+    if (seen.some((item) => item.isIntersecting) && !more.hidden) grow(PART);
+  }).observe(more);
+  window.addEventListener("beforeprint", () => grow(Infinity));
 
   for (const element of document.querySelectorAll("[data-scripted]")) element.hidden = false;
   for (const element of document.querySelectorAll("[data-plain]")) element.hidden = true;

@@ -167,6 +167,8 @@
     });
     if (view) view.finalize();
     view = result.view;
+    // One picture with one name, which the page gives; the table says what its marks would.
+    place.querySelector("svg").setAttribute("aria-hidden", "true");
     view.addEventListener("click", (event, item) => {
       if (item && item.datum && item.datum.page) location.assign(item.datum.page);
     });
