@@ -142,7 +142,11 @@ def dry_run(spec: Spec, collection: Collection, counter: Counter, answers: str) 
     """Drive a spec's plans over a collection, answered by `answers`, counted by `counter`."""
     stages = stages_of(spec)
     answerer = Counting(
-        counter, prompts_by_stage(spec), spec.prompt, answerer_of(answers, collection)
+        counter,
+        prompts_by_stage(spec),
+        spec.prompt,
+        answerer_of(answers, collection),
+        reuse=spec.execution.reuse,
     )
     replies: list[Reply] = []
 

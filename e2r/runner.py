@@ -2,37 +2,44 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from e2r.cascade import (
-    Reranked,
     Stage,
     method_facts,
     name_of,
     parameters_of,
     prompts_of,
-    rerank,
     stages_of,
 )
 from e2r.data import sources
-from e2r.data.collection import CandidateList, Collection
-from e2r.errors import E2RError, UsageError
+from e2r.data.collection import Collection
+from e2r.errors import UsageError
 from e2r.models import open_answerer
-from e2r.models.answerer import Answered, Answerer, Question
+from e2r.models.answerer import Answerer
+from e2r.models.prompted import Prompted
 from e2r.prompts.reading import READINGS, reading
 from e2r.prompts.request import Reply
-from e2r.ranking.plan import Duel, Plan, Score, drive, together
+from e2r.query import answer, rerank_query
+from e2r.ranking.plan import drive, together
 from e2r.records.environment import code_version, environment
 from e2r.records.folder import QueryRecord, RunFolder
 from e2r.records.ir_metadata import sidecar
-from e2r.records.ledger import Call, encode_answer
-from e2r.records.manifest import DatasetRecord, Manifest, ModelRecord, Session
+from e2r.records.ledger import Call
+from e2r.records.manifest import (
+    DatasetRecord,
+    LatencyMode,
+    Manifest,
+    ModelRecord,
+    Session,
+    VerifiedCall,
+)
 from e2r.records.spec import Spec, changed, identity
+from e2r.verification import summary, verify
 
 
 class Progress(Protocol):
@@ -81,13 +88,19 @@ def run(
     stages = stages_of(spec)
     method = name_of(stages)
     collection = load_collection(spec)
+    notes: list[str] = []
+
+    def note(text: str) -> None:
+        notes.append(text)
+        progress.note(text)
+
     for text in collection.notes:
-        progress.note(text)
-    answerer = open_answerer(spec, collection.judgments)
+        note(text)
+    answerer = open_answerer(spec, collection.judgments, note)
+    mode: LatencyMode = "one_query_at_a_time" if spec.execution.latency else "batched"
     model = answerer.record()
-    served = model.server.notes if model.server else []
-    for text in served:
-        progress.note(text)
+    for text in model.server.notes if model.server else []:
+        note(text)
     prompts = prompts_of(spec)
     facts = _identity(spec, collection, model, stages, prompts)
     name = f"{_slug(collection.name)}/{_slug(model.name)}/{method}--{identity(facts)}"
@@ -105,6 +118,11 @@ def run(
             if before.identity != facts:
                 raise UsageError(
                     f"{folder.path}: holds another run; {changed(before.identity, facts)}"
+                )
+            if before.latency_mode != mode:
+                raise UsageError(
+                    f"{folder.path}: was begun {before.latency_mode.replace('_', ' ')}, and "
+                    "seconds of two modes cannot be mixed; go on the same way (--latency or not)"
                 )
             if before.status == "complete":
                 folder.verify_files()
@@ -137,26 +155,34 @@ def run(
             ),
             prompts=prompts,
             environment=environment(answerer.device),
-            notes=[*collection.notes, *served],
+            latency_mode=mode,
+            notes=notes,
             earlier=earlier,
         )
         folder.start(_complete(spec, model, stages).to_toml(), manifest)
         if len(finished) < len(collection.topics):
             answerer.prepare()
         progress.started(folder.path, model, len(collection.topics), len(finished))
+        commit = partial(_commit, folder, progress)
         waiting = (
-            _rerank(topic, folder, stages, progress)
+            rerank_query(topic, stages, commit, alone=spec.execution.latency)
             for topic in collection.topics
             if topic.query.qid not in finished
         )
         drive(
-            together(waiting, at_least=answerer.batch_size),
-            partial(_answer, answerer, progress),
+            together(waiting, at_least=1 if spec.execution.latency else answerer.batch_size),
+            partial(answer, answerer, progress.answered),
         )
         records = folder.per_query()
         whole = all(record.status == "ok" for record in records)
+        verified = _verified(answerer, model, note)
         manifest = manifest.model_copy(
-            update={"status": "complete" if whole else "partial", "finished": _now()}
+            update={
+                "status": "complete" if whole else "partial",
+                "finished": _now(),
+                "notes": notes,
+                "verification": verified,
+            }
         )
         folder.metadata_path.write_text(sidecar(manifest), encoding="utf-8")
         folder.finish(manifest, (topic.query.qid for topic in collection.topics))
@@ -182,91 +208,22 @@ def load_collection(spec: Spec) -> Collection:
     )
 
 
-def _rerank(
-    topic: CandidateList, folder: RunFolder, stages: Sequence[Stage], progress: Progress
-) -> Plan[None]:
-    """One query, its calls kept and its end committed."""
-    calls: list[Call] = []
-
-    def hear(round_: int, question: Question, answer: Answered) -> None:
-        calls.append(_call(round_, len(calls), question, answer))
-
-    done: Reranked = yield from rerank(topic, stages, hear)
-    record = QueryRecord(
-        qid=topic.query.qid,
-        status="ok" if done.error is None else "failed",
-        calls=len(calls),
-        rounds=done.rounds,
-        prompt_tokens=sum(call.prompt_tokens for call in calls),
-        generated_tokens=sum(call.generated_tokens for call in calls),
-        parse_failures=sum(not call.parsed for call in calls),
-        truncated=sum(call.truncated > 0 for call in calls),
-        seconds=sum(call.seconds for call in calls),
-        query_terms=len(topic.query.text.split()),
-        ranking=tuple(c.docid for c in done.ranking) if done.error is None else (),
-        error=done.error,
-    )
+def _commit(
+    folder: RunFolder, progress: Progress, record: QueryRecord, calls: Sequence[Call]
+) -> None:
     folder.commit(record, calls)
     progress.query_finished(record)
 
 
-def _answer(
-    answerer: Answerer, progress: Progress, questions: Sequence[Question]
-) -> list[Answered]:
-    """Answer a merged round.
-
-    Scores and duels are asked for query by query: they are floats, whose last bits follow the
-    shape of the batch, and a resumed run must find the same batches. Answers of other kinds are
-    discrete or asked for one by one, and queries share their batches.
-    """
-
-    def batch(question: Question) -> str:
-        return question.topic.query.qid if isinstance(question.task, Score | Duel) else ""
-
-    answered: list[Answered] = []
-    for _, group in itertools.groupby(questions, batch):
-        part = _answer_or_fail(answerer, list(group))
-        progress.answered([answer.reply for answer in part if answer.error is None])
-        answered.extend(part)
-    return answered
-
-
-def _answer_or_fail(answerer: Answerer, questions: list[Question]) -> list[Answered]:
-    """Answers, where a model that breaks on one query's questions fails that query alone."""
-    try:
-        return answerer.answer(questions)
-    except E2RError:
-        raise
-    except Exception as error:
-        if len({question.topic.query.qid for question in questions}) > 1:
-            return [
-                answer for question in questions for answer in _answer_or_fail(answerer, [question])
-            ]
-        failed = Answered(None, False, Reply(None), error=f"{type(error).__name__}: {error}")
-        return [failed] * len(questions)
-
-
-def _call(round_: int, number: int, question: Question, answered: Answered) -> Call:
-    reply = answered.reply
-    docids = tuple(candidate.docid for candidate in question.topic.candidates)
-    return Call(
-        qid=question.topic.query.qid,
-        round=round_,
-        call=number,
-        task=type(question.task).__name__,
-        docids=tuple(docids[i] for i in question.task.candidates),
-        prompt_tokens=reply.prompt_tokens,
-        cached_tokens=reply.cached_tokens,
-        decoder_prompt_tokens=reply.decoder_prompt_tokens,
-        generated_tokens=reply.generated_tokens,
-        head_positions=reply.head_positions,
-        padded_tokens=reply.padded_tokens,
-        truncated=answered.truncated,
-        answer=encode_answer(answered.answer, docids),
-        parsed=answered.parsed,
-        seconds=reply.seconds,
-        batch_size=reply.batch_size,
-    )
+def _verified(
+    answerer: Answerer, model: ModelRecord, note: Callable[[str], None]
+) -> list[VerifiedCall]:
+    """Sampled calls counted by PyTorch and by the estimator, where the spec asks for that."""
+    counted = answerer.counted() if isinstance(answerer, Prompted) else []
+    verified = verify(counted, model.architecture or {})
+    if verified:
+        note(summary(verified))
+    return verified
 
 
 def _identity(
@@ -289,6 +246,9 @@ def _identity(
         "seed": spec.seed,
         **({"server": model.server.facts()} if model.server else {}),
         **method_facts(spec, stages),
+        # What is off by default is named where it is on, so that older runs keep their names.
+        **({"trust_remote_code": True} if spec.model.trust_remote_code else {}),
+        **({"reuse": True} if spec.execution.reuse else {}),
     }
 
 

@@ -19,6 +19,9 @@ os.environ["HF_HOME"] = f"{CACHE.name}/huggingface"
 os.environ["IR_DATASETS_HOME"] = f"{CACHE.name}/ir_datasets"
 os.environ["IR_DATASETS_TMP"] = f"{CACHE.name}/ir_datasets"
 
+# Tiny models gain nothing from threads, and lose much where other processes want the cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
 HERE = (None, "", "localhost", "127.0.0.1", "::1", b"127.0.0.1", socket.gethostname())

@@ -26,12 +26,26 @@ ROOMS = {
     "models": {"errors", "flops", "hub", "ranking", "data", "prompts", "records"},
     "cascade": {"errors", "ranking", "data", "prompts", "records", "models"},
     "dry_run": {"cascade", "errors", "flops", "data", "prompts", "ranking", "records", "models"},
-    "runner": {"cascade", "errors", "ranking", "data", "prompts", "records", "models"},
+    "query": {"cascade", "errors", "data", "prompts", "ranking", "records", "models"},
+    "verification": {"errors", "flops", "models", "records"},
+    "runner": {
+        "cascade",
+        "errors",
+        "ranking",
+        "data",
+        "prompts",
+        "records",
+        "models",
+        "query",
+        "verification",
+    },
     "metrics": {"errors", "records", "data", "flops", "forecast", "lengths", "ranking"},
     "site": {"errors", "metrics", "records", "data", "flops", "ranking", "forecast", "lengths"},
 }
 TORCH_LIVES_IN = "e2r.models.transformers"
-TORCH_LIVES_BELOW = {f"e2r.models.{name}" for name in ("attention", "passes", "thinking")}
+TORCH_LIVES_BELOW = {
+    f"e2r.models.{name}" for name in ("attention", "passes", "prefixes", "thinking")
+}
 
 
 def modules() -> list[str]:

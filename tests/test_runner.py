@@ -227,7 +227,7 @@ def test_a_broken_query_fails_alone_and_is_tried_again(
             return super().answer(questions)
 
     fragile = Fragile(7)
-    monkeypatch.setattr("e2r.runner.open_answerer", lambda spec, judgments: fragile)
+    monkeypatch.setattr("e2r.runner.open_answerer", lambda *_: fragile)
     asked = spec(collection, "setwise.heapsort", "random:7")
     folder = run(asked, tmp_path)
     assert folder.manifest().status == "partial"

@@ -71,6 +71,31 @@ def save_llama(folder: Path, context: int = 1024) -> Path:
     return folder
 
 
+def save_qwen2(folder: Path) -> Path:
+    """A decoder-only model with biases on queries, keys and values, and a tied head."""
+    import torch
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    size = save_tokenizer(folder, chat=True)
+    torch.manual_seed(1)
+    config = Qwen2Config(
+        vocab_size=size,
+        hidden_size=48,
+        intermediate_size=80,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=1024,
+        tie_word_embeddings=True,
+        initializer_range=0.2,
+        bos_token_id=None,
+        eos_token_id=2,
+        pad_token_id=0,
+    )
+    Qwen2ForCausalLM(config).save_pretrained(folder)
+    return folder
+
+
 def save_t5(folder: Path) -> Path:
     """An encoder–decoder model with gated feed-forward layers."""
     import torch

@@ -51,6 +51,7 @@ class Lines:
             self.flops += sum(
                 estimate(self._architecture, usage_of(reply), convention="ideal").total
                 for reply in replies
+                if reply.prompt_tokens
             )
 
     def query_finished(self, record: QueryRecord) -> None:

@@ -51,6 +51,11 @@ from e2r.errors import IncompleteError, UsageError
     default="float32",
     show_default=True,
 )
+@click.option(
+    "--trust-remote-code",
+    is_flag=True,
+    help="Run Python code that the model's repository brings; it is recorded.",
+)
 @click.option("--method", help="A ranking method; see e2r list methods.")
 @click.option(
     "--k",
@@ -123,6 +128,21 @@ from e2r.errors import IncompleteError, UsageError
 @click.option("--attempts", type=click.IntRange(min=1), help="Attempts a server's call; default 8.")
 @click.option(
     "--timeout", type=click.IntRange(min=1), help="Seconds a server's attempt; default 600."
+)
+@click.option("--device-map", help="Spread the model over devices by accelerate: auto, balanced …")
+@click.option(
+    "--reuse",
+    is_flag=True,
+    help="Compute equal prompt beginnings and identical calls of a query once.",
+)
+@click.option("--latency", is_flag=True, help="One query at a time, for honest seconds a query.")
+@click.option(
+    "--verify-flops",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="After the run, let PyTorch count N sampled calls and compare with the estimate.",
 )
 @click.option(
     "--runs",
@@ -232,7 +252,14 @@ def tables(options: dict[str, Any]) -> dict[str, Any]:
         ),
         "model": {
             "source": options["model"] or "none",
-            **some("revision", "dtype", "tokenizer", "architecture", "answer_start"),
+            **some(
+                "revision",
+                "dtype",
+                "trust_remote_code",
+                "tokenizer",
+                "architecture",
+                "answer_start",
+            ),
         },
         "method": {
             "name": options["method"],
@@ -242,7 +269,15 @@ def tables(options: dict[str, Any]) -> dict[str, Any]:
         },
         "prompt": some("template", "query_tokens", "passage_tokens", "answer_tokens"),
         "execution": {
-            **some("device", "batch_size", "batch_tokens"),
+            **some(
+                "device",
+                "device_map",
+                "batch_size",
+                "batch_tokens",
+                "reuse",
+                "latency",
+                "verify_flops",
+            ),
             **_server(some("base_url", "api_key_env", "concurrency", "attempts", "timeout")),
         },
     }

@@ -73,10 +73,12 @@ def price(run: Recorded, convention: str = "ideal") -> Cost:
     if facts is None:
         note = f"{run.manifest.model.name} computes nothing: RPP and QPP are undefined"
         return Cost(dict.fromkeys(queries, 0), first_stage, note=note)
-    if run.ledger.num_rows == 0:
+    # A call without tokens is an earlier answer given again (see --reuse): nothing was computed.
+    computed = np.flatnonzero(run.ledger["prompt_tokens"].to_numpy())
+    if computed.size == 0:
         note = "no call was made: RPP and QPP are undefined"
         return Cost(dict.fromkeys(queries, 0), first_stage, note=note)
-    everything = Share(run.manifest.model.name, facts, np.arange(run.ledger.num_rows))
+    everything = Share(run.manifest.model.name, facts, computed)
     sums = [0] * len(queries)
     totals: dict[tuple[str, str], int] = {}
     not_counted: dict[str, None] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from e2r.data.collection import Judgments
@@ -25,14 +26,22 @@ BACKENDS: dict[str, str] = {
 }
 
 
-def open_answerer(spec: Spec, judgments: Judgments | None) -> Answerer:
-    """The answerer that a spec names; weights are loaded here.
+NOT_HERE = {"none", "oracle", "random", "replay", "openai"}
+"""Kinds of answerers that are not run by transformers in this process."""
 
-    Raises UsageError, DataError or MissingError where it cannot be had.
+
+def open_answerer(
+    spec: Spec, judgments: Judgments | None, note: Callable[[str], None] = lambda _: None
+) -> Answerer:
+    """The answerer that a spec names; its weights are loaded by its `prepare`.
+
+    `note` is told what the user should know while it answers. Raises UsageError, DataError or
+    MissingError where it cannot be had.
     """
     kind, _, rest = spec.model.source.partition(":")
     asks = spec.method.name in READINGS
     refuse_foreign_settings(spec, served=kind == "openai")
+    refuse_own_settings(spec, own=kind not in NOT_HERE)
     if spec.model.source == "none":
         if asks:
             raise UsageError(f"{spec.method.name} asks a model: pass --model")
@@ -68,7 +77,11 @@ def open_answerer(spec: Spec, judgments: Judgments | None) -> Answerer:
         raise MissingError(
             f"running a model needs {error.name}; run: pip install 'e2r[run]'"
         ) from error
-    return _prompted(load(spec.model, spec.execution), spec, stages)
+    from e2r.models.sampling import Sampled
+
+    model = load(spec.model, spec.execution, note)
+    sample = spec.execution.verify_flops
+    return _prompted(Sampled(model, sample, spec.seed) if sample else model, spec, stages)
 
 
 def _prompted(
@@ -109,6 +122,23 @@ def refuse_foreign_settings(spec: Spec, *, served: bool) -> None:
             "--base-url, --tokenizer, --architecture, --answer-start and their like are for models "
             f"behind a server (--model openai:NAME), which {model.source} is not"
         )
+
+
+def refuse_own_settings(spec: Spec, *, own: bool) -> None:
+    """Raise UsageError for settings of a model in this process where it is elsewhere or none."""
+    how = spec.execution
+    given = {
+        "--verify-flops": how.verify_flops,
+        "--reuse": how.reuse,
+        "--device-map": how.device_map,
+        "--trust-remote-code": spec.model.trust_remote_code,
+    }
+    for option, value in given.items():
+        if value and not own:
+            raise UsageError(
+                f"{option} is for a model that transformers runs here, which {spec.model.source} "
+                "is not"
+            )
 
 
 def prompts_by_stage(spec: Spec) -> list[tuple[PromptTemplate, Reading]]:

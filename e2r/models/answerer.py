@@ -80,6 +80,11 @@ class LanguageModel(Protocol):
         """Load the weights. Raises an E2RError where that fails."""
         ...
 
-    def reply(self, requests: Sequence[Request]) -> list[Reply]:
-        """One reply a request, in order."""
+    def reply(
+        self, requests: Sequence[Request], scopes: Sequence[str] | None = None
+    ) -> list[Reply]:
+        """One reply a request, in order.
+
+        `scopes` name the query of each request; what a model may reuse, it reuses within one.
+        """
         ...

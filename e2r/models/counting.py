@@ -8,6 +8,7 @@ from typing import Protocol
 
 from e2r.models.answerer import Answered, Answerer, LanguageModel, Question
 from e2r.models.prompted import Prompted, TooLong
+from e2r.models.reuse import Reuse, Share
 from e2r.prompts.read import Reading
 from e2r.prompts.request import Reply, Request
 from e2r.prompts.template import PromptTemplate
@@ -23,9 +24,13 @@ class Counter(LanguageModel, Protocol):
         """The tokens of a reply with that text; its value is missing."""
         ...
 
+    def shareable(self, request: Request) -> tuple[tuple[int, ...], int] | None:
+        """Tokens that may begin as others of the query do, and how many are needed anyway."""
+        ...
+
 
 class Counting:
-    """Answers as `answers` does, at the price of `model`."""
+    """Answers as `answers` does, at the price of `model`; `reuse` as a run with that option."""
 
     batch_size = 1
     device = "none"
@@ -36,10 +41,13 @@ class Counting:
         stages: Sequence[tuple[PromptTemplate, Reading]],
         prompt: PromptSpec,
         answers: Answerer,
+        *,
+        reuse: bool = False,
     ) -> None:
         self._model = model
         self._stages = stages
         self._answers = answers
+        self._reuse = Reuse(1) if reuse else None
         self._prompted = Prompted(
             model,
             stages,
@@ -55,19 +63,38 @@ class Counting:
         """No weights are loaded."""
 
     def answer(self, questions: Sequence[Question]) -> list[Answered]:
+        """One query's answers, with the tokens that the model would have been paid for."""
         answers = self._answers.answer(questions)
+        prepared = [self._prompted.request_of(question) for question in questions]
+        counts: dict[Request, Reply] = {}
+        for question, answered, (request, _) in zip(questions, answers, prepared, strict=True):
+            if not isinstance(request, TooLong):
+                counts[request] = self._count(question, answered, request)
+
+        def compute(requests: Sequence[Request], shares: Sequence[Share]) -> list[Reply]:
+            return [
+                replace(counts[request], cached_tokens=share.cached_tokens)
+                if share.prefix is not None
+                else counts[request]
+                for request, share in zip(requests, shares, strict=True)
+            ]
+
+        asked = [request for request, _ in prepared if not isinstance(request, TooLong)]
+        if self._reuse is None:
+            replies = iter([counts[request] for request in asked])
+        else:
+            scopes = [questions[0].topic.query.qid] * len(asked) if questions else []
+            replies = iter(self._reuse.reply(asked, scopes, self._model.shareable, compute))
         return [
-            self._counted(question, answered)
-            for question, answered in zip(questions, answers, strict=True)
+            Answered(None, False, Reply(None), truncated, str(request))
+            if isinstance(request, TooLong)
+            else replace(answered, reply=next(replies), truncated=truncated)
+            for answered, (request, truncated) in zip(answers, prepared, strict=True)
         ]
 
-    def _counted(self, question: Question, answered: Answered) -> Answered:
-        request, truncated = self._prompted.request_of(question)
-        if isinstance(request, TooLong):
-            return Answered(None, False, Reply(None), truncated, str(request))
+    def _count(self, question: Question, answered: Answered, request: Request) -> Reply:
         write = self._stages[question.stage][1].write
         text = write(answered.answer, question.task) if write else None
         # The calibration's query is the shorter one, and is run second, over cached documents.
         shares = isinstance(question.task, Calibrate)
-        reply = self._model.count(request, text, shares=shares)
-        return replace(answered, reply=reply, truncated=truncated)
+        return self._model.count(request, text, shares=shares)

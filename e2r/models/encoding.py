@@ -41,6 +41,11 @@ class Encoded:
     def length(self) -> int:
         return len(self.prompt) + len(self.start) + len(self.target)
 
+    @property
+    def fed(self) -> tuple[int, ...]:
+        """What passes through a decoder-only model before anything is generated."""
+        return self.prompt + self.start + self.target[:-1]
+
 
 class Encoder:
     """Counts, cuts and encodes text as one model does.
@@ -81,6 +86,17 @@ class Encoder:
         if self._decoder_start is not None:
             return len(encoded.prompt) - self._context
         return encoded.length + getattr(request, "max_new_tokens", 0) - self._context
+
+    def shareable(self, request: Request) -> tuple[tuple[int, ...], int] | None:
+        """Tokens that may begin as those of other requests do, and how many of the last ones are
+        needed in any case; None where nothing can be shared.
+
+        In an encoder every token sees the whole text, and attention requests share by themselves.
+        """
+        if self._decoder_start is not None or isinstance(request, Attention | Classify):
+            return None
+        encoded = self.encode(request)
+        return encoded.fed, len(encoded.target) if isinstance(request, Likelihood) else 1
 
     def tokens(self, text: str) -> tuple[int, ...]:
         """Token ids of a text, no special tokens added."""

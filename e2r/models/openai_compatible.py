@@ -121,7 +121,9 @@ class OpenAICompatible:
             return max(own, length - self._context)
         return own
 
-    def reply(self, requests: Sequence[Request]) -> list[Reply]:
+    def reply(
+        self, requests: Sequence[Request], scopes: Sequence[str] | None = None
+    ) -> list[Reply]:
         """One reply a request; seconds are the round's own, shared out evenly."""
         began = time.perf_counter()
         answers = self._server.post([self._calls.post(request) for request in requests])

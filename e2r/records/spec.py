@@ -37,6 +37,7 @@ class ModelSpec(_Part):
 
     The rest is for models behind a server: whose tokenizer counts and cuts, whose config.json
     prices, and how the first words of an answer are given.
+    With `trust_remote_code` the model's repository may bring Python code of its own, which runs.
     """
 
     source: str
@@ -45,6 +46,7 @@ class ModelSpec(_Part):
     tokenizer: str | None = None
     architecture: str | None = None
     answer_start: Literal["completions", "continue", "prompt"] | None = None
+    trust_remote_code: bool = False
 
 
 class StageSpec(_Part):
@@ -94,12 +96,21 @@ class ServerSpec(_Part):
 
 
 class ExecutionSpec(_Part):
-    """How the work is carried out; nothing here shapes an answer, so nothing here is hashed."""
+    """How the work is carried out; nothing here shapes an answer.
+
+    `device_map` spreads a model over several devices (auto, balanced, …), by accelerate. `reuse`
+    computes equal beginnings and identical calls of a query once. `latency` runs one query at a
+    time. `verify_flops` is how many calls are counted by PyTorch after the run.
+    """
 
     device: str = "auto"
+    device_map: str | None = None
     batch_size: int = Field(16, ge=1)
     batch_tokens: int = Field(8192, ge=1)
     server: ServerSpec | None = None
+    reuse: bool = False
+    latency: bool = False
+    verify_flops: int = Field(0, ge=0)
 
 
 class Spec(_Part):

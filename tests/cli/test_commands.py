@@ -178,10 +178,12 @@ def test_failed_queries_leave_with_five_and_are_tried_again(
     words[words.index("--model") + 1] = str(model)
     reply = TransformersModel.reply
 
-    def breaks(self: TransformersModel, requests: Sequence[Request]) -> list[Reply]:
+    def breaks(
+        self: TransformersModel, requests: Sequence[Request], scopes: Sequence[str]
+    ) -> list[Reply]:
         if any("number 2" in request.target for request in requests):  # type: ignore[union-attr]
             raise RuntimeError("out of luck")
-        return reply(self, requests)
+        return reply(self, requests, scopes)
 
     monkeypatch.setattr(TransformersModel, "reply", breaks)
     assert e2r(*words) == 5

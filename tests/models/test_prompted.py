@@ -39,7 +39,9 @@ class Words:
     def excess(self, request: Request) -> int:
         return sum(len(m.content.split()) for m in request.messages) - self.context
 
-    def reply(self, requests: Sequence[Request]) -> list[Reply]:
+    def reply(
+        self, requests: Sequence[Request], scopes: Sequence[str] | None = None
+    ) -> list[Reply]:
         self.asked.extend(requests)
         return [Reply(self.text, prompt_tokens=1) for _ in requests]
 
