@@ -153,10 +153,20 @@
       return;
     }
     select.value = group.id;
+    if (!priced(group).some(passes)) {
+      said.textContent = `No row of ${group.dataset} in this view has both ${chosen("measure")} and a cost.`;
+      place.hidden = true;
+      return;
+    }
+    place.hidden = false;
     const wanted = spec(group);
     const text = JSON.stringify(wanted) + dark.matches;
-    if (!window.vegaEmbed || text === drawn) return;
+    if (!window.vegaEmbed) return;
+    const shownPoints = wanted.layer[2].data.values.length;
+    said.textContent = `${shownPoints} rows; the line joins the frontier: nothing is both cheaper and better than a row on it. Hover for figures, click to open a row; the table below holds the same figures.`;
+    if (text === drawn) return;
     drawn = text;
+    if (view) view.finalize();
     const result = await window.vegaEmbed(place, wanted, {
       mode: "vega-lite",
       ast: true, // no code is made from text, as the page's policy demands
@@ -165,15 +175,12 @@
       defaultStyle: false,
       tooltip: { disableDefaultStyle: true, theme: "ours" },
     });
-    if (view) view.finalize();
     view = result.view;
     // One picture with one name, which the page gives; the table says what its marks would.
     place.querySelector("svg").setAttribute("aria-hidden", "true");
     view.addEventListener("click", (event, item) => {
       if (item && item.datum && item.datum.page) location.assign(item.datum.page);
     });
-    const shownPoints = wanted.layer[2].data.values.length;
-    said.textContent = `${shownPoints} rows; the line joins the frontier: nothing is both cheaper and better than a row on it. Hover for figures, click to open a row; the table below holds the same figures.`;
     place.dataset.ready = group.id;
   }
 

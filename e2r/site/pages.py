@@ -36,7 +36,7 @@ FILES = (
 )
 ASSETS = ("style.css", "icon.svg")
 BOARD_DATA, PAIR_DATA, LIBRARY = "board-data.js", "pairs-data.js", "vega.js"
-SCRIPTS = ("format.js", "board.js", "budget.js", "chart.js", "compare.js")
+SCRIPTS = ("format.js", "board.js", "budget.js", "chart.js", "compare.js", "download.js")
 _LONGEST_SPEC = 20_000
 
 

@@ -9,55 +9,21 @@ import pytest
 from e2r.errors import DataError
 from e2r.metrics import evaluate
 from e2r.site import build
+from tests.site.hostile_run import ASKED, HOSTILE, write_evil
 from tests.site.reading import Tags, data, site
-
-HOSTILE = (
-    "</script><script>alert(1)</script>\"'&{{7*7}}${7*7}$x$--><svg onload=x>\u2028javascript:x"
-)
 
 
 @pytest.fixture
 def hostile(make_run, tmp_path):
-    """A run with script in every text field of its manifest and in its queries' ids."""
-    folder = make_run(
-        model="evil",
-        revision=HOSTILE,
-        notes=(HOSTILE,),
-        command=("e2r", HOSTILE),
-        rankings={"<b>q1": ("<i>a", "b"), "q2": ("b",)},
-        calls={"<b>q1": [(9, 1, 1)]},
-        judgments={"<b>q1": {"<i>a": 1}, "q2": {"b": 1}},
-    )
-    manifest = folder.manifest()
-    folder.write_manifest(
-        manifest.model_copy(
-            update={
-                "method": HOSTILE,
-                "run": "../../../../etc/passwd",
-                "started": HOSTILE,
-                "finished": HOSTILE,
-                "e2r": HOSTILE,
-                "commit": HOSTILE,
-                "prompts": {HOSTILE: HOSTILE},
-                "model": manifest.model.model_copy(
-                    update={"id": HOSTILE, "name": HOSTILE, "dtype": HOSTILE}
-                ),
-                "dataset": manifest.dataset.model_copy(
-                    update={"id": HOSTILE, "first_stage": HOSTILE, "candidates_sha256": HOSTILE}
-                ),
-                "environment": manifest.environment.model_copy(
-                    update={"processor": HOSTILE, "device": HOSTILE, "packages": {HOSTILE: HOSTILE}}
-                ),
-            }
-        )
-    )
+    """The folder of runs that holds a hostile one."""
+    write_evil(make_run(**ASKED))
     return tmp_path / "runs"
 
 
 def test_hostile_text_stays_text_everywhere(hostile, tmp_path) -> None:
     out = tmp_path / "out"
     build(hostile, out)
-    own = {"index.html": 6}
+    own = {"index.html": 7}
     for name, content in site(out).items():
         text = content.decode()
         if name.endswith(".html"):
