@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path, PurePosixPath
 
+from e2r.errors import DataError
 from e2r.flops.architecture import Architecture
 from e2r.metrics.efficiency import figures
 from e2r.metrics.evaluation import Evaluation, Row
@@ -95,9 +96,15 @@ def _costs(row: Row, convention: str) -> Mapping[str, Costs]:
 
 
 @cache
-def _parameters(facts: str) -> int:
-    """Stored weights of a model; runs share models, and JSON can be a key where a dict cannot."""
-    return Architecture.load(json.loads(facts)).parameters.total
+def _parameters(facts: str) -> int | None:
+    """Stored weights of a model, None for one that the estimator does not know.
+
+    Runs share models, and JSON can be a key where a dict cannot.
+    """
+    try:
+        return Architecture.load(json.loads(facts)).parameters.total
+    except DataError:
+        return None
 
 
 def _group(key: str, entries: tuple[Entry, ...]) -> Group:
