@@ -94,7 +94,7 @@
       field: "cost",
       type: "quantitative",
       scale: { type: "log", nice: false, padding: 24 },
-      axis: { title: `PetaFLOPs per query, convention ${convention} (log scale)`, format: "~g", values: ticks(all.map((item) => item.cost)), grid: true },
+      axis: { title: `PFLOPs per query, convention ${convention} (log scale)`, format: "~g", values: ticks(all.map((item) => item.cost)), grid: true },
     };
     const y = (field) => ({
       field,
@@ -112,7 +112,7 @@
         font: style.getPropertyValue("--sans").trim().replaceAll('"', "'"),
         view: { stroke: null },
         axis: { gridColor: quiet, domainColor: quiet, tickColor: quiet, labelColor: ink, titleColor: ink, titleFontWeight: "normal", labelFontSize: 12, titleFontSize: 12 },
-        legend: { labelColor: ink, orient: "top", labelFontSize: 12, symbolSize: 90, symbolOpacity: 1 },
+        legend: { labelColor: ink, orient: "top", columns: Math.max(1, Math.floor(place.clientWidth / 100)), labelFontSize: 12, symbolSize: 90, symbolOpacity: 1 },
         aria: false,
       },
       layer: [
