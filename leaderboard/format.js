@@ -32,7 +32,8 @@
 
   // The ends of [value, low, high], or nothing.
   function ends(span, write) {
-    return span && span.length === 3 ? `${write(span[1])}–${write(span[2])}` : "";
+    if (!span || span.length < 3) return "";
+    return `${write(span[1])}${span[1] < 0 ? " to " : "–"}${write(span[2])}`;
   }
 
   function p(value) {

@@ -183,14 +183,19 @@ def _span(found: Interval) -> str:
     """An interval as text, empty where there is none."""
     if found.low is None or found.high is None:
         return ""
-    return f"{_short(found.low, 3)}–{_short(found.high, 3)}"
+    return f"{_short(found.low, 3)}{_between(found.low)}{_short(found.high, 3)}"
 
 
 def _fixed_span(found: Interval) -> str:
     """The interval of a measure, whose scale is known."""
     if found.low is None or found.high is None:
         return ""
-    return f"{rounded(found.low):.3f}–{rounded(found.high):.3f}"
+    return f"{rounded(found.low):.3f}{_between(found.low)}{rounded(found.high):.3f}"
+
+
+def _between(low: float) -> str:
+    """A dash, but not before or after a minus."""
+    return " to " if low < 0 else "–"
 
 
 def _size(parameters: int | None) -> str:

@@ -372,3 +372,12 @@ def long_board(factory) -> str:
     text = f"window.e2rBoard={json.dumps(content)};\n"
     (out / "board-data.js").write_text(text, encoding="ascii")
     return f"{out.as_uri()}/index.html"
+
+
+def test_the_board_prints_on_a_page_s_width(page, site) -> None:
+    page.set_viewport_size({"width": 1050, "height": 700})  # A4 on its side, margins taken off
+    page.goto(f"{site.as_uri()}/index.html")
+    page.wait_for_selector("#chart svg")
+    page.emulate_media(media="print")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1050
+    assert not page.locator(".bar, nav, .pick").locator("visible=true").count()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from urllib.parse import quote
 
@@ -63,3 +64,14 @@ def test_the_policy_stops_what_an_error_of_ours_would_let_through(browser, evil_
     assert page.locator("h1 svg, h1 img").count() > 0
     assert page.evaluate("window.broken") is None
     page.close()
+
+
+def test_a_folder_with_a_shell_s_words_stays_one_word(page, tmp_path) -> None:
+    names = ("small;rm -rf ~", "it's")
+    for hash8, name in zip(("00000000", "11111111"), names, strict=True):
+        record(tmp_path, Asked(hash8=hash8)).path.rename(tmp_path / "runs" / name)
+    out = build(tmp_path / "runs", tmp_path / "out", note=lambda text: None).parent
+    rows = [row["id"] for row in data(out / "board-data.js")["rows"] if row["place"]]
+    page.goto(f"{out.as_uri()}/index.html#compare={quote(' '.join(rows))}")
+    command = page.locator("#compared p code").inner_text()
+    assert set(shlex.split(command)[2:]) == {f"runs/{name}" for name in names}

@@ -8,6 +8,7 @@ import re
 import pytest
 
 from e2r.errors import DataError, UsageError
+from e2r.metrics.pictures import THEMES
 from e2r.site import build
 from e2r.site.pages import library
 from tests.site.reading import Tags, site
@@ -114,6 +115,27 @@ def test_a_board_of_runs_without_cost_has_no_chart(make_run, tmp_path) -> None:
     build(tmp_path / "runs", tmp_path / "out")
     assert not (tmp_path / "out" / "charts").exists()
     assert "undefined" in (tmp_path / "out" / "index.html").read_text()
+
+
+def test_a_group_without_a_choice_has_no_heading_of_its_own(make_run, tmp_path) -> None:
+    make_run(dataset="lonely")
+    make_run(dataset="pair", method="first_stage", model="no-model", architecture=None, calls={})
+    make_run(dataset="pair", rankings={"q1": ("a", "c"), "q2": ("b",), "q3": ("c",), "q4": ("b",)})
+    text = build(tmp_path / "runs", tmp_path / "out").read_text()
+    headings = re.findall(r"<h2 id=\"g-[^>]*>(.*?) <small>", text)
+    assert headings == ["pair", "TREC DL 2019", "TREC DL 2020", "TREC-COVID", "Robust04"]
+    assert "lonely" in text
+
+
+def test_the_dark_picture_is_the_light_one_in_other_colours(runs, tmp_path) -> None:
+    charts = build(runs, tmp_path / "out").parent / "charts"
+    light, dark = (next(charts.glob(f"*-{name}.svg")).read_text() for name in ("light", "dark"))
+    first, second = THEMES
+    for part in ("ink", "faint", "paper"):
+        assert getattr(first, part) in light
+        assert getattr(first, part) not in dark
+        light = light.replace(getattr(first, part), getattr(second, part))
+    assert light == dark
 
 
 def test_a_measure_and_a_convention_can_be_chosen(runs, tmp_path) -> None:

@@ -16,6 +16,8 @@
     change("compare", [...ids, ...(on ? [id] : [])].join(" "));
   }
 
+  // A folder's name that would mean something to a shell stays a word.
+  const quoted = (word) => (/^[\w./@%+=:,-]+$/.test(word) ? word : `'${word.replaceAll("'", `'"'"'`)}'`);
   const named = (row) => `${row.method} · ${row.label}`;
   const link = (row) => make("a", { href: row.page }, named(row));
 
@@ -146,7 +148,7 @@
       asked = asked || load("pairs-data.js").then(draw).catch(() => content.append(make("p", {}, "The tests cannot be loaded.")));
       return;
     }
-    const command = ["e2r compare", ...[base, ...equals].map((row) => `runs/${row.place}`)].join(" ");
+    const command = ["e2r compare", ...[base, ...equals].map((row) => quoted(`runs/${row.place}`))].join(" ");
     const open = content.querySelector("details[open]") !== null;
     parts.push(contrasts(base, equals), make("p", {}, "With Holm’s correction: ", make("code", {}, command)), ...byQuery(base, equals));
     content.replaceChildren(...parts);
