@@ -27,13 +27,26 @@ import click
     show_default=True,
     help="Where the run folders lie as seen from the pages: a relative path or an address.",
 )
+@click.option(
+    "--paper/--no-paper",
+    default=True,
+    show_default=True,
+    help="Whether the 106 rows of arXiv 2507.06223's tables stand beside the runs.",
+)
 def command(
-    runs: str, out: str, measures: str, convention: str, qrels: str | None, files: str
+    runs: str,
+    out: str,
+    measures: str,
+    convention: str,
+    qrels: str | None,
+    files: str,
+    paper: bool,
 ) -> None:
     """Build the static site from recorded runs and print the path of its first page.
 
     The site needs no network and no server. The same runs give the same bytes; a build replaces
-    what an earlier one wrote and touches nothing else.
+    what an earlier one wrote and touches nothing else. Readers may choose any convention, and any
+    measure that the runs' own result.json hold.
 
     Example: e2r leaderboard --runs runs --out leaderboard
     """
@@ -42,6 +55,7 @@ def command(
     page = build(
         runs,
         out,
+        paper=paper,
         measures=measures,
         convention=convention,
         qrels=qrels,

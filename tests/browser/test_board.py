@@ -76,11 +76,15 @@ def test_every_column_sorts_both_ways_and_says_so(page, home, rows) -> None:
 
 def test_prices_of_another_convention_sort_behind_and_say_so(page, home, rows) -> None:
     page.goto(f"{home}index.html#sort={COST}.ascending")
-    published = [rows[name]["state"] == "ranked" and not rows[name]["place"] for name in own(page)]
-    assert published == sorted(published)
-    found = numbers(column(page, COST))
-    runs = published.index(True)
-    assert found[:runs] == sorted(found[:runs])
+    for falling in (False, True):
+        # Published rows are the dearest: only in falling order does it show that they stand apart.
+        published = [
+            not rows[name]["place"] for name in own(page) if rows[name]["state"] == "ranked"
+        ]
+        assert published == sorted(published)
+        found = numbers(column(page, COST))[: published.index(True)]
+        assert found == sorted(found, reverse=falling)
+        sort_by(page, COST)
     assert page.locator("#board tbody tr:visible small", has_text="by paper").count() == 3 * 106
     choose(page, "convention", "paper")
     together = numbers(column(page, COST))
@@ -235,6 +239,12 @@ def test_two_runs_compare_as_python_says(page, home, site, rows) -> None:
     turned = page.locator("#compared table").nth(1).locator("tbody tr td").all_inner_texts()
     assert turned[0].startswith(f"{'+' if sign == '−' else '−'}{abs(difference[0]):.4f}")
     assert turned[3] == f"{losses} / {ties} / {wins}"
+    bounds = [
+        text.splitlines()[-1].replace("−", "-").split(" to ") for text in (cells[0], turned[0])
+    ]
+    (low, high), (turned_low, turned_high) = [[float(end) for end in pair] for pair in bounds]
+    assert [low, high] == pytest.approx(difference[1:], abs=5.1e-4)
+    assert [turned_low, turned_high] == [-high, -low]
     page.locator("#compared summary").click()
     queries = page.locator("#compared details tbody tr")
     assert queries.count() == len(data(site / "pairs-data.js")["queries"][rows[one]["group"]])

@@ -24,3 +24,11 @@ def test_no_runs_is_bad_input(tmp_path, capsys) -> None:
     assert call("--runs", str(tmp_path), "--out", str(tmp_path / "out")) == 3
     assert "holds no run folder" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_the_papers_rows_can_be_left_out(make_run, tmp_path, capsys) -> None:
+    make_run()
+    out = tmp_path / "out"
+    assert call("--runs", str(tmp_path / "runs"), "--out", str(out), "--no-paper") == 0
+    assert "published" not in (out / "index.html").read_text()
+    assert not (out / "published.html").exists()

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from e2r.cli import main
 from e2r.errors import DataError
 from e2r.metrics import evaluate
 from e2r.site import build
@@ -146,3 +147,11 @@ def test_a_ledger_that_was_changed_is_refused(make_run, tmp_path) -> None:
     folder.ledger_path.write_bytes(other.ledger_path.read_bytes())
     with pytest.raises(DataError, match="changed since the run finished"):
         build(tmp_path / "runs", tmp_path / "out")
+
+
+def test_the_gate_refuses_what_the_board_would_only_escape(hostile, capsys) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["validate", str(hostile)])
+    assert left.value.code == 3
+    said = capsys.readouterr().out
+    assert "etc/passwd" in said
