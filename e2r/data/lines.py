@@ -18,7 +18,7 @@ import orjson
 from e2r.data.findings import Hear, Teller, refuse
 from e2r.errors import DataError
 
-BLOCK = 2**20
+BLOCK = 2**18
 LONGEST = 2**27
 """Bytes of the longest line that is read; a longer one is no line of text."""
 BOM = b"\xef\xbb\xbf"
@@ -67,7 +67,7 @@ def blocks(path: Path, hear: Hear = refuse) -> Iterator[Block]:
                 if offset == 0 and raw.startswith(BOM):
                     tell.warning("begins with a byte order mark, which is dropped", 1)
                     raw, offset, size = raw[len(BOM) :], len(BOM), size - len(BOM)
-                if not carriage and b"\r\n" in raw:
+                if not carriage and b"\r" in raw and b"\r\n" in raw:
                     carriage = True
                     line = number + raw.count(b"\n", 0, raw.index(b"\r\n"))
                     tell.warning("lines end with CRLF (Windows); the CR is dropped", line)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from math import isfinite
 from operator import ge
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from e2r.data.collection import Candidate, CandidateList, Query
 from e2r.data.findings import Hear, Teller, refuse
 from e2r.data.lines import json_rows, valid_id, valid_text
 
+ABSURD = 1e300
 BODIES = ("contents", "text", "passage", "body", "segment")
 
 
@@ -102,19 +102,20 @@ def _candidate(item: Any) -> Candidate:
         raise ValueError("must be an object with docid, score and doc")
     docid = valid_id(item, "docid")
     score = item.get("score")
-    if type(score) is not float:
-        score = float(score) if type(score) is int and abs(score) < 1e300 else None
-    if score is None or not isfinite(score) or abs(score) >= 1e300:
+    if type(score) is int and abs(score) < ABSURD:
+        score = float(score)
+    if type(score) is not float or not -ABSURD < score < ABSURD:
         raise ValueError(f"field 'score' of document {docid} must be a finite number")
     doc = item.get("doc")
     if not isinstance(doc, dict):
         raise ValueError(f"field 'doc' of document {docid} must be an object")
     for name in BODIES:
-        body = doc.get(name)
-        if isinstance(body, str) and body and not body.isspace():
+        text = doc.get(name)
+        if isinstance(text, str) and text and not text.isspace():
             break
     else:
         raise ValueError(f"document {docid} has no text")
     title = doc.get("title")
-    text = f"{title} {body}" if isinstance(title, str) and title.strip() else body
+    if title and isinstance(title, str) and not title.isspace():
+        text = f"{title} {text}"
     return Candidate(docid, text, score)

@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import IO
 
-from e2r.data.findings import Hear, Teller, refuse
+from e2r.data.findings import Hear, Teller, deaf, refuse
 from e2r.data.lines import unpacked
 from e2r.data.offsets import Offsets
 from e2r.data.trec import Group, groups, groups_of, merge
@@ -66,19 +66,19 @@ class RunIndex:
 
     def __iter__(self) -> Iterator[str]:
         """The queries, by reading the file again; one may come twice if its lines are apart."""
-        return (group.qid for group in groups(self.path))
+        return (group.qid for group in groups(self.path, deaf))
 
     @contextmanager
-    def rankings(self) -> Iterator[Callable[[str], list[tuple[str, float]]]]:
+    def rankings(self, hear: Hear = refuse) -> Iterator[Callable[[str], list[tuple[str, float]]]]:
         """Open the file; gives a function from a query to its scored documents, best first."""
         with unpacked(self.path) as stream:
-            yield lambda qid: self._read(stream, qid)
+            yield lambda qid: self._read(stream, qid, hear)
 
-    def _read(self, stream: IO[bytes], qid: str) -> list[tuple[str, float]]:
+    def _read(self, stream: IO[bytes], qid: str, hear: Hear) -> list[tuple[str, float]]:
         found: list[Group] = []
         for start, length in self._offsets.of([qid])[0]:
             stream.seek(start)
-            read = groups_of(stream.read(length), self.path)
+            read = groups_of(stream.read(length), self.path, hear)
             found += [group for group in read if group.qid == qid]
         if not found:
             raise DataError(f"{self.path}: changed while it was read")
@@ -94,8 +94,8 @@ class RunIndex:
             f"read faster (sort -s -k1,1 {self.path})"
         )
         checked = set[str]()
-        with self.rankings() as ranking_of:
-            for group in groups(self.path, lambda finding: None):
+        with self.rankings(deaf) as ranking_of:
+            for group in groups(self.path, deaf):
                 if hash(group.qid) not in repeated or group.qid in checked:
                     continue
                 checked.add(group.qid)

@@ -100,9 +100,9 @@ def groups(path: Path, hear: Hear = refuse) -> Iterator[Group]:
         tell.error("no run line in it")
 
 
-def groups_of(raw: bytes, path: Path) -> Iterator[Group]:
-    """The groups in some whole lines of a run. Raises DataError for a malformed line."""
-    return _groups(_table(Block(1, 0, raw), Teller(path)))
+def groups_of(raw: bytes, path: Path, hear: Hear = refuse) -> Iterator[Group]:
+    """The groups in some whole lines of a run, which were checked before."""
+    return _groups(_table(Block(1, 0, raw), Teller(path, hear)))
 
 
 def read_run(path: Path, hear: Hear = refuse) -> Run:

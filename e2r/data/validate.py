@@ -9,7 +9,7 @@ from e2r.data.beir import qrels_path
 from e2r.data.check import survey
 from e2r.data.collection import Candidate, CandidateList, Judgments, Query
 from e2r.data.corpus import IDS, FileCorpus
-from e2r.data.findings import Hear, Teller, finding_of, some
+from e2r.data.findings import Hear, Teller, deaf, finding_of, some
 from e2r.data.lines import Line, json_object, lines
 from e2r.data.rank_llm import read_requests
 from e2r.data.run_index import RunIndex
@@ -26,7 +26,7 @@ def kind_of(path: Path) -> str | None:
     """What a path holds, by its content: a key of CHECKS, or None for nothing that is known."""
     if path.is_dir():
         return "BEIR folder" if any((path / name).is_file() for name in BEIR_FILES) else None
-    first = next((line.text for line in lines(path, _deaf) if not line.text.startswith("#")), None)
+    first = next((line.text for line in lines(path, deaf) if not line.text.startswith("#")), None)
     if first is None:
         return None
     if first.lstrip().startswith("<"):
@@ -48,10 +48,6 @@ def check(kind: str, path: Path, hear: Hear, judgments: Judgments | None = None)
         CHECKS[kind](path, hear, judgments)
     except DataError as error:
         hear(finding_of(error, path))
-
-
-def _deaf(finding: object) -> None:
-    """What is wrong with a file is told when it is checked, not when its kind is guessed."""
 
 
 def _kind_of_object(text: str) -> str | None:
@@ -85,7 +81,7 @@ def _check_run(path: Path, hear: Hear, judgments: Judgments | None) -> None:
     index = RunIndex(path, hear)
     if judgments is None or not len(index):
         return
-    with index.rankings() as ranking_of:
+    with index.rankings(deaf) as ranking_of:
         topics = (
             CandidateList(
                 Query(qid, qid), tuple(Candidate(docid, "", 0) for docid, _ in ranking_of(qid))
@@ -157,14 +153,14 @@ def _check_folder(path: Path, hear: Hear, judgments: Judgments | None) -> None:
     docids = set[int]()
     if corpus.is_file():
         _check_corpus(corpus, hear, None)
-        docids = {hash(docid) for _, docid, _ in FileCorpus(corpus).rows(_deaf)}
+        docids = {hash(docid) for _, docid, _ in FileCorpus(corpus).rows(deaf)}
     texts = read_queries(queries, None, hear) if queries.is_file() else {}
     if not (path / "qrels").is_dir():
         tell.warning("no judgments: qrels is missing; runs over it cannot be evaluated")
         return
     for file in sorted((path / "qrels").glob("*.tsv")):
         _check_judgments(file, hear, None)
-        grades = read_qrels(file, _deaf)
+        grades = read_qrels(file, deaf)
         judged = Teller(file, hear)
         foreign = sorted(qid for qid in grades if texts and qid not in texts)
         for qid in foreign:
