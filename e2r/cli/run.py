@@ -105,9 +105,7 @@ from e2r.errors import IncompleteError, UsageError
 @click.option(
     "--batch-tokens",
     type=click.IntRange(min=1),
-    default=8192,
-    show_default=True,
-    help="Tokens a batch, with padding.",
+    help="Tokens a batch, with padding; default: 1024 on a processor, 8192 on an accelerator.",
 )
 @click.option("--base-url", help="Of openai:NAME: the server's address, as http://HOST:PORT/v1.")
 @click.option(

@@ -32,6 +32,9 @@ from e2r.prompts.request import (
 from e2r.records.manifest import ModelRecord
 from e2r.records.spec import ExecutionSpec, ModelSpec
 
+CPU_TOKENS, ACCELERATOR_TOKENS = 1024, 8192
+"""Tokens a batch unless given: what a processor's caches hold, what keeps an accelerator busy."""
+
 # What a config says about files and software rather than about the architecture.
 NOT_ARCHITECTURE = ("_name_or_path", "quantization_config", "transformers_version", "dtype")
 
@@ -147,7 +150,9 @@ class TransformersModel:
         self._weights = weights
         self._record = record
         self._note = note
-        self._batch_tokens = execution.batch_tokens
+        self._batch_tokens = execution.batch_tokens or (
+            CPU_TOKENS if device == "cpu" else ACCELERATOR_TOKENS
+        )
         # No more than a batch of queries is under way at once; see together().
         self._reuse = Reuse(2 * execution.batch_size) if execution.reuse else None
         self._fill: int = tokenizer.pad_token_id or 0

@@ -48,9 +48,9 @@ class Call:
     `head_positions` is how many positions the head read in the first pass. `truncated` counts the
     tokens that were cut from query and passages. `answer` is JSON: a number, a docid, a list of
     docids or of lists of numbers, or null where the completion gave none; `parsed` is false where
-    it had to be repaired or is missing. `seconds` is the batch's time divided by its calls. Where an
-    identical call of the query had been answered before, and reuse was asked for, all tokens and
-    the batch size are 0: nothing was computed.
+    it had to be repaired or is missing. `seconds` is the batch's time divided by its calls. Where
+    an identical call of the query had been answered before, and reuse was asked for, all tokens
+    and the batch size are 0: nothing was computed.
     """
 
     qid: str

@@ -106,7 +106,7 @@ class ExecutionSpec(_Part):
     device: str = "auto"
     device_map: str | None = None
     batch_size: int = Field(16, ge=1)
-    batch_tokens: int = Field(8192, ge=1)
+    batch_tokens: int | None = Field(None, ge=1)
     server: ServerSpec | None = None
     reuse: bool = False
     latency: bool = False

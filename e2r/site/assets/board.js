@@ -187,18 +187,12 @@
     for (const listener of listeners) listener();
   }
 
-  function remember() {
-    const text = state.toString();
-    history.replaceState(null, "", text ? `#${text}` : location.pathname + location.search);
-  }
-
-  // What is dragged changes the view at once and the address when it is let go: browsers refuse
-  // hundreds of addresses a minute.
-  function change(name, value, dragged = false) {
+  function change(name, value) {
     if (name !== "compare" && name !== "budget") most = PART;
     if (value === null || value === "") state.delete(name);
     else state.set(name, value);
-    if (!dragged) remember();
+    const text = state.toString();
+    history.replaceState(null, "", text ? `#${text}` : location.pathname + location.search);
     draw();
   }
 

@@ -66,11 +66,9 @@
   }
 
   field.addEventListener("input", () => change("budget", field.value));
-  function slide(dragged) {
+  slider.addEventListener("input", () => {
     const top = Number(slider.value) >= Number(slider.max);
-    change("budget", top ? null : String(Number((10 ** Number(slider.value)).toPrecision(2))), dragged);
-  }
-  slider.addEventListener("input", () => slide(true));
-  slider.addEventListener("change", () => slide(false));
+    change("budget", top ? null : String(Number((10 ** Number(slider.value)).toPrecision(2))));
+  });
   listen(draw);
 })();
