@@ -21,6 +21,7 @@ from e2r.site.published import CONVENTION, Publication, Published
 PUBLISHED_PAGE = "published.html"
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _LONGEST_SLUG = 80
+_LONGEST_NAME = 300
 
 
 def make_board(
@@ -61,17 +62,17 @@ def _run(row: Row, runs: Path, convention: str) -> Entry:
     return Entry(
         id=digest,
         page=f"runs/{_slug(place, digest)}.html",
-        label=row.label,
-        method=row.manifest.method,
-        dataset=dataset.id,
-        first_stage=dataset.first_stage,
+        label=_cut(row.label),
+        method=_cut(row.manifest.method),
+        dataset=_cut(dataset.id),
+        first_stage=_cut(dataset.first_stage),
         depth=dataset.depth,
         state=state,
         quality=row.measures,
         costs=_costs(row, convention),
         calls=work.calls_per_query,
         rounds=work.rounds_per_query,
-        template=", ".join(row.manifest.prompts) or None,
+        template=_cut(", ".join(row.manifest.prompts)) or None,
         queries=len(row.qids),
         parameters=None if facts is None else _parameters(json.dumps(facts, sort_keys=True)),
         parse_failures=work.parse_failures,
@@ -151,6 +152,11 @@ def _published_row(row: Published, publication: Publication) -> Entry:
         parameters=row.parameters,
         published=row,
     )
+
+
+def _cut(name: str) -> str:
+    """A name that a table can show; the run's manifest holds it whole."""
+    return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
 
 
 def _slug(place: PurePosixPath, digest: str) -> str:

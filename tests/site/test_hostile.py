@@ -76,7 +76,12 @@ def test_a_huge_name_is_shown_and_makes_no_huge_file_name(make_run, tmp_path) ->
         manifest.model_copy(update={"model": manifest.model.model_copy(update={"name": name})})
     )
     build(tmp_path / "runs", tmp_path / "out")
-    assert max(len(path.name) for path in (tmp_path / "out").rglob("*")) < 120
+    out = tmp_path / "out"
+    assert max(len(path.name) for path in out.rglob("*")) < 120
+    for name in ("index.html", "board-data.js"):
+        text = (out / name).read_text()
+        assert "n" * 300 in text
+        assert "n" * 301 not in text
 
 
 def test_a_huge_specification_is_cut(make_run, tmp_path) -> None:
