@@ -66,9 +66,11 @@
   }
 
   field.addEventListener("input", () => change("budget", field.value));
-  slider.addEventListener("input", () => {
+  function slide(dragged) {
     const top = Number(slider.value) >= Number(slider.max);
-    change("budget", top ? null : String(Number((10 ** Number(slider.value)).toPrecision(2))));
-  });
+    change("budget", top ? null : String(Number((10 ** Number(slider.value)).toPrecision(2))), dragged);
+  }
+  slider.addEventListener("input", () => slide(true));
+  slider.addEventListener("change", () => slide(false));
   listen(draw);
 })();

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -12,6 +13,7 @@ import pytest
 
 from e2r.site import build
 from tests.browser.synthetic import record_runs
+from tests.metrics.recorded_runs import Asked, record
 from tests.site.reading import data
 
 COST = "petaflops"
@@ -278,6 +280,48 @@ def test_a_budget_names_the_best_row_of_each_group_within_it(page, home, rows, s
     assert page.locator("#board tr.afforded").count() == len(groups)
     page.locator("#budget-slider").fill(page.locator("#budget-slider").get_attribute("max"))
     assert "budget" not in page.url
+
+
+def test_a_dragged_budget_is_followed_at_once_and_remembered_when_let_go(page, site) -> None:
+    page.goto(f"{site.as_uri()}/index.html#convention=paper")
+    slider = page.locator("#budget-slider")
+    slider.focus()
+    before = page.url
+    texts = set()
+    for value in ("-1", "-2", "-3"):
+        slider.evaluate("(s, v) => { s.value = v; s.dispatchEvent(new Event('input')); }", value)
+        texts.add(page.locator("#afforded tbody").inner_text())
+    assert len(texts) == 3
+    assert page.url == before
+    slider.evaluate("s => s.dispatchEvent(new Event('change'))")
+    assert "budget=0.001" in page.url
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        [{"architecture": None, "model": "oracle"}],
+        [{"failed": ("q2",)}],
+        [{"method": "first_stage", "model": "no-model", "architecture": None, "documents": None}],
+        [{"calls": {}}, {"hash8": "beefbeef"}],
+    ],
+    ids=["a reference alone", "an incomplete run alone", "no price", "no call"],
+)
+def test_a_board_with_next_to_nothing_opens(page, tmp_path, made) -> None:
+    for asked in made:
+        record(tmp_path, replace(Asked(), **asked))
+    quiet = {"note": lambda text: None, "paper": False}
+    build(tmp_path / "runs", tmp_path / "out", **quiet)
+    page.goto((tmp_path / "out" / "index.html").as_uri())
+    page.evaluate(
+        "async () => { while (!window.vegaEmbed) await new Promise(requestAnimationFrame); }"
+    )
+    page.locator("#budget").fill("1")
+    for name in ("torch", "paper"):
+        choose(page, "convention", name)
+    for box in page.locator("#board input[type=checkbox]").all():
+        box.check()
+    assert page.locator("#board tbody tr, #apart tbody tr").count() == len(made)
 
 
 def test_the_chart_answers_to_the_pointer(page, home, rows) -> None:

@@ -187,12 +187,18 @@
     for (const listener of listeners) listener();
   }
 
-  function change(name, value) {
+  function remember() {
+    const text = state.toString();
+    history.replaceState(null, "", text ? `#${text}` : location.pathname + location.search);
+  }
+
+  // What is dragged changes the view at once and the address when it is let go: browsers refuse
+  // hundreds of addresses a minute.
+  function change(name, value, dragged = false) {
     if (name !== "compare" && name !== "budget") most = PART;
     if (value === null || value === "") state.delete(name);
     else state.set(name, value);
-    const text = state.toString();
-    history.replaceState(null, "", text ? `#${text}` : location.pathname + location.search);
+    if (!dragged) remember();
     draw();
   }
 
