@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -15,6 +18,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "plan": ("e2r.cli.plan:command", "What a run would cost, before any weight is loaded."),
     "run": ("e2r.cli.run:command", "Rerank a collection and record what each call cost."),
     "evaluate": ("e2r.cli.evaluate:command", "Quality, FLOPs, RPP and QPP of recorded runs."),
+    "frontier": (
+        "e2r.cli.frontier:command",
+        "Which runs are worth their cost, and what most of it costs.",
+    ),
     "compare": ("e2r.cli.compare:command", "Is one run better than another, at what cost?"),
     "leaderboard": ("e2r.cli.leaderboard:command", "Build the static site from recorded runs."),
     "validate": ("e2r.cli.validate:command", "What is wrong or odd in runs, specs and data."),
@@ -24,8 +31,27 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
+@contextmanager
+def _reader_may_leave() -> Iterator[None]:
+    """End with 0 where the reader of stdout has seen enough, as `head` does; click says 1."""
+    try:
+        yield
+    except BrokenPipeError:
+        # What is still buffered would fail once more when the interpreter flushes it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise click.exceptions.Exit(0) from None
+
+
 class Lazy(click.Group):
     """A group that knows its commands by name and imports one when it is asked for."""
+
+    def make_context(self, *words: Any, **extra: Any) -> click.Context:
+        with _reader_may_leave():
+            return super().make_context(*words, **extra)
+
+    def invoke(self, context: click.Context) -> Any:
+        with _reader_may_leave():
+            return super().invoke(context)
 
     def list_commands(self, context: click.Context) -> list[str]:
         return list(COMMANDS)

@@ -6,25 +6,13 @@ from pathlib import Path
 
 import click
 
-from e2r.cli import print_json
+from e2r.cli.options import note, reporting
 from e2r.errors import UsageError
 
 
 @click.command("evaluate")
 @click.argument("runs", nargs=-1, metavar="RUN...")
-@click.option(
-    "--measures",
-    default="nDCG@10",
-    show_default=True,
-    help="Measures as ir-measures spells them, separated by spaces.",
-)
-@click.option(
-    "--convention",
-    default="ideal",
-    show_default=True,
-    help="How FLOPs are counted; see e2r list conventions.",
-)
-@click.option("--qrels", help="Judgments, where the run's spec does not lead to them.")
+@reporting
 @click.option(
     "--foreign",
     nargs=2,
@@ -36,14 +24,12 @@ from e2r.errors import UsageError
 @click.option("--name", help="The dataset's name of foreign runs; default: the judgments file's.")
 @click.option("--pictures", metavar="FOLDER", help="Write pictures there, as SVG and PNG.")
 @click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "markdown", "latex", "csv", "json"]),
-    default="table",
+    "--columns",
+    type=click.Choice(["headline", "efficiency", "work", "frontier", "all"]),
+    default="headline",
     show_default=True,
-    help="What goes to stdout; csv and json hold every figure.",
+    help="Which figures a table, Markdown or LaTeX shows; csv and json hold all.",
 )
-@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 def command(
     runs: tuple[str, ...],
     measures: str,
@@ -52,6 +38,7 @@ def command(
     foreign: tuple[tuple[str, str], ...],
     name: str | None,
     pictures: str | None,
+    columns: str,
     form: str,
     as_json: bool,
 ) -> None:
@@ -67,19 +54,17 @@ def command(
     Examples:
       e2r evaluate runs/
       e2r evaluate runs/demo/* --measures "nDCG@10 RR(rel=2)@10" --convention torch --json
-      e2r evaluate runs/dl19/*/* --format latex
+      e2r evaluate runs/dl19/*/* --format latex --columns efficiency
       e2r evaluate --foreign theirs.run calls.csv --qrels qrels.txt
       e2r evaluate rankgpt.run --qrels qrels.txt
       e2r evaluate measured/*.csv.gz --convention deepspeed --json
     """
+    from e2r.cli.table import print_report
     from e2r.metrics import evaluate
     from e2r.metrics.foreign import Foreign
 
     if not runs and not foreign:
         raise UsageError("no run is named; give a run folder, or --foreign RANKING USAGE.csv")
-
-    def note(text: str) -> None:
-        click.echo(f"note: {text}", err=True)
 
     table = evaluate(
         runs,
@@ -96,22 +81,16 @@ def command(
 
         for path in write_pictures(table, Path(pictures)):
             note(f"wrote {path}")
-    if as_json or form == "json":
-        print_json(table.to_json())
-        return
-    texts = {"markdown": table.to_markdown, "latex": table.to_latex, "csv": table.to_csv}
-    if form in texts:
-        click.echo(texts[form](), nl=False)
-        return
-    from e2r.cli.table import print_table
-    from e2r.metrics.tables import cells, header
-
-    print_table(
-        header(table),
-        [cells(row) for row in table.rows],
-        words=3,
-        caption=f"means over queries with 95 % intervals; FLOPs by the convention {convention}",
-    )
-    for row in table.rows:
-        for text in row.notes:
-            note(f"{row.path}: {text}")
+    captions = {
+        "headline": f"means over queries with 95 % intervals; FLOPs by the convention {convention}",
+        "efficiency": "PetaFLOPs per query, what a PetaFLOP buys, and gain over the first stage",
+        "work": "means per query; rates are shares of calls, padding is a share of positions; "
+        "batched seconds are time shared out among a batch's calls",
+        "frontier": f"{table.measures[0]} against three costs per query; P: share of query "
+        "resamples in which the run is on the frontier; seconds compare on one machine only",
+    }
+    lines = list(captions.values()) if columns == "all" else [captions[columns]]
+    if print_report(table, "json" if as_json else form, lines, columns):
+        for row in table.rows:
+            for text in row.notes:
+                note(f"{row.path}: {text}")

@@ -4,23 +4,15 @@ from __future__ import annotations
 
 import click
 
+from e2r.cli.options import CONVENTION, MEASURES, QRELS, note
+
 
 @click.command("leaderboard")
 @click.option("--runs", default="runs", show_default=True, help="The folder of run folders.")
 @click.option("--out", default="leaderboard", show_default=True, help="Where the site goes.")
-@click.option(
-    "--measures",
-    default="nDCG@10",
-    show_default=True,
-    help="Measures as ir-measures spells them; runs are ranked by the first.",
-)
-@click.option(
-    "--convention",
-    default="ideal",
-    show_default=True,
-    help="How FLOPs are counted; see e2r list conventions.",
-)
-@click.option("--qrels", help="Judgments, where the runs' specs do not lead to them.")
+@MEASURES
+@CONVENTION
+@QRELS
 @click.option(
     "--files",
     default="../runs",
@@ -60,6 +52,6 @@ def command(
         convention=convention,
         qrels=qrels,
         files=files,
-        note=lambda text: click.echo(f"note: {text}", err=True),
+        note=note,
     )
     click.echo(str(page))

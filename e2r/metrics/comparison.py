@@ -10,86 +10,52 @@ from typing import Any
 import numpy as np
 
 from e2r.errors import DataError, UsageError
+from e2r.metrics.contrast import Chances, Contrast, p_value
 from e2r.metrics.cost import PETA
 from e2r.metrics.evaluation import DEFAULT_MEASURES, Evaluation, Row, evaluate
 from e2r.metrics.intervals import Floats, Interval, intervals, resampled_means
-from e2r.metrics.significance import Paired, holm, paired_tests
+from e2r.metrics.significance import holm, paired_tests
+from e2r.metrics.tables import UNDEFINED, Report, Sheet, fixed, ranged
 
-ALPHA = 0.05
-
-
-@dataclass(frozen=True)
-class Contrast:
-    """A run against the baseline in one measure, over the queries that both have.
-
-    `difference` is run − baseline. `p` is the randomisation test's p-value after Holm's correction
-    over all contrasts of the comparison, `p_t` the t test's likewise. `cost_ratio` is the run's
-    mean FLOPs over the baseline's. `gain_per_petaflop` is the difference divided by the PetaFLOPs
-    that the run spends per query beyond the baseline; None where it spends no more.
-    `better`, `cheaper` and `better_and_cheaper` are shares of bootstrap resamples of the queries.
-    """
-
-    run: Row
-    baseline: Row
-    measure: str
-    queries: int
-    difference: Interval
-    tests: Paired
-    p: float
-    p_t: float | None
-    cost_ratio: Interval
-    gain_per_petaflop: Interval
-    better: float
-    cheaper: float | None
-    better_and_cheaper: float | None
-    notes: tuple[str, ...]
-
-    @property
-    def verdict(self) -> str:
-        """One sentence: which is better, how sure that is, and at what cost."""
-        ratio = self.cost_ratio.value
-        cost = "" if ratio is None else f" at {_times(ratio)} the FLOPs"
-        if self.p >= ALPHA:
-            return f"no difference in {self.measure} is shown ({_p(self.p)}){cost}"
-        word = "better" if self.tests.difference > 0 else "worse"
-        by = f"{abs(self.tests.difference):.4f} {self.measure}"
-        return f"{word} by {by} ({_p(self.p)}){cost}"
-
-    def to_json(self) -> dict[str, Any]:
-        """The contrast as `e2r compare --json` prints it."""
-        return {
-            "run": str(self.run.path),
-            "baseline": str(self.baseline.path),
-            "measure": self.measure,
-            "queries": self.queries,
-            "difference": self.difference.to_json(),
-            "p_randomisation": self.tests.p_randomisation,
-            "p_randomisation_holm": self.p,
-            "p_t": self.tests.p_t,
-            "p_t_holm": self.p_t,
-            "effect_size": self.tests.effect,
-            "wins": self.tests.wins,
-            "ties": self.tests.ties,
-            "losses": self.tests.losses,
-            "cost_ratio": self.cost_ratio.to_json(),
-            "gain_per_petaflop": self.gain_per_petaflop.to_json(),
-            "probability": {
-                "better": self.better,
-                "cheaper": self.cheaper,
-                "better_and_cheaper": self.better_and_cheaper,
-            },
-            "verdict": self.verdict,
-            "notes": list(self.notes),
-        }
+_UNPRICED = Interval(None, note="one of the runs has no price")
+# What is equal in exact arithmetic may differ in its last bits.
+_TIE = 1e-12
+# Columns of a contrast's sample, as far as they can be had.
+_BETTER, _COST, _BASE_COST, _GAIN, _BASE_GAIN = range(5)
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class Comparison(Report):
     """All contrasts with one baseline, and the runs that they are between."""
 
     evaluation: Evaluation
     baseline: Row
     contrasts: tuple[Contrast, ...]
+
+    def sheets(self, columns: str | None = None) -> tuple[Sheet, ...]:
+        """One sheet, a line a contrast."""
+        head = [
+            "model",
+            "method",
+            "measure",
+            "queries",
+            "difference",
+            "p",
+            "p (t)",
+            "effect",
+            "won/tied/lost",
+            "FLOPs ratio",
+            "gain/PFLOP",
+            "at equal cost",
+            "P(better)",
+            "P(cheaper)",
+            "P(better buy)",
+        ]
+        return (Sheet(head, [_cells(contrast) for contrast in self.contrasts], words=3),)
+
+    def flat(self) -> list[dict[str, Any]]:
+        """One line a contrast, as in `difference low` and `probability better`."""
+        return [contrast.flat() for contrast in self.contrasts]
 
     def to_json(self) -> list[dict[str, Any]]:
         """One object a contrast."""
@@ -102,11 +68,13 @@ def compare(
     convention: str = "ideal",
     *,
     baseline: str | Path | None = None,
+    first_stage: str | Path | None = None,
     qrels: str | None = None,
     note: Callable[[str], None] | None = None,
 ) -> Comparison:
     """Compare runs with a baseline (the first run unless named), query by query.
 
+    Differences at equal cost need the first stage's own run, from `first_stage` or among `runs`.
     Runs must be of one dataset and one set of judgments; where they hold different queries, the
     common ones are compared and the contrast says so. Raises UsageError for fewer than two runs,
     and DataError for runs that cannot be compared.
@@ -118,8 +86,13 @@ def compare(
     if len(table.rows) < 2:
         raise UsageError("a comparison needs at least two runs; name another run folder")
     base = table.rows[0]
+    first = _first_stages(table.rows)
+    if first_stage is not None:
+        first = _first_stages(evaluate(first_stage, measures, convention, qrels=qrels).rows)
+        if not first:
+            raise UsageError(f"{first_stage}: is no run of first_stage; name one by --first-stage")
     pairs = [(row, name) for row in table.rows[1:] for name in table.measures]
-    contrasts = [_contrast(row, base, name) for row, name in pairs]
+    contrasts = [_contrast(row, base, name, first) for row, name in pairs]
     corrected = holm([contrast.tests.p_randomisation for contrast in contrasts])
     known = [place for place, contrast in enumerate(contrasts) if contrast.tests.p_t is not None]
     by_t = holm([contrasts[place].tests.p_t or 0.0 for place in known])
@@ -134,7 +107,7 @@ def compare(
     )
 
 
-def _contrast(row: Row, base: Row, measure: str) -> Contrast:
+def _contrast(row: Row, base: Row, measure: str, first_stages: list[Row]) -> Contrast:
     _refuse_other_data(row, base)
     shared = set(row.qids)
     common = [qid for qid in base.qids if qid in shared]
@@ -143,41 +116,109 @@ def _contrast(row: Row, base: Row, measure: str) -> Contrast:
     difference = _values(row, measure, common) - _values(base, measure, common)
     tests = paired_tests(difference)
     cost, base_cost = _petaflops(row, common), _petaflops(base, common)
-    if cost is None or base_cost is None:
-        unpriced = Interval(None, note="one of the runs has no price")
-        columns = difference[:, None]
-        found = {"ratio": unpriced, "gain": unpriced}
-    else:
-        columns = np.column_stack([difference, cost, base_cost])
-        found = intervals(
-            columns,
-            {
-                "ratio": lambda means: means[..., 1] / means[..., 2],
-                "gain": lambda means: means[..., 0] / (means[..., 1] - means[..., 2]),
-            },
-        )
-        if cost.mean() <= base_cost.mean():
-            found["gain"] = Interval(None, note="the run spends no more than the baseline")
-    found |= intervals(columns, {"difference": lambda means: means[..., 0]})
-    resampled = resampled_means(columns)
-    better = resampled[:, 0] > 0
-    cheaper = None if len(columns[0]) == 1 else resampled[:, 1] < resampled[:, 2]
+    priced = cost is not None and base_cost is not None
+    first = _first_stage_of(row, base, first_stages, common)
+    columns = [difference]
+    if cost is not None and base_cost is not None:
+        columns += [cost, base_cost]
+        if first is not None:
+            at_start = _values(first, measure, common)
+            columns += [_values(side, measure, common) - at_start for side in (row, base)]
+    sample = np.column_stack(columns)
+    ratio, gain, equal = _against_cost(sample) if priced else [_UNPRICED] * 3
+    if priced and sample[:, _COST].mean() <= sample[:, _BASE_COST].mean():
+        gain = Interval(None, note="the run spends no more than the baseline")
+    if priced and first is None:
+        equal = Interval(None, note=_no_equal_cost(row, base))
     return Contrast(
         run=row,
         baseline=base,
         measure=measure,
         queries=len(common),
-        difference=found["difference"],
+        difference=intervals(sample, {"difference": lambda means: means[..., _BETTER]})[
+            "difference"
+        ],
         tests=tests,
         p=tests.p_randomisation,
         p_t=tests.p_t,
-        cost_ratio=found["ratio"],
-        gain_per_petaflop=found["gain"],
-        better=float(better.mean()),
-        cheaper=None if cheaper is None else float(cheaper.mean()),
-        better_and_cheaper=None if cheaper is None else float((better & cheaper).mean()),
+        cost_ratio=ratio,
+        gain_per_petaflop=gain,
+        at_equal_cost=equal,
+        chances=_chances(resampled_means(sample), priced, equal.value is not None),
         notes=tuple(_notes(row, base, len(common))),
     )
+
+
+def _against_cost(sample: Floats) -> list[Interval]:
+    """Ratio of costs, gain per PetaFLOP beyond the baseline, difference at equal cost."""
+    found = intervals(
+        sample,
+        {
+            "ratio": lambda means: means[..., _COST] / means[..., _BASE_COST],
+            "gain": lambda means: (
+                means[..., _BETTER] / (means[..., _COST] - means[..., _BASE_COST])
+            ),
+            "equal": _at_equal_cost,
+        },
+    )
+    return [found[name] for name in ("ratio", "gain", "equal")]
+
+
+def _at_equal_cost(means: Floats) -> Floats:
+    """The difference of both gains over the first stage, each scaled to the cheaper one's cost."""
+    if means.shape[-1] <= _GAIN:
+        return np.full(means.shape[:-1], np.nan)
+    least = np.minimum(means[..., _COST], means[..., _BASE_COST])
+    of_run = means[..., _GAIN] * (least / means[..., _COST])
+    of_base = means[..., _BASE_GAIN] * (least / means[..., _BASE_COST])
+    difference: Floats = of_run - of_base
+    return difference
+
+
+def _chances(resampled: Floats, priced: bool, equal: bool) -> Chances:
+    better, worse = resampled[:, _BETTER] > _TIE, resampled[:, _BETTER] < -_TIE
+    if not priced:
+        return Chances(float(better.mean()), None, None, None, None, None)
+    base = resampled[:, _BASE_COST]
+    beyond = resampled[:, _COST] - base
+    cheaper, dearer = beyond < -_TIE * base, beyond > _TIE * base
+    return Chances(
+        better=float(better.mean()),
+        cheaper=float(cheaper.mean()),
+        better_and_cheaper=float((better & cheaper).mean()),
+        dominates=float((~worse & ~dearer).mean()),
+        dominated=float((~better & ~cheaper).mean()),
+        better_at_equal_cost=float((_at_equal_cost(resampled) > _TIE).mean()) if equal else None,
+    )
+
+
+def _first_stages(rows: Iterable[Row]) -> list[Row]:
+    return [row for row in rows if row.manifest.method == "first_stage" and row.complete]
+
+
+def _first_stage_of(row: Row, base: Row, first_stages: list[Row], common: list[str]) -> Row | None:
+    """The run of the first stage whose candidates both runs reranked, or None.
+
+    None too where one of the two is the first stage: what the other spends comes on top of it.
+    """
+    if "first_stage" in (row.manifest.method, base.manifest.method):
+        return None
+    for first in first_stages:
+        same = all(_candidates(first) == _candidates(side) for side in (row, base))
+        if same and set(common) <= set(first.qids):
+            return first
+    return None
+
+
+def _candidates(row: Row) -> tuple[str, str, int, str | None]:
+    dataset = row.manifest.dataset
+    return dataset.id, dataset.first_stage, dataset.depth, dataset.judgments_sha256
+
+
+def _no_equal_cost(row: Row, base: Row) -> str:
+    if "first_stage" in (row.manifest.method, base.manifest.method):
+        return "every reranker pays for the first stage as well: no equal cost"
+    return "needs the first stage's own run (--first-stage)"
 
 
 def _refuse_other_data(row: Row, base: Row) -> None:
@@ -230,11 +271,26 @@ def _petaflops(row: Row, qids: list[str]) -> Floats | None:
     return None if per_query is None else np.array([per_query[qid] / PETA for qid in qids])
 
 
-def _times(ratio: float) -> str:
-    from e2r.metrics.tables import short
+def _cells(contrast: Contrast) -> list[str]:
+    tests, chances = contrast.tests, contrast.chances
+    return [
+        contrast.run.manifest.model.name,
+        contrast.run.manifest.method,
+        contrast.measure,
+        str(contrast.queries),
+        fixed(contrast.difference),
+        p_value(contrast.p),
+        UNDEFINED if contrast.p_t is None else p_value(contrast.p_t),
+        UNDEFINED if tests.effect is None else f"{tests.effect:.2f}",
+        f"{tests.wins}/{tests.ties}/{tests.losses}",
+        ranged(contrast.cost_ratio),
+        ranged(contrast.gain_per_petaflop),
+        fixed(contrast.at_equal_cost),
+        _chance(chances.better),
+        _chance(chances.cheaper),
+        _chance(chances.dominates),
+    ]
 
-    return f"{short(ratio, 3)} times"
 
-
-def _p(value: float) -> str:
-    return "p < 0.0001" if value < 0.0001 else f"p = {value:.4f}"
+def _chance(share: float | None) -> str:
+    return UNDEFINED if share is None else f"{share:.3f}"

@@ -12,6 +12,10 @@ from e2r.data.collection import Judgments
 from e2r.errors import DataError, UsageError, unknown
 
 _BETWEEN_MEASURES = re.compile(r"[,\s]+(?![^()]*\))")
+# How ir-measures prints a parameter that has no default.
+_NOT_GIVEN = re.compile(r"=<object object at \w+>")
+# gdeval, which computes ERR for ir-measures, takes every judgment as a grade of 0 to 4.
+_GDEVAL_SCALE = 4
 
 Ranking = Mapping[str, Sequence[tuple[str, float]]]
 """Scored documents by query, best first."""
@@ -46,31 +50,62 @@ def parse_measures(words: str | Iterable[str]) -> dict[str, Any]:
     for name in names:
         try:
             measure = ir_measures.parse_measure(name)
-            ir_measures.evaluator([measure], {"q": {"d": 1}})
+            _try(measure)
             measures[str(measure)] = measure
         except NameError:
             raise _unknown(name, ir_measures.measures.registry) from None
         except KeyError as error:
             raise UsageError(f"measure {name!r} has no parameter {error}") from None
         except (ValueError, AssertionError) as error:
+            reason = _NOT_GIVEN.sub(" is missing", " ".join(str(error).split())).rstrip(".")
             raise UsageError(
-                f"measure {name!r} cannot be computed: {error}; write it as Name(parameter=value)"
-                "@cutoff, as in RR(rel=2)@10"
+                f"measure {name!r} cannot be computed: {reason}; {_hint(name)}"
             ) from None
     return measures
 
 
-def _refuse_unreachable(measures: Mapping[str, Any], highest: int) -> None:
-    """Raise DataError for a measure whose grade of relevance no judgment reaches: it says nothing.
+def _try(measure: Any) -> None:
+    """Raise what ir-measures raises for a measure that it cannot compute as written."""
+    import ir_measures
+
+    # Judgments of every grade on the measure's scale; for others its providers log warnings.
+    scale = measure.params.get("max_rel")
+    grades = range(1 + (scale if isinstance(scale, int) else 1))
+    ir_measures.evaluator([measure], {"q": {f"d{grade}": grade for grade in grades}})
+
+
+def _hint(name: str) -> str:
+    """A way to write a measure so that it can be computed."""
+    import ir_measures
+
+    stem = re.split(r"[@(]", name)[0]
+    for ending in ("@10", "(rel=1)", "(rel=1)@10"):
+        try:
+            _try(ir_measures.parse_measure(stem + ending))
+        except (ValueError, AssertionError, KeyError, NameError):
+            continue
+        return f"write {stem + ending}, for instance"
+    return "write it as Name(parameter=value)@cutoff, as in RR(rel=2)@10"
+
+
+def _refuse_unreachable(measures: Mapping[str, Any], judgments: Judgments) -> None:
+    """Raise DataError for a measure whose grades these judgments do not have: it would mislead.
 
     Where no document is relevant at all, every measure is 0, and that is the truth.
     """
+    highest = max((grade for grades in judgments.values() for grade in grades.values()), default=0)
     for name, measure in measures.items():
         wanted = measure.params.get("rel")
         if isinstance(wanted, int) and 1 <= highest < wanted:
             raise DataError(
                 f"{name} counts grades from {wanted} up, but the highest judgment is {highest}; "
                 f"ask for rel={highest} or a measure of another kind"
+            )
+        scale = _GDEVAL_SCALE if measure.NAME == "ERR" else measure.params.get("max_rel")
+        if isinstance(scale, int) and highest == 1 < scale:
+            raise DataError(
+                f"{name} weighs grades on a scale up to {scale}, but these judgments are binary; "
+                "ask for a measure of binary relevance, as nDCG, RR or AP"
             )
 
 
@@ -98,7 +133,7 @@ def score(
             "none of the run's queries has a judgment; are these the judgments of another "
             "collection? pass the right ones with --qrels"
         )
-    _refuse_unreachable(measures, max(max(judgments[qid].values(), default=0) for qid in counted))
+    _refuse_unreachable(measures, judgments)
     values: dict[str, dict[str, float]] = {name: dict.fromkeys(counted, 0.0) for name in measures}
     names = {measure: name for name, measure in measures.items()}
     qrels = {qid: dict(judgments[qid]) for qid in counted}

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from e2r.metrics.cost import PETA
-from e2r.metrics.intervals import Floats, Interval, Statistic, intervals
+from e2r.metrics.intervals import Floats, Interval, Quotient, quotients
+from e2r.metrics.work import FIGURES
 
 
 @dataclass(frozen=True)
@@ -34,81 +35,67 @@ class Rpp:
 
 @dataclass(frozen=True)
 class Figures:
-    """The figures of a run: measures, PetaFLOPs per query, RPP of each measure, QPP."""
+    """The figures of a run: measures, PetaFLOPs per query, RPP of each measure, QPP, and work."""
 
     measures: Mapping[str, Interval]
     petaflops: Interval
     rpp: Mapping[str, Rpp]
     qpp: Interval
+    work: Mapping[str, Interval]
 
 
-def figures(values: Mapping[str, Sequence[float]], flops: Sequence[int] | None) -> Figures:
+def figures(
+    values: Mapping[str, Sequence[float]],
+    flops: Sequence[int] | None,
+    counted: Mapping[str, Floats] | None = None,
+) -> Figures:
     """Figures of one run from per-query values, one entry a query in the same order throughout.
 
-    `flops` are exact FLOPs, or None where the run has no price. QPP is queries per PetaFLOP,
-    1 / mean PetaFLOPs. Where a division by zero would be needed the figure is None and says so.
+    `flops` are exact FLOPs, or None where the run has no price; `counted` is what `work.counts`
+    found. QPP is queries per PetaFLOP, 1 / mean PetaFLOPs. Where a division by zero would be needed
+    the figure is None and says so.
     """
-    names = list(values)
-    quality = np.array([values[name] for name in names], dtype=float).reshape(
-        len(names), _queries(values, flops)
-    )
-    if flops is None:
-        unpriced = Interval(None, note="the run has no price")
-        found = intervals(quality.T, {name: _column(i) for i, name in enumerate(names)})
-        rpp = {name: Rpp(unpriced, unpriced) for name in names}
-        return Figures(found, unpriced, rpp, unpriced)
-    petaflops = np.array([amount / PETA for amount in flops])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = quality / petaflops
-    free = sum(amount == 0 for amount in flops)
-    ratios[:, petaflops == 0] = np.nan
-    cost = len(names)
-    statistics: dict[str, Statistic] = {f"value {name}": _column(i) for i, name in enumerate(names)}
-    statistics["petaflops"] = _column(cost)
-    statistics["qpp"] = _inverse(cost)
-    for i, name in enumerate(names):
-        statistics[f"rpp {name}"] = _ratio(i, cost)
-        statistics[f"mean of ratios {name}"] = _column(cost + 1 + i)
-    with np.errstate(invalid="ignore"):
-        found = intervals(np.vstack([quality, petaflops, ratios]).T, statistics)
-    if free:
-        note = f"undefined: {free} of {len(flops)} queries cost no FLOPs"
-        found |= {f"mean of ratios {name}": Interval(None, note=note) for name in names}
-    if free == len(flops):
-        note = "undefined: no FLOPs were spent"
-        found |= {name: Interval(None, note=note) for name in found if name.startswith("rpp ")}
-        found["qpp"] = Interval(None, note=note)
+    columns = {f"value {name}": np.array(values[name], dtype=float) for name in values}
+    wanted: dict[str, Quotient] = {column: (column, ()) for column in columns}
+    wanted |= FIGURES
+    columns |= counted or {}
+    undefined: dict[str, Interval] = {}
+    if flops is not None:
+        petaflops = np.array([amount / PETA for amount in flops])
+        columns |= {"petaflops": petaflops, "queries": np.ones(len(flops))}
+        columns["flops"] = petaflops * PETA
+        wanted |= {"petaflops": ("petaflops", ()), "qpp": ("queries", ("petaflops",))}
+        for name in values:
+            wanted[f"rpp {name}"] = (f"value {name}", ("petaflops",))
+            wanted[f"mean of ratios {name}"] = (f"ratio {name}", ())
+            with np.errstate(divide="ignore", invalid="ignore"):
+                columns[f"ratio {name}"] = columns[f"value {name}"] / petaflops
+        undefined = _undefined(list(values), sum(amount == 0 for amount in flops), len(flops))
+    found = quotients(columns, {name: wanted[name] for name in wanted if name not in undefined})
+    found |= undefined
+    unpriced = Interval(None, note="the run has no price")
     return Figures(
-        {name: found[f"value {name}"] for name in names},
-        found["petaflops"],
-        {name: Rpp(found[f"rpp {name}"], found[f"mean of ratios {name}"]) for name in names},
-        found["qpp"],
+        measures={name: found[f"value {name}"] for name in values},
+        petaflops=found.get("petaflops", unpriced),
+        rpp={
+            name: Rpp(
+                found.get(f"rpp {name}", unpriced), found.get(f"mean of ratios {name}", unpriced)
+            )
+            for name in values
+        },
+        qpp=found.get("qpp", unpriced),
+        work={name: found[name] for name in FIGURES},
     )
 
 
-def _queries(values: Mapping[str, Sequence[float]], flops: Sequence[int] | None) -> int:
-    return len(next(iter(values.values()), flops or ()))
-
-
-def _column(place: int) -> Statistic:
-    def mean(means: Floats) -> Floats:
-        column: Floats = means[..., place]
-        return column
-
-    return mean
-
-
-def _ratio(above: int, below: int) -> Statistic:
-    def ratio(means: Floats) -> Floats:
-        quotient: Floats = means[..., above] / means[..., below]
-        return quotient
-
-    return ratio
-
-
-def _inverse(place: int) -> Statistic:
-    def inverse(means: Floats) -> Floats:
-        quotient: Floats = 1 / means[..., place]
-        return quotient
-
-    return inverse
+def _undefined(names: Sequence[str], free: int, queries: int) -> dict[str, Interval]:
+    """What cannot be divided, because some or all of the queries cost no FLOPs."""
+    if not free:
+        return {}
+    note = f"undefined: {free} of {queries} queries cost no FLOPs"
+    found = {f"mean of ratios {name}": Interval(None, note=note) for name in names}
+    if free == queries:
+        nothing = Interval(None, note="undefined: no FLOPs were spent")
+        found |= {f"rpp {name}": nothing for name in names}
+        found |= {"qpp": nothing, "achieved_flops_per_second": nothing}
+    return found

@@ -6,10 +6,11 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from e2r.errors import DataError, UsageError
 from e2r.flops.conventions import convention as find_convention
+from e2r.metrics.columns import SHEETS, flat, sheet
 from e2r.metrics.cost import PETA, Cost, price
 from e2r.metrics.effectiveness import Scores, parse_measures
 from e2r.metrics.efficiency import Rpp, figures
@@ -20,12 +21,10 @@ from e2r.metrics.judging import Judge
 from e2r.metrics.recorded import Place, Recorded, find_runs
 from e2r.metrics.result import Result
 from e2r.metrics.standing import Standing, standings
-from e2r.metrics.work import Work, work
+from e2r.metrics.tables import Report, Sheet
+from e2r.metrics.work import Work, counts, work
 from e2r.records.folder import QueryRecord
 from e2r.records.manifest import UNKNOWN, Manifest
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 DEFAULT_MEASURES = "nDCG@10"
 
@@ -79,6 +78,11 @@ class Row:
         membership = self.standing.frontiers.get("petaflops")
         return membership is not None and membership.on
 
+    @property
+    def latency_mode(self) -> str | None:
+        """How seconds were taken, `batched` or `one_query_at_a_time`; None where they were not."""
+        return None if self.work.seconds_per_query is None else self.manifest.latency_mode
+
     def to_json(self) -> dict[str, Any]:
         """The run as `e2r evaluate --json` prints it; undefined figures are None."""
         manifest, work = self.manifest, self.work
@@ -97,63 +101,40 @@ class Row:
             "qpp": self.qpp.to_json(),
             "rpp": {name: found.to_json() for name, found in self.rpp.items()},
             **self.standing.to_json(),
-            "calls_per_query": work.calls_per_query,
-            "rounds_per_query": work.rounds_per_query,
-            "prompt_tokens_per_query": work.prompt_tokens_per_query,
-            "generated_tokens_per_query": work.generated_tokens_per_query,
+            **{name: found.value for name, found in work.figures.items()},
+            "work": {name: found.to_json() for name, found in work.figures.items()},
             "parse_failures": work.parse_failures,
             "truncated": work.truncated,
-            "padding": work.padding,
-            "seconds_per_query": work.seconds_per_query,
-            "achieved_flops_per_second": self._achieved(),
+            "latency_mode": self.latency_mode,
             "missing_queries": list(self.scores.missing),
             "unjudged_queries": list(self.scores.unjudged),
             "notes": list(self.notes),
         }
 
-    def _achieved(self) -> float | None:
-        """FLOPs of the calls over their seconds; None where either was not measured."""
-        seconds, cost = self.work.seconds_per_query, self.petaflops.value
-        return cost * PETA / seconds if seconds and cost else None
-
 
 @dataclass(frozen=True, eq=False)
-class Evaluation:
+class Evaluation(Report):
     """The figures of several runs under one convention, in the order in which they were given."""
 
     rows: tuple[Row, ...]
     measures: tuple[str, ...]
     convention: str
 
+    def sheets(self, columns: str | None = None) -> tuple[Sheet, ...]:
+        """One sheet of `headline` (the default), `efficiency`, `work`, `frontier`, or `all` four.
+
+        Raises UsageError for another word.
+        """
+        kinds = list(SHEETS) if columns == "all" else [columns or "headline"]
+        return tuple(sheet(self.rows, self.measures, kind) for kind in kinds)
+
+    def flat(self) -> list[dict[str, Any]]:
+        """One line a run; nested keys joined by a space, as in `nDCG@10 low` and `RPP nDCG@10`."""
+        return [flat(row) for row in self.rows]
+
     def to_json(self) -> list[dict[str, Any]]:
         """One object a run, ready for json.dumps: no NaN, no infinity."""
         return [row.to_json() for row in self.rows]
-
-    def to_markdown(self) -> str:
-        """A Markdown table of the headline figures."""
-        from e2r.metrics.tables import markdown
-
-        return markdown(self)
-
-    def to_latex(self) -> str:
-        """The headline figures as a LaTeX table (booktabs)."""
-        from e2r.metrics.tables import latex
-
-        return latex(self)
-
-    def to_csv(self) -> str:
-        """Every figure, one line a run, with the columns of `to_pandas`."""
-        from e2r.metrics.tables import comma_separated, flat
-
-        return comma_separated([flat(row) for row in self.rows])
-
-    def to_pandas(self) -> pd.DataFrame:
-        """One line a run; nested keys joined by a space, as in `nDCG@10 low` and `RPP nDCG@10`."""
-        import pandas as pd
-
-        from e2r.metrics.tables import flat
-
-        return pd.DataFrame([flat(row) for row in self.rows])
 
 
 def evaluate(
@@ -254,7 +235,9 @@ def _row(
     qids = tuple(record.qid for record in records)
     values = {name: [of[qid] for qid in qids] for name, of in scores.values.items()}
     unranked = Interval(None, note="no ranking is known")
-    found = figures(values, None if cost.per_query is None else _of(cost.per_query, qids))
+    flops = None if cost.per_query is None else _of(cost.per_query, qids)
+    counted = counts(run, skipped)
+    found = figures(values, flops, counted)
     return Row(
         path=run.folder.path,
         manifest=_judged_by(run.manifest, judged.judgments_sha256),
@@ -262,7 +245,7 @@ def _row(
         records=records,
         scores=scores,
         cost=cost,
-        work=work(run, skipped),
+        work=work(counted, found.work),
         measures={**dict.fromkeys(judge.measures, unranked), **found.measures},
         petaflops=found.petaflops,
         first_stage_petaflops=_mean(cost.first_stage, qids),

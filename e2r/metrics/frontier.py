@@ -58,12 +58,25 @@ def probability(cost: Floats, quality: Floats) -> Floats:
     return counts / len(cost)
 
 
-def hypervolume(points: Sequence[tuple[float, float]], dearest: float) -> float:
-    """Area in (cost, quality) that the frontier dominates, up to cost `dearest` and quality 0.
+def hypervolume(cost: Floats, quality: Floats, dearest: float) -> Floats:
+    """Area in (cost, quality) that the runs dominate, up to the reference point (dearest, 0).
 
-    Its unit is the measure's times PetaFLOPs (Zitzler & Thiele, 1999).
+    Runs lie along the last axis, for any number of leading axes. Its unit is the measure's times
+    the cost's (Zitzler & Thiele, 1999).
     """
-    inside = [point for point in points if point[0] <= dearest]
-    line = sorted(point for point, mark in zip(inside, frontier(inside), strict=True) if mark)
-    ends = [*(cost for cost, _ in line[1:]), dearest][: len(line)]
-    return sum((end - cost) * quality for (cost, quality), end in zip(line, ends, strict=True))
+    order = np.argsort(cost, axis=-1)
+    costs = np.minimum(np.take_along_axis(cost, order, -1), dearest)
+    best = np.maximum.accumulate(np.take_along_axis(quality, order, -1), axis=-1)
+    widths = np.diff(costs, axis=-1, append=dearest)
+    area: Floats = (np.maximum(best, 0) * widths).sum(axis=-1)
+    return area
+
+
+def cheapest_reaching(cost: Floats, quality: Floats, share: float) -> NDArray[np.intp]:
+    """The place of the cheapest run whose quality is at least `share` of the best run's.
+
+    Runs lie along the last axis; of equally cheap ones the first is taken.
+    """
+    level = share * quality.max(axis=-1, keepdims=True)
+    places: NDArray[np.intp] = np.where(quality >= level, cost, np.inf).argmin(axis=-1)
+    return places

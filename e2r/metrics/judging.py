@@ -59,7 +59,8 @@ class Judge:
                     scores = score(self.measures, run.ranking, judgments, queries)
                 except DataError as error:
                     raise DataError(f"{path}: {error}") from None
-                return Judged(self._extended(scores, run, judgments), sha256)
+                extended = self._extended(scores, run, judgments)
+                return Judged(extended, sha256, self._strange(run, judgments, own))
             reason = "these judgments are not those that the run was made with"
             if self.qrels is not None:
                 raise DataError(f"{path}: {self.qrels}: {reason}; pass the right ones by --qrels")
@@ -90,6 +91,24 @@ class Judge:
                 with suppress(DataError):
                     values |= score({name: measure}, run.ranking, judgments, queries).values
         return replace(scores, values=values)
+
+    def _strange(self, run: Recorded, judgments: Judgments, own: str | None) -> str | None:
+        """What to say where no ranked document is judged, as happens with another collection's.
+
+        Judgments that the run was made with are its own; of a run made elsewhere nobody knows.
+        """
+        judged = (
+            docid in judgments.get(qid, {}) for qid, row in run.ranking.items() for docid, _ in row
+        )
+        if own is not None or any(judged):
+            return None
+        said = (
+            f"{run.folder.path}: none of its ranked documents is judged; are these the judgments "
+            "of another collection?"
+        )
+        if run.unknown:
+            raise DataError(f"{said} {_ASK}")
+        return said
 
     def _judgments(self, run: Recorded) -> tuple[Judgments, str] | str:
         """Judgments and their hash, or why there are none."""

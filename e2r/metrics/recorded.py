@@ -21,6 +21,8 @@ from e2r.records.ledger import read_ledger
 from e2r.records.manifest import Manifest
 
 PER_QUERY = "per_query.jsonl"
+DEEPEST = 5
+"""How many levels below a named folder run folders are looked for; e2r run leaves them at three."""
 COLUMNS = [
     "qid",
     "prompt_tokens",
@@ -103,6 +105,7 @@ class Recorded:
 def find_runs(places: Iterable[str | Path]) -> list[Place]:
     """The run folders among `places` and inside them, each once, nested ones sorted by path.
 
+    A folder is looked through DEEPEST levels down; another program's manifest.json makes no run.
     Raises DataError for a place that neither is a run folder nor holds one.
     """
     found: dict[Path, Place] = {}
@@ -112,7 +115,8 @@ def find_runs(places: Iterable[str | Path]) -> list[Place]:
         else:
             inside = [Place(path, named=False) for path in sorted(_nested(place))]
         if not inside:
-            what = "holds no run folder" if place.is_dir() else "no such folder"
+            held = f"holds no run folder within {DEEPEST} levels"
+            what = held if place.is_dir() else "no such folder"
             raise DataError(
                 f"{place}: {what}; a run folder has a manifest.json, as e2r run leaves it"
             )
@@ -121,11 +125,19 @@ def find_runs(places: Iterable[str | Path]) -> list[Place]:
     return list(found.values())
 
 
-def _nested(place: Path) -> Iterator[Path]:
-    for folder, inner, files in os.walk(place):
-        if "manifest.json" in files:
-            inner.clear()
-            yield Path(folder)
+def _nested(place: Path, levels: int = DEEPEST) -> Iterator[Path]:
+    """Run folders inside a folder; hidden folders and links are not entered."""
+    try:
+        entries = list(os.scandir(place))
+    except OSError:
+        return
+    names = {entry.name for entry in entries}
+    if {"manifest.json", "spec.toml"} <= names or ("manifest.json" in names and "--" in place.name):
+        yield place
+    elif levels:
+        for entry in entries:
+            if not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False):
+                yield from _nested(place / entry.name, levels - 1)
 
 
 def _from_end(ranking: Sequence[str]) -> Iterator[tuple[int, str]]:
@@ -173,6 +185,8 @@ def _check_ranking(folder: RunFolder, records: Iterable[QueryRecord]) -> None:
     except (OSError, EOFError, zlib.error, ValueError) as error:
         raise DataError(f"{folder.run_path}: not a gzipped TREC run ({error})") from None
     same = len(fields) == 6 * len(docids) and fields[0::6] == qids and fields[2::6] == docids
+    if not np.isfinite(scores).all():
+        raise DataError(f"{folder.run_path}: a score is not finite; the run must be made again")
     falls = np.diff(scores, prepend=np.inf) < 0
     falls[[start for start in starts if start < len(falls)]] = True
     if not (same and falls.all()):

@@ -17,7 +17,12 @@ from e2r.records.manifest import UNKNOWN
 if TYPE_CHECKING:
     from e2r.metrics.evaluation import Row
 
-COSTS = ("petaflops", "seconds", "rounds")
+UNITS: Mapping[str, str] = {
+    "petaflops": "PetaFLOPs per query",
+    "seconds": "seconds per query",
+    "rounds": "rounds per query",
+}
+"""Kinds of cost, each with its unit."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ class Standing:
         return {
             "frontier": {
                 cost: found.to_json() if (found := self.frontiers.get(cost)) else None
-                for cost in COSTS
+                for cost in UNITS
             },
             "gain_per_petaflop": {
                 name: found.to_json() for name, found in self.gain_per_petaflop.items()
@@ -65,9 +70,9 @@ def standings(rows: Sequence[Row]) -> list[Standing]:
         (row for row in rows if row.manifest.method == "first_stage" and competes(row)), None
     )
     frontiers: list[dict[str, Membership]] = [{} for _ in rows]
-    for cost in COSTS:
-        for places in _comparable(rows, cost):
-            found = _frontier([rows[place] for place in places], cost)
+    for cost in UNITS:
+        for places in comparable(rows, cost).values():
+            found = _memberships([rows[place] for place in places], cost)
             for place, membership in zip(places, found, strict=True):
                 frontiers[place][cost] = membership
     return [
@@ -76,23 +81,33 @@ def standings(rows: Sequence[Row]) -> list[Standing]:
     ]
 
 
-def _comparable(rows: Sequence[Row], cost: str) -> list[list[int]]:
-    """Places of runs that share a scale of this cost; seconds do only on the same machine."""
+def comparable(rows: Sequence[Row], cost: str) -> dict[str, list[int]]:
+    """Places of competing runs that share a scale of this cost, by the scale's name.
+
+    Counts share one, whose name is empty; seconds do only on the same machine, in the same mode.
+    """
     scales: dict[str, list[int]] = {}
     for place, row in enumerate(rows):
         if competes(row) and _cost_by_query(row, cost) is not None:
             machine = row.manifest.environment
             scale = ""
             if cost == "seconds":
-                scale = repr((row.manifest.latency_mode, machine.processor, machine.device))
+                scale = f"{machine.processor}, {machine.device}, {row.manifest.latency_mode}"
             scales.setdefault(scale, []).append(place)
-    return list(scales.values())
+    return scales
 
 
-def _frontier(rows: Sequence[Row], cost: str) -> list[Membership]:
+def sample(rows: Sequence[Row], cost: str) -> tuple[Floats, Floats]:
+    """Cost and quality (the first measure) of each query and run, both of shape (queries, runs)."""
     qids = sorted(rows[0].qids)
-    quality = np.column_stack([_quality(row, next(iter(row.measures)), qids) for row in rows])
-    costs = np.column_stack([_along(_cost_by_query(row, cost) or {}, qids) for row in rows])
+    return (
+        np.column_stack([_along(_cost_by_query(row, cost) or {}, qids) for row in rows]),
+        np.column_stack([_quality(row, next(iter(row.measures)), qids) for row in rows]),
+    )
+
+
+def _memberships(rows: Sequence[Row], cost: str) -> list[Membership]:
+    costs, quality = sample(rows, cost)
     on = members(costs.mean(axis=0), quality.mean(axis=0))
     share = probability(resampled_means(costs), resampled_means(quality))
     return [Membership(bool(mark), float(value)) for mark, value in zip(on, share, strict=True)]
@@ -124,7 +139,8 @@ def _quality(row: Row, measure: str, qids: Sequence[str]) -> Floats:
 def _cost_by_query(row: Row, cost: str) -> Mapping[str, float] | None:
     """A cost of each query, or None where the run has no such cost."""
     if cost == "petaflops":
-        return row.cost.per_query
+        per_query = row.cost.per_query
+        return per_query and {qid: flops / PETA for qid, flops in per_query.items()}
     if cost == "rounds":
         if row.work.rounds_per_query is None:
             return None

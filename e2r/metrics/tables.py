@@ -1,16 +1,18 @@
-"""The same figures as text: Markdown, LaTeX, CSV, and flat lines for a data frame."""
+"""Figures as text: sheets for readers (Markdown, LaTeX), flat lines for programs (CSV, pandas)."""
 
 from __future__ import annotations
 
 import csv
 import io
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from e2r.metrics.intervals import Interval
 
 if TYPE_CHECKING:
-    from e2r.metrics.evaluation import Evaluation, Row
+    import pandas as pd
 
 UNDEFINED = "–"
 _TEX = {
@@ -23,43 +25,73 @@ _TEX = {
     "–": "--",
     "\n": " ",
 }
-_NO_FIGURE: dict[str, float | None] = {"value": None, "low": None, "high": None}
 
 
-def header(evaluation: Evaluation) -> list[str]:
-    """Column names of the headline table."""
-    return [
-        "dataset",
-        "model",
-        "method",
-        "depth",
-        "queries",
-        *evaluation.measures,
-        "PFLOPs/query",
-        *(f"RPP {name}" for name in evaluation.measures),
-        "QPP",
-        "calls",
-        "rounds",
-        "parse failures",
-    ]
+@dataclass(frozen=True)
+class Sheet:
+    """A table as a reader sees it; the first `words` columns hold words, the others numbers."""
+
+    header: Sequence[str]
+    lines: Sequence[Sequence[str]]
+    words: int
+
+    def markdown(self) -> str:
+        """The sheet in Markdown; pipes in names are escaped."""
+        lines = [self.header, ["---"] * len(self.header), *self.lines]
+        return "".join(
+            "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in line) + " |\n"
+            for line in lines
+        )
+
+    def latex(self) -> str:
+        """The sheet in LaTeX, for the packages booktabs and fontenc (T1)."""
+        numbers = len(self.header) - self.words
+        return "\n".join(
+            [
+                r"\begin{tabular}{" + "l" * self.words + "r" * numbers + "}",
+                r"\toprule",
+                _tex_line(self.header),
+                r"\midrule",
+                *(_tex_line(line) for line in self.lines),
+                r"\bottomrule",
+                r"\end{tabular}",
+                "",
+            ]
+        )
 
 
-def cells(row: Row) -> list[str]:
-    """A run's headline figures as text, in the order of `header`."""
-    return [
-        row.manifest.dataset.id,
-        row.manifest.model.name,
-        row.manifest.method,
-        short(row.manifest.dataset.depth or None),
-        f"{len(row.qids)}" if row.complete else f"{len(row.qids)} (incomplete)",
-        *(fixed(found) for found in row.measures.values()),
-        short(row.petaflops.value),
-        *(short(found.ratio.value) for found in row.rpp.values()),
-        short(row.qpp.value),
-        short(row.work.calls_per_query),
-        short(row.work.rounds_per_query),
-        short(row.work.parse_failures),
-    ]
+class Report(ABC):
+    """Figures that can be read as sheets and as flat lines: the same numbers in every form."""
+
+    @abstractmethod
+    def sheets(self, columns: str | None = None) -> tuple[Sheet, ...]:
+        """The tables for a reader; `columns` chooses among several where there are several."""
+
+    @abstractmethod
+    def flat(self) -> list[dict[str, Any]]:
+        """Every figure, one dict of plain values a line; undefined figures are None."""
+
+    @abstractmethod
+    def to_json(self) -> list[dict[str, Any]]:
+        """Every figure, nested, ready for json.dumps: no NaN, no infinity."""
+
+    def to_markdown(self, columns: str | None = None) -> str:
+        """The sheets in Markdown."""
+        return "\n".join(sheet.markdown() for sheet in self.sheets(columns))
+
+    def to_latex(self, columns: str | None = None) -> str:
+        """The sheets in LaTeX (booktabs)."""
+        return "\n".join(sheet.latex() for sheet in self.sheets(columns))
+
+    def to_csv(self) -> str:
+        """Every figure as CSV, with the columns of `to_pandas`."""
+        return comma_separated(self.flat())
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Every figure; nested keys are joined by a space, as in `nDCG@10 low`."""
+        import pandas as pd
+
+        return pd.DataFrame(self.flat())
 
 
 def fixed(found: Interval) -> str:
@@ -69,6 +101,23 @@ def fixed(found: Interval) -> str:
     if found.low is None or found.high is None:
         return f"{found.value:.4f}"
     return f"{found.value:.4f} [{found.low:.4f}, {found.high:.4f}]"
+
+
+def ranged(found: Interval) -> str:
+    """A figure of any size with its interval: 1,007 [875.6, 1,140]; 20 where that has no width."""
+    if found.low is None or found.high is None or found.low == found.high:
+        return short(found.value)
+    return f"{short(found.value)} [{short(found.low)}, {short(found.high)}]"
+
+
+def percent(found: Interval) -> str:
+    """A share, 0 to 1, with its interval in per cent: 5.9 % [5.1, 6.6]."""
+    if found.value is None:
+        return UNDEFINED
+    value = f"{100 * found.value:.1f} %"
+    if found.low is None or found.high is None or found.low == found.high:
+        return value
+    return f"{value} [{100 * found.low:.1f}, {100 * found.high:.1f}]"
 
 
 def short(value: float | None, digits: int = 4) -> str:
@@ -82,80 +131,30 @@ def short(value: float | None, digits: int = 4) -> str:
     return f"{value:.{digits - 1}e}"
 
 
-def markdown(evaluation: Evaluation) -> str:
-    """The headline table in Markdown; pipes in names are escaped."""
-    head = header(evaluation)
-    lines = [head, ["---"] * len(head), *(cells(row) for row in evaluation.rows)]
-    return "".join(
-        "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in line) + " |\n"
-        for line in lines
-    )
-
-
-def latex(evaluation: Evaluation) -> str:
-    """The headline table in LaTeX, for the packages booktabs and fontenc (T1)."""
-    words = 3
-    head = header(evaluation)
-    lines = [" & ".join(_tex(cell) for cell in cells(row)) + r" \\" for row in evaluation.rows]
-    return "\n".join(
-        [
-            r"\begin{tabular}{" + "l" * words + "r" * (len(head) - words) + "}",
-            r"\toprule",
-            " & ".join(_tex(cell) for cell in head) + r" \\",
-            r"\midrule",
-            *lines,
-            r"\bottomrule",
-            r"\end{tabular}",
-            "",
-        ]
-    )
+def spread(plain: dict[str, Any], name: str, figure: Mapping[str, float | None]) -> None:
+    """Put a figure's parts into a flat line: `name`, `name low`, `name high` …"""
+    for part, value in figure.items():
+        plain[name if part == "value" else f"{name} {part.replace('_', ' ')}"] = value
 
 
 def comma_separated(lines: Sequence[Mapping[str, Any]]) -> str:
     """Flat lines as CSV; undefined figures are empty, and no cell is a spreadsheet's formula."""
+    names = {name: None for line in lines for name in line}
     stream = io.StringIO()
-    writer = csv.DictWriter(stream, list(lines[0]), lineterminator="\n")
+    writer = csv.DictWriter(stream, list(names), lineterminator="\n")
     writer.writeheader()
     writer.writerows({key: _cell(value) for key, value in line.items()} for line in lines)
     return stream.getvalue()
 
 
-def _tex(text: str) -> str:
-    return "".join(_TEX.get(character, character) for character in text)
+def _tex_line(cells: Sequence[str]) -> str:
+    return " & ".join("".join(_TEX.get(mark, mark) for mark in cell) for cell in cells) + r" \\"
 
 
 def _cell(value: Any) -> Any:
     if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
         return f"'{value}"
     return value
-
-
-def flat(row: Row) -> dict[str, Any]:
-    """Everything `Row.to_json` says, in one level: `nDCG@10`, `nDCG@10 low`, `RPP nDCG@10` …"""
-    plain: dict[str, Any] = {}
-    for key, value in row.to_json().items():
-        if key in ("measures", "rpp"):
-            for name, figure in value.items():
-                _spread(plain, f"RPP {name}" if key == "rpp" else name, figure)
-        elif key == "frontier":
-            for cost, found in value.items():
-                plain[f"frontier {cost}"] = found and found["on"]
-                plain[f"frontier {cost} probability"] = found and found["probability"]
-        elif key == "gain_per_petaflop":
-            for name in row.measures:
-                _spread(plain, f"gain/PFLOP {name}", value.get(name, _NO_FIGURE))
-        elif key in ("qpp", "petaflops"):
-            _spread(plain, {"qpp": "QPP", "petaflops": "PFLOPs/query"}[key], value)
-        elif isinstance(value, list):
-            plain[key] = "; ".join(value)
-        elif key != "petaflops_per_query":
-            plain[key] = value
-    return plain
-
-
-def _spread(plain: dict[str, Any], name: str, figure: dict[str, float | None]) -> None:
-    for part, value in figure.items():
-        plain[name if part == "value" else f"{name} {part.replace('_', ' ')}"] = value
 
 
 def _magnitude(value: float, digits: int) -> int:

@@ -2,64 +2,119 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from e2r.metrics.intervals import Floats, Interval
 from e2r.metrics.recorded import Recorded
+
+FIGURES: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "calls_per_query": ("calls", ()),
+    "rounds_per_query": ("rounds", ()),
+    "prompt_tokens_per_query": ("prompt_tokens", ()),
+    "cached_tokens_per_query": ("cached_tokens", ()),
+    "generated_tokens_per_query": ("generated_tokens", ()),
+    "parse_failure_rate": ("parse_failures", ("calls",)),
+    "truncation_rate": ("truncated", ("calls",)),
+    "padding": ("padded_tokens", ("prompt_tokens", "padded_tokens")),
+    "seconds_per_query": ("seconds", ()),
+    "achieved_flops_per_second": ("flops", ("seconds",)),
+}
+"""Each figure as a mean count, or as one over the sum of others: (above, below)."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """Counts of a run over its judged queries; None is what nobody recorded.
+    """Counts of a run over its judged queries, and the figures made of them.
 
-    `parse_failures` and `truncated` are numbers of calls. `padding` is the share of processed
-    positions that were padding, 0 to 1. `seconds_per_query` is time in batches shared out evenly,
-    None where no call was made or timed.
+    `calls`, `parse_failures` and `truncated` are numbers of calls, None where nobody recorded them.
+    `figures` are those of FIGURES, with their intervals; one that was not recorded is None and says
+    so. Rates and padding are shares, 0 to 1; seconds are time in batches shared out evenly.
     """
 
     calls: int | None
-    calls_per_query: float | None
-    rounds_per_query: float | None
-    prompt_tokens_per_query: float | None
-    cached_tokens_per_query: float | None
-    generated_tokens_per_query: float | None
     parse_failures: int | None
     truncated: int | None
-    padding: float | None
-    seconds_per_query: float | None
-    batch_size: float | None
+    figures: Mapping[str, Interval]
+
+    @property
+    def calls_per_query(self) -> float | None:
+        """Mean number of calls."""
+        return self.figures["calls_per_query"].value
+
+    @property
+    def rounds_per_query(self) -> float | None:
+        """Mean sequential depth; None where nobody counted it."""
+        return self.figures["rounds_per_query"].value
+
+    @property
+    def prompt_tokens_per_query(self) -> float | None:
+        """Mean number of prompt tokens, cached ones among them."""
+        return self.figures["prompt_tokens_per_query"].value
+
+    @property
+    def cached_tokens_per_query(self) -> float | None:
+        """Mean number of prompt tokens that came from a cache."""
+        return self.figures["cached_tokens_per_query"].value
+
+    @property
+    def generated_tokens_per_query(self) -> float | None:
+        """Mean number of generated tokens."""
+        return self.figures["generated_tokens_per_query"].value
+
+    @property
+    def padding(self) -> float | None:
+        """Share of the processed positions that were padding; None where there was none."""
+        return self.figures["padding"].value
+
+    @property
+    def seconds_per_query(self) -> float | None:
+        """Mean seconds; None where no call was made or timed."""
+        return self.figures["seconds_per_query"].value
 
 
-def work(run: Recorded, skipped: Set[str]) -> Work:
-    """Sum up the calls of a run's queries, those of the skipped queries left out."""
-    counts = np.array([record.qid not in skipped for record in run.records], dtype=bool)
-    kept = counts[run.query_of_call]
-    ledger = run.ledger
-    records = [record for record in run.records if record.qid not in skipped]
+def counts(run: Recorded, skipped: Set[str]) -> dict[str, Floats]:
+    """What was counted of each query but the skipped ones, arrays of shape (queries,).
 
-    def total(name: str) -> int:
-        return sum(ledger[name].to_numpy()[kept].tolist())
-
+    `truncated` and `parse_failures` count calls. What nobody recorded is left out: rounds and
+    failures of calls that were made elsewhere, seconds where no call was timed.
+    """
     if "calls" in run.unknown:
-        return Work(None, None, None, None, None, None, None, None, None, None, None)
-    told = "outcomes" not in run.unknown
-    queries = max(len(records), 1)
-    rounds = sum(record.rounds for record in records)
-    calls = int(kept.sum())
-    seconds = float(ledger["seconds"].to_numpy()[kept].sum())
-    prompt, padded = total("prompt_tokens"), total("padded_tokens")
+        return {}
+    kept = np.array([record.qid not in skipped for record in run.records], dtype=bool)
+
+    def summed(amounts: Any) -> Floats:
+        sums: Floats = np.bincount(run.query_of_call, amounts, minlength=len(kept))[kept]
+        return sums
+
+    ledger = {name: run.ledger[name].to_numpy() for name in run.ledger.column_names[1:]}
+    tokens = ("prompt_tokens", "cached_tokens", "generated_tokens", "padded_tokens")
+    calls = summed(np.ones(len(run.query_of_call)))
+    found = {
+        "calls": calls,
+        "rounds": np.array([float(record.rounds) for record in run.records])[kept],
+        **{name: summed(ledger[name]) for name in tokens},
+        "parse_failures": summed(~ledger["parsed"]),
+        "truncated": summed(ledger["truncated"] > 0),
+        "seconds": summed(ledger["seconds"]),
+    }
+    if "outcomes" in run.unknown:
+        for name in ("rounds", "parse_failures", "truncated", "padded_tokens"):
+            del found[name]
+    if not found["seconds"].any():
+        del found["seconds"]
+    return found
+
+
+def work(counted: Mapping[str, Floats], figures: Mapping[str, Interval]) -> Work:
+    """A run's totals beside its figures; `counted` is what `counts` made of the run."""
+    totals = {name: int(amounts.sum()) for name, amounts in counted.items()}
     return Work(
-        calls=calls,
-        calls_per_query=calls / queries,
-        rounds_per_query=rounds / queries if told else None,
-        prompt_tokens_per_query=prompt / queries,
-        cached_tokens_per_query=total("cached_tokens") / queries,
-        generated_tokens_per_query=total("generated_tokens") / queries,
-        parse_failures=calls - total("parsed") if told else None,
-        truncated=int((ledger["truncated"].to_numpy()[kept] > 0).sum()) if told else None,
-        padding=padded / (prompt + padded) if told and prompt + padded else None,
-        seconds_per_query=seconds / queries if seconds else None,
-        batch_size=total("batch_size") / calls if told and calls else None,
+        calls=totals.get("calls"),
+        parse_failures=totals.get("parse_failures"),
+        truncated=totals.get("truncated"),
+        figures=figures,
     )

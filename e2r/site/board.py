@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Literal
 
+import numpy as np
+
 from e2r.metrics.evaluation import Row
 from e2r.metrics.frontier import frontier, hypervolume
 from e2r.metrics.intervals import Interval
@@ -104,7 +106,10 @@ class Group:
             and (cost := entry.petaflops(self.convention or convention)) is not None
             and (quality := entry.value(measure)) is not None
         ]
-        return hypervolume(points, max((cost for cost, _ in points), default=0.0))
+        if not points:
+            return 0.0
+        costs, qualities = np.array(points).T
+        return float(hypervolume(costs, qualities, costs.max()))
 
 
 @dataclass(frozen=True, eq=False)

@@ -55,8 +55,36 @@ def test_a_run_that_ranks_nothing_scores_zero() -> None:
 def test_a_grade_that_no_judgment_reaches_is_refused() -> None:
     with pytest.raises(DataError, match=r"RR\(rel=2\)@10 counts grades from 2 up.*highest.*1"):
         score(parse_measures("RR(rel=2)@10"), RUN, {"q1": {"a": 1}}, ["q1"])
+    # The grade is one of the collection's, though not of this query's: 0 is the truth.
+    graded = {"q1": {"a": 1}, "q2": {"a": 2}}
+    scores = score(parse_measures("RR(rel=2)@10"), RUN, graded, ["q1"])
+    assert scores.values["RR(rel=2)@10"] == {"q1": 0.0}
     scores = score(parse_measures("RR(rel=2)@10"), RUN, {"q1": {"a": 0}}, ["q1"])
     assert scores.values["RR(rel=2)@10"] == {"q1": 0.0}
+
+
+@pytest.mark.parametrize("measure", ["SDCG(max_rel=3)@10", "ERR@10", "NERR10(max_rel=3,p=0.9)"])
+def test_a_graded_measure_on_binary_judgments_is_refused(measure: str) -> None:
+    with pytest.raises(DataError, match="these judgments are binary; ask for"):
+        score(parse_measures(measure), RUN, {"q1": {"a": 1, "c": 0}}, ["q1"])
+    assert score(parse_measures("nDCG@10"), RUN, {"q1": {"a": 1}}, ["q1"]).values["nDCG@10"]
+
+
+@pytest.mark.parametrize(
+    ("measure", "told"),
+    [("P", "write P@10"), ("RBP", r"write RBP\(rel=1\)"), ("judged@5", "Judged")],
+)
+def test_a_message_says_how_to_write_a_measure(measure: str, told: str) -> None:
+    with pytest.raises(UsageError, match=told) as caught:
+        parse_measures(measure)
+    assert "<object" not in str(caught.value)
+
+
+def test_rank_biased_precision_and_judged_by_hand() -> None:
+    scores = score(parse_measures("RBP(rel=1) Judged@2"), RUN, QRELS, ["q1", "q2"])
+    # Relevant at ranks 1 and 2 of q1, nowhere in q2: (1 − p) Σ p^(rank − 1) with p = 0.8.
+    assert scores.values["RBP(rel=1)"] == pytest.approx({"q1": 0.2 * (1 + 0.8), "q2": 0})
+    assert scores.values["Judged@2"] == pytest.approx({"q1": 1.0, "q2": 0.0})
 
 
 def test_judgments_of_other_queries_are_refused() -> None:
@@ -72,11 +100,20 @@ def test_real_runs_score_as_pytrec_eval_scores_them(
 ) -> None:
     folder = shared_data / "trec-dl-2019"
     judgments, ranking = read_qrels(folder / "qrels.txt"), read_run(folder / run)
-    scores = score(parse_measures("nDCG@10 AP"), ranking, judgments, list(judgments))
-    evaluator = pytrec_eval.RelevanceEvaluator(judgments, {"ndcg_cut.10", "map"})
+    pairs = {
+        "nDCG@10": "ndcg_cut_10",
+        "AP": "map",
+        "RR": "recip_rank",
+        "P@5": "P_5",
+        "R@100": "recall_100",
+    }
+    scores = score(parse_measures(list(pairs)), ranking, judgments, list(judgments))
+    asked = {"ndcg_cut.10", "map", "recip_rank", "P.5", "recall.100"}
+    evaluator = pytrec_eval.RelevanceEvaluator(judgments, asked)
     direct = evaluator.evaluate({qid: dict(row) for qid, row in ranking.items()})
+    assert len(direct) == 43
     for qid, found in direct.items():
-        assert scores.values["nDCG@10"][qid] == pytest.approx(found["ndcg_cut_10"], abs=1e-12)
-        assert scores.values["AP"][qid] == pytest.approx(found["map"], abs=1e-12)
+        for ours, theirs in pairs.items():
+            assert scores.values[ours][qid] == pytest.approx(found[theirs], abs=1e-12)
     values = scores.values["nDCG@10"].values()
     assert round(sum(values) / len(values), 4) == wanted

@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -77,6 +78,20 @@ def test_folders_are_searched_and_named_runs_come_once(make_run, tmp_path: Path)
     found = find_runs([tmp_path / "runs", first])
     assert [place.path for place in found] == [second, first]
     assert [len(evaluate([path]).rows) for path in (first, first.parent)] == [1, 1]
+
+
+def test_foreign_folders_are_passed_by(make_run, tmp_path: Path, monkeypatch) -> None:
+    mine = make_run().path
+    for name in ("theirs", ".hidden/x--0", "deep/a/b/c/d/e/f--0"):
+        other = tmp_path / "runs" / name
+        other.mkdir(parents=True)
+        (other / "manifest.json").write_text("{}")
+    assert [place.path for place in find_runs([tmp_path])] == [mine]
+    looked: list[str] = []
+    scandir = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: looked.append(str(path)) or scandir(path))
+    find_runs([tmp_path])
+    assert not any(".hidden" in path or "/f--0" in path for path in looked)
 
 
 def test_a_folder_without_runs_and_a_missing_one_are_refused(tmp_path: Path) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
+
 import numpy as np
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from scipy.stats import permutation_test, ttest_rel
 
 from e2r.metrics.significance import holm, paired_tests
@@ -57,6 +61,19 @@ def test_equal_differences_leave_t_undefined_but_not_the_randomisation_test() ->
 def test_one_query_shows_nothing() -> None:
     found = paired_tests(np.array([0.4]))
     assert (found.p_randomisation, found.p_t, found.effect) == (1, None, None)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8), st.sampled_from([0.01, 0.05, 0.2]))
+def test_holm_rejects_what_the_step_down_procedure_rejects(ps, alpha) -> None:
+    """Holm (1979): the i-th smallest of m is rejected while it is at most α / (m − i + 1)."""
+    order = sorted(range(len(ps)), key=ps.__getitem__)
+    limits = [alpha / (len(ps) - step) for step in range(len(ps))]
+    # A p-value on a limit falls to either side by its rounding.
+    assume(not any(p == pytest.approx(limit) for p in ps for limit in limits))
+    steps = takewhile(lambda step: ps[order[step]] <= limits[step], range(len(ps)))
+    rejected = {order[step] for step in steps}
+    corrected = holm(ps)
+    assert {place for place, p in enumerate(corrected) if p <= alpha} == rejected
 
 
 def test_holm_by_hand_and_in_order() -> None:

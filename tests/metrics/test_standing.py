@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from e2r.metrics import evaluate
-from e2r.metrics.frontier import hypervolume, members, probability
+from e2r.metrics.frontier import members, probability
 
 QUERIES = [f"q{i}" for i in range(10)]
 GRADES = {qid: {"a": 1} for qid in QUERIES}
@@ -73,9 +73,3 @@ def test_probability_is_the_share_of_resamples_counted_one_by_one() -> None:
             )
     assert probability(cost, quality) == pytest.approx(wanted / 300)
     assert members(cost, quality).sum(axis=0) == pytest.approx(wanted)
-
-
-def test_hypervolume_by_hand() -> None:
-    points = [(1.0, 0.5), (3.0, 0.8), (2.0, 0.4), (9.0, 1.0)]
-    assert hypervolume(points, 5.0) == pytest.approx(2 * 0.5 + 2 * 0.8)
-    assert hypervolume([], 5.0) == 0

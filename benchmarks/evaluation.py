@@ -1,0 +1,183 @@
+"""How fast recorded runs become figures with intervals: a thousand runs of 50 queries, and one.
+
+The bounds are those of the project: 1,000 runs within 60 seconds and 1 GB on 2 cores, one run
+within 2 seconds. Each command runs in a process of its own, as a user would call it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import os
+import random
+import sys
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from e2r.data.collection import judgments_sha256
+from e2r.flops.architecture import Architecture
+from e2r.records.folder import FINAL_FILES, QueryRecord, RunFolder, sha256_of
+from e2r.records.ledger import Call, write_part
+from e2r.records.manifest import DatasetRecord, Environment, Manifest, ModelRecord
+from e2r.records.spec import Spec
+
+QUERIES, DEPTH, CALLS = 50, 100, 20
+MODEL = "Qwen/Qwen2.5-7B-Instruct"
+
+
+def write_runs(root: Path, count: int) -> None:
+    """`count` run folders over the same queries: rankings of rising quality, 20 calls a query."""
+    generator = random.Random(1)
+    judgments = {
+        f"q{query}": {f"d{place}": generator.choice([0, 0, 0, 1, 2, 3]) for place in range(DEPTH)}
+        for query in range(QUERIES)
+    }
+    qrels = root / "qrels.txt"
+    qrels.write_text(
+        "".join(
+            f"{qid} 0 {docid} {grade}\n"
+            for qid, grades in judgments.items()
+            for docid, grade in grades.items()
+        )
+    )
+    spec = Spec.of(
+        {
+            "data": {"qrels": str(qrels), "candidates": "bench.run", "depth": DEPTH},
+            "model": {"source": MODEL},
+            "method": {"name": "pointwise.qlm"},
+        },
+        "the benchmark",
+    ).to_toml()
+    facts = dict(Architecture.load(MODEL).config)
+    for number in range(count):
+        folder = RunFolder(root / "runs" / f"bench/model/method--{number:08x}")
+        folder.path.mkdir(parents=True)
+        folder.spec_path.write_text(spec)
+        skill = number / count
+        records, calls = [], []
+        for qid, grades in judgments.items():
+            noise = {docid: generator.gauss(0, 1.5) for docid in grades}
+            ranking = sorted(grades, key=lambda docid: -(skill * grades[docid] + noise[docid]))
+            asked = [_call(generator, qid, place, skill) for place in range(CALLS)]
+            calls += asked
+            records.append(_record(qid, asked, ranking))
+        write_part(folder.ledger_path, calls)
+        folder.per_query_path.write_text("".join(json.dumps(asdict(r)) + "\n" for r in records))
+        folder.run_path.write_bytes(
+            gzip.compress(
+                "".join(
+                    f"{record.qid} Q0 {docid} {rank + 1} {DEPTH - rank} bench\n"
+                    for record in records
+                    for rank, docid in enumerate(record.ranking)
+                ).encode()
+            )
+        )
+        files = {name: sha256_of(folder.path / name) for name in FINAL_FILES}
+        manifest = _manifest(folder.path.name, facts, judgments_sha256(judgments))
+        folder.write_manifest(manifest.model_copy(update={"files": files}))
+
+
+def _call(generator: random.Random, qid: str, place: int, skill: float) -> Call:
+    return Call(
+        qid=qid,
+        round=0,
+        call=place,
+        task="Score",
+        docids=(f"d{place}",),
+        prompt_tokens=int(generator.gauss(100 + 300 * skill, 10)),
+        cached_tokens=0,
+        decoder_prompt_tokens=0,
+        generated_tokens=1,
+        head_positions=1,
+        padded_tokens=generator.randrange(20),
+        truncated=0,
+        answer="0.5",
+        parsed=generator.random() > 0.01,
+        seconds=generator.random(),
+        batch_size=16,
+    )
+
+
+def _record(qid: str, calls: list[Call], ranking: list[str]) -> QueryRecord:
+    return QueryRecord(
+        qid=qid,
+        status="ok",
+        calls=len(calls),
+        rounds=1,
+        prompt_tokens=sum(call.prompt_tokens for call in calls),
+        generated_tokens=len(calls),
+        parse_failures=sum(not call.parsed for call in calls),
+        truncated=0,
+        seconds=sum(call.seconds for call in calls),
+        query_terms=6,
+        ranking=tuple(ranking),
+    )
+
+
+def _manifest(run: str, facts: dict[str, object], judged_by: str) -> Manifest:
+    return Manifest(
+        status="complete",
+        run=run,
+        method="pointwise.qlm",
+        method_parameters={},
+        identity={},
+        started="2026-01-01T00:00:00+00:00",
+        e2r="0.1.0",
+        commit=None,
+        dirty=None,
+        command=["e2r", "run"],
+        model=ModelRecord(id=MODEL, name=MODEL, revision=None, dtype="float32", architecture=facts),
+        dataset=DatasetRecord(
+            id="bench",
+            candidates_sha256="0" * 64,
+            judgments_sha256=judged_by,
+            queries=QUERIES,
+            depth=DEPTH,
+            first_stage="BM25",
+            documents=1_000_000,
+        ),
+        prompts={},
+        environment=Environment(
+            python="3.11", packages={}, processor="bench", device="cpu", threads=2
+        ),
+    )
+
+
+def measure(name: str, words: list[str]) -> None:
+    """Run `e2r` with these words; print its seconds by the clock, those of CPU, and its memory."""
+    began = time.perf_counter()
+    with tempfile.TemporaryFile() as out:
+        process = os.posix_spawn(
+            sys.executable,
+            [sys.executable, "-m", "e2r", *words],
+            os.environ,
+            file_actions=[(os.POSIX_SPAWN_DUP2, out.fileno(), 1)],
+        )
+        _, status, usage = os.wait4(process, 0)
+    seconds = time.perf_counter() - began
+    if status:
+        raise SystemExit(f"{name} left with {os.waitstatus_to_exitcode(status)}")
+    busy = usage.ru_utime + usage.ru_stime
+    memory = usage.ru_maxrss / 1024
+    print(f"{name:<24} {seconds:6.1f} s  {busy:6.1f} s of CPU  {memory:6.0f} MiB peak", flush=True)
+
+
+def main() -> None:
+    """Write the runs, then evaluate one, then all, each measured twice."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=1000)
+    count = parser.parse_args().runs
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        write_runs(root, count)
+        one = str(root / "runs/bench/model/method--00000000")
+        other = str(root / "runs/bench/model/method--00000001")
+        measure("evaluate, one run", ["evaluate", one])
+        measure("compare, two runs", ["compare", one, other])
+        measure(f"evaluate, {count:,} runs", ["evaluate", str(root / "runs"), "--json"])
+
+
+main()

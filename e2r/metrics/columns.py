@@ -1,0 +1,158 @@
+"""The sheets of an evaluation: headline, efficiency, work and frontier, one line a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from e2r.errors import unknown
+from e2r.metrics.intervals import Interval
+from e2r.metrics.standing import UNITS
+from e2r.metrics.tables import UNDEFINED, Sheet, fixed, percent, ranged, short, spread
+
+if TYPE_CHECKING:
+    from e2r.metrics.evaluation import Row
+
+Columns = dict[str, Callable[["Row"], str]]
+
+_RUN: Columns = {
+    "dataset": lambda row: row.manifest.dataset.id,
+    "model": lambda row: row.manifest.model.name,
+    "method": lambda row: row.manifest.method,
+}
+_NO_FIGURE = Interval(None)
+
+
+def sheet(rows: tuple[Row, ...], measures: tuple[str, ...], kind: str) -> Sheet:
+    """One of SHEETS. Raises UsageError for another word."""
+    if kind not in SHEETS:
+        raise unknown("sheet of columns", kind, SHEETS)
+    columns = {**_RUN, **SHEETS[kind](measures)}
+    lines = [[cell(row) for cell in columns.values()] for row in rows]
+    return Sheet(list(columns), lines, words=len(_RUN))
+
+
+def flat(row: Row) -> dict[str, Any]:
+    """Everything `Row.to_json` says, in one level: `nDCG@10`, `nDCG@10 low`, `RPP nDCG@10` …"""
+    plain: dict[str, Any] = {}
+    for key, value in row.to_json().items():
+        if key in ("measures", "rpp", "work"):
+            for name, figure in value.items():
+                spread(plain, f"RPP {name}" if key == "rpp" else name, figure)
+        elif key == "frontier":
+            for cost, found in value.items():
+                plain[f"frontier {cost}"] = found and found["on"]
+                plain[f"frontier {cost} probability"] = found and found["probability"]
+        elif key == "gain_per_petaflop":
+            for name in row.measures:
+                spread(plain, f"gain/PFLOP {name}", value.get(name, _NO_FIGURE.to_json()))
+        elif key in ("qpp", "petaflops"):
+            spread(plain, {"qpp": "QPP", "petaflops": "PFLOPs/query"}[key], value)
+        elif isinstance(value, list):
+            plain[key] = "; ".join(value)
+        elif key != "petaflops_per_query":
+            plain[key] = value
+    return plain
+
+
+def _headline(measures: tuple[str, ...]) -> Columns:
+    return {
+        "depth": lambda row: short(row.manifest.dataset.depth or None),
+        "queries": lambda row: f"{len(row.qids)}" + ("" if row.complete else " (incomplete)"),
+        **{name: _measure(name) for name in measures},
+        "PFLOPs/query": lambda row: short(row.petaflops.value),
+        **{f"RPP {name}": _rpp(name, short_only=True) for name in measures},
+        "QPP": lambda row: short(row.qpp.value),
+        "calls": lambda row: short(row.work.calls_per_query),
+        "rounds": lambda row: short(row.work.rounds_per_query),
+        "parse failures": lambda row: short(row.work.parse_failures),
+    }
+
+
+def _efficiency(measures: tuple[str, ...]) -> Columns:
+    return {
+        "PFLOPs/query": lambda row: ranged(row.petaflops),
+        "first stage": lambda row: short(row.first_stage_petaflops),
+        **{f"RPP {name}": _rpp(name) for name in measures},
+        **{f"mean of ratios {name}": _mean_of_ratios(name) for name in measures},
+        "QPP": lambda row: ranged(row.qpp),
+        **{f"gain/PFLOP {name}": _gain(name) for name in measures},
+    }
+
+
+def _work(measures: tuple[str, ...]) -> Columns:
+    return {
+        "calls": _count("calls_per_query"),
+        "rounds": _count("rounds_per_query"),
+        "prompt tokens": _count("prompt_tokens_per_query"),
+        "cached": _count("cached_tokens_per_query"),
+        "generated": _count("generated_tokens_per_query"),
+        "parse failures": _share("parse_failure_rate"),
+        "truncated": _share("truncation_rate"),
+        "padding": _share("padding"),
+        "seconds": _count("seconds_per_query"),
+        "timed": lambda row: row.latency_mode or UNDEFINED,
+        "FLOP/s": _count("achieved_flops_per_second"),
+    }
+
+
+def _frontier(measures: tuple[str, ...]) -> Columns:
+    columns: Columns = {measures[0]: _measure(measures[0])}
+    values: Mapping[str, Callable[[Row], str]] = {
+        "petaflops": lambda row: ranged(row.petaflops),
+        "seconds": _count("seconds_per_query"),
+        "rounds": _count("rounds_per_query"),
+    }
+    for cost in UNITS:
+        columns |= {cost: values[cost], f"on ({cost})": _on(cost), f"P ({cost})": _probable(cost)}
+    return columns
+
+
+SHEETS: Mapping[str, Callable[[tuple[str, ...]], Columns]] = {
+    "headline": _headline,
+    "efficiency": _efficiency,
+    "work": _work,
+    "frontier": _frontier,
+}
+
+
+def _measure(name: str) -> Callable[[Row], str]:
+    return lambda row: fixed(row.measures[name])
+
+
+def _rpp(name: str, *, short_only: bool = False) -> Callable[[Row], str]:
+    if short_only:
+        return lambda row: short(row.rpp[name].ratio.value)
+    return lambda row: ranged(row.rpp[name].ratio)
+
+
+def _mean_of_ratios(name: str) -> Callable[[Row], str]:
+    return lambda row: ranged(row.rpp[name].mean_of_ratios)
+
+
+def _gain(name: str) -> Callable[[Row], str]:
+    return lambda row: ranged(row.standing.gain_per_petaflop.get(name, _NO_FIGURE))
+
+
+def _count(name: str) -> Callable[[Row], str]:
+    return lambda row: ranged(row.work.figures[name])
+
+
+def _share(name: str) -> Callable[[Row], str]:
+    return lambda row: percent(row.work.figures[name])
+
+
+def _on(cost: str) -> Callable[[Row], str]:
+    def text(row: Row) -> str:
+        found = row.standing.frontiers.get(cost)
+        return UNDEFINED if found is None else "yes" if found.on else "no"
+
+    return text
+
+
+def _probable(cost: str) -> Callable[[Row], str]:
+    def text(row: Row) -> str:
+        found = row.standing.frontiers.get(cost)
+        return UNDEFINED if found is None else f"{found.probability:.3f}"
+
+    return text
