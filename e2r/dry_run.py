@@ -138,6 +138,14 @@ def counter_of(
     return words, "words and marks, because the model's own is not here"
 
 
+def counted(model: ModelSpec) -> ModelSpec:
+    """The model whose tokens are counted; for one behind a server, its tokenizer or its name."""
+    kind, _, name = model.source.partition(":")
+    if kind != "openai":
+        return model
+    return ModelSpec(source=model.tokenizer or name, dtype=model.dtype)
+
+
 def dry_run(spec: Spec, collection: Collection, counter: Counter, answers: str) -> DryRun:
     """Drive a spec's plans over a collection, answered by `answers`, counted by `counter`."""
     stages = stages_of(spec)

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from e2r.cli import cli
-from e2r.dry_run import answerer_of, counter_of, depends_on_answers, dry_run
+from e2r.dry_run import answerer_of, counted, counter_of, depends_on_answers, dry_run
 from e2r.errors import MissingError, UsageError
 from e2r.flops.architecture import Architecture
 from e2r.models.transformers import TransformersModel
@@ -208,3 +208,19 @@ def test_a_plan_of_a_spec_file_takes_no_other_words(collection: Path, tmp_path: 
             catch_exceptions=False,
             standalone_mode=False,
         )
+
+
+def test_a_served_model_is_counted_by_its_tokenizer(
+    collection: Path, models: dict[str, Path]
+) -> None:
+    """No server is asked; the counts are those of the same model run here."""
+    here = spec(collection, "setwise.heapsort", models["llama"])
+    served = ModelSpec(source="openai:any/name", tokenizer=str(models["llama"]))
+    data = load_collection(here)
+    by_name, _ = counter_of(here.model, here.execution, None)
+    by_tokenizer, _ = counter_of(counted(served), here.execution, None)
+    ours, theirs = (dry_run(here, data, c, "oracle").counts for c in (by_name, by_tokenizer))
+    for name in COUNTED:
+        assert ours[name].tolist() == theirs[name].tolist(), name
+    assert counted(ModelSpec(source="openai:ORG/NAME")).source == "ORG/NAME"
+    assert counted(here.model) is here.model

@@ -58,7 +58,7 @@ def command(
       e2r plan --dataset demo --model google/flan-t5-xl --method pairwise.allpair --hardware H100
     """
     from e2r.cascade import name_of, stages_of
-    from e2r.dry_run import counter_of, depends_on_answers, dry_run
+    from e2r.dry_run import counted, counter_of, depends_on_answers, dry_run
     from e2r.flops.conventions import CONVENTIONS
     from e2r.flops.conventions import convention as by_name
     from e2r.records.spec import Spec
@@ -78,8 +78,9 @@ def command(
             f"--model {spec.model.source} computes nothing; name the model to price, and who "
             "answers by --answers"
         )
-    architecture = _architecture(spec)
-    counter, tokenizer = counter_of(spec.model, spec.execution, architecture)
+    model = counted(spec.model)
+    architecture = _architecture(spec.model.architecture or model.source)
+    counter, tokenizer = counter_of(model, spec.execution, architecture)
     facts = counter.record().architecture
     if architecture is None and facts is not None:
         from e2r.flops.architecture import Architecture
@@ -115,12 +116,12 @@ command.params += [
 ]
 
 
-def _architecture(spec: Spec) -> Architecture | None:
+def _architecture(source: str) -> Architecture | None:
     """The architecture of a catalogue name, a config or a folder, or None if it lies elsewhere."""
     from e2r.flops.architecture import Architecture
 
     try:
-        return Architecture.load(spec.model.source)
+        return Architecture.load(source)
     except E2RError:
         return None
 
