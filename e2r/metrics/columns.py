@@ -91,6 +91,8 @@ def _work(measures: tuple[str, ...]) -> Columns:
         "truncated": _share("truncation_rate"),
         "padding": _share("padding"),
         "seconds": _count("seconds_per_query"),
+        "p50": lambda row: short(row.latency["p50"]),
+        "p95": lambda row: short(row.latency["p95"]),
         "timed": lambda row: row.latency_mode or UNDEFINED,
         "FLOP/s": _count("achieved_flops_per_second"),
     }

@@ -22,7 +22,7 @@ from e2r.metrics.recorded import Place, Recorded, find_runs
 from e2r.metrics.result import Result
 from e2r.metrics.standing import Standing, standings
 from e2r.metrics.tables import Report, Sheet
-from e2r.metrics.work import Work, counts, work
+from e2r.metrics.work import Work, counts, latency, work
 from e2r.records.folder import QueryRecord
 from e2r.records.manifest import UNKNOWN, Manifest
 
@@ -83,6 +83,11 @@ class Row:
         """How seconds were taken, `batched` or `one_query_at_a_time`; None where they were not."""
         return None if self.work.seconds_per_query is None else self.manifest.latency_mode
 
+    @property
+    def latency(self) -> dict[str, float | None]:
+        """Seconds of a query that ran alone, {p50, p95}."""
+        return latency(self.records, self.latency_mode)
+
     def to_json(self) -> dict[str, Any]:
         """The run as `e2r evaluate --json` prints it; undefined figures are None."""
         manifest, work = self.manifest, self.work
@@ -106,6 +111,7 @@ class Row:
             "parse_failures": work.parse_failures,
             "truncated": work.truncated,
             "latency_mode": self.latency_mode,
+            "latency_seconds": self.latency,
             "missing_queries": list(self.scores.missing),
             "unjudged_queries": list(self.scores.unjudged),
             "notes": list(self.notes),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from e2r.metrics.intervals import Floats, Interval
 from e2r.metrics.recorded import Recorded
+from e2r.records.folder import QueryRecord
 
 FIGURES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "calls_per_query": ("calls", ()),
@@ -107,6 +108,18 @@ def counts(run: Recorded, skipped: Set[str]) -> dict[str, Floats]:
     if not found["seconds"].any():
         del found["seconds"]
     return found
+
+
+def latency(records: Iterable[QueryRecord], mode: str | None) -> dict[str, float | None]:
+    """Median and 95th percentile of a query's seconds, {p50, p95}, where queries ran alone.
+
+    In company a query's seconds are its share of batches, and have no percentiles: both are None.
+    """
+    seconds = [record.seconds for record in records if record.status == "ok"]
+    if mode != "one_query_at_a_time" or not seconds:
+        return {"p50": None, "p95": None}
+    middle, high = np.percentile(seconds, [50, 95]).tolist()
+    return {"p50": middle, "p95": high}
 
 
 def work(counted: Mapping[str, Floats], figures: Mapping[str, Interval]) -> Work:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from e2r.metrics.cost import price
 from e2r.metrics.intervals import RESAMPLES, SEED
 from e2r.metrics.recorded import Recorded
 from e2r.metrics.tables import fixed, percent, ranged, short
+from e2r.metrics.work import latency
 
 # The default run of recorded_runs: per query calls, prompt tokens, and padding of a quarter each.
 CALLS = np.array([2, 1, 3, 1])
@@ -80,6 +82,17 @@ def test_what_nobody_did_or_timed_has_no_rate(make_run) -> None:
     assert row.work.figures["calls_per_query"].value == 0
     assert row.to_json()["achieved_flops_per_second"] is None
     assert row.to_json()["latency_mode"] is None
+
+
+def test_percentiles_are_of_queries_that_ran_alone(make_run) -> None:
+    row = evaluate(make_run().path).rows[0]
+    assert row.to_json()["latency_seconds"] == {"p50": None, "p95": None}
+    seconds = sorted(record.seconds for record in row.records)
+    found = latency(row.records, "one_query_at_a_time")
+    assert seconds[0] <= found["p50"] <= found["p95"] <= seconds[-1]
+    assert found["p50"] == pytest.approx(np.median(seconds))
+    broken = [replace(row.records[0], status="failed")]
+    assert latency(broken, "one_query_at_a_time") == {"p50": None, "p95": None}
 
 
 def test_the_same_numbers_in_every_output(make_run, tmp_path) -> None:
