@@ -40,7 +40,10 @@ ROOMS = {
         "verification",
     },
     "metrics": {"errors", "records", "data", "flops", "forecast", "lengths", "ranking"},
-    "site": {"errors", "metrics", "records", "data", "flops", "ranking", "forecast", "lengths"},
+    "site": {
+        *{"errors", "metrics", "records", "data", "flops", "ranking"},
+        *{"budget", "forecast", "lengths"},
+    },
 }
 TORCH_LIVES_IN = "e2r.models.transformers"
 TORCH_LIVES_BELOW = {

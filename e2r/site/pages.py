@@ -19,6 +19,7 @@ from e2r.metrics.cost import PETA
 from e2r.metrics.intervals import Interval
 from e2r.metrics.pictures import THEMES, quality_against_cost
 from e2r.metrics.tables import UNDEFINED, short
+from e2r.site import whatif
 from e2r.site.board import NOTHING, Board, Costs, Entry
 from e2r.site.data import page_data, pair_data, rounded, script
 from e2r.site.downloads import as_csv, as_json
@@ -79,6 +80,10 @@ def render(board: Board, links: Links, publication: Publication | None = None) -
     pages = {
         "index.html": page("index.html", "", scripts, here="board", pictures=pictures),
         "about.html": page("about.html", "", here="about", conventions=conventions),
+        "what-if.html": page(
+            "whatif.html", "", (BOARD_DATA, *whatif.SCRIPTS), here="what-if", **whatif.shown()
+        ),
+        **whatif.files(board),
         BOARD_DATA: script("e2rBoard", page_data(board)),
         PAIR_DATA: script("e2rPairs", pair_data(board)),
         LIBRARY: library().encode(),

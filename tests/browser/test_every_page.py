@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-PAGES = ["index.html", "about.html", "run"]
+PAGES = ["index.html", "what-if.html", "about.html", "run"]
 SCHEMES = ["light", "dark"]
 
 

@@ -1,0 +1,388 @@
+// The what-if page: controls in, figures out; the view is kept in the address.
+"use strict";
+(function () {
+  const data = window.e2rWhatIf;
+  const { price, calls } = window.e2rPrice;
+  const byId = (id) => document.getElementById(id);
+  const AXES = Object.keys(data.calls.grid);
+  const LENGTHS = { query_tokens: [1, 128], passage_tokens: [8, 1024], answer_tokens: [1, 8192] };
+  const PASTED = "pasted";
+  const FORMAT = data.coefficients.format;
+  const models = new Map(data.coefficients.models.map((model) => [model.name, model]));
+  const setting = { ...data.start };
+  let own = null;
+  let spoken = 0;
+  const timings = [];
+
+  // ---- figures in words ----
+
+  function short(value, digits = 4) {
+    if (!Number.isFinite(value)) return "–";
+    const size = Math.abs(value);
+    if (size !== 0 && (size < 1e-4 || size >= 1e7)) {
+      return value.toExponential(digits - 1).replace("-", "−");
+    }
+    return value.toLocaleString("en", { maximumSignificantDigits: digits });
+  }
+
+  function duration(seconds) {
+    if (seconds >= 1) return `${short(seconds, 3)} s`;
+    if (seconds >= 1e-3) return `${short(seconds * 1e3, 3)} ms`;
+    return `${short(seconds * 1e6, 3)} µs`;
+  }
+
+  function gigabytes(bytes) {
+    return `${short(Number(bytes) / 1e9, 3)} GB`;
+  }
+
+  function quoted(word) {
+    return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+  }
+
+  // ---- the model ----
+
+  function chosen() {
+    return setting.model === PASTED && own
+      ? { model: own.models[0], units: own.units }
+      : { model: models.get(setting.model), units: data.coefficients.units };
+  }
+
+  function refusals() {
+    const { model } = chosen();
+    const counts = data.counts[`${model.mode}/${model.task}`] || {};
+    return (method) => (counts[method] ? counts[method].refused : "nothing is known");
+  }
+
+  function suited() {
+    return data.made_for.lists[data.made_for.models[setting.model] ?? 0];
+  }
+
+  function paste() {
+    const said = byId("pasted-said");
+    try {
+      const given = JSON.parse(byId("pasted").value);
+      if (given && given.model_type) {
+        throw new Error("this is a config.json: run e2r estimate on it with --export, and paste what that prints");
+      }
+      if (!given || given.format !== FORMAT || !Array.isArray(given.models) || !given.models.length) {
+        throw new Error(`this is not what e2r estimate MODEL --export prints (format ${FORMAT})`);
+      }
+      const [model] = given.models;
+      const kept = own;
+      own = { units: given.units, models: [{ ...model, name: String(model.name) }] };
+      const method = data.made_for.lists[0].concat(Object.keys(data.calls.methods)).find(
+        (name) => !price(data, own.models[0], own.units, { ...setting, method: name, convention: "ideal" }).refused,
+      );
+      if (!method) {
+        own = kept;
+        throw new Error("no method can be asked of this model");
+      }
+      setting.model = PASTED;
+      said.textContent = `Using ${own.models[0].name}.`;
+      fill();
+      update();
+    } catch (error) {
+      said.textContent = `Not used: ${error.message}.`;
+    }
+  }
+
+  // ---- controls ----
+
+  function options(select, groups, value) {
+    select.replaceChildren();
+    for (const [title, entries] of groups) {
+      const parent = title ? select.appendChild(document.createElement("optgroup")) : select;
+      if (title) parent.label = title;
+      for (const [name, text, disabled] of entries) {
+        const option = new Option(text, name);
+        option.disabled = Boolean(disabled);
+        parent.append(option);
+      }
+    }
+    select.value = value;
+  }
+
+  function grouped(names, group, text) {
+    const found = new Map();
+    for (const name of names) {
+      const title = group(name);
+      if (!found.has(title)) found.set(title, []);
+      found.get(title).push(text(name));
+    }
+    return [...found].sort((a, b) => a[0].localeCompare(b[0], "en"));
+  }
+
+  // Puts the setting into the controls, after mending what does not go together.
+  function fill() {
+    const refused = refusals();
+    const suits = new Set(suited());
+    if (refused(setting.method)) {
+      const all = [...suits, ...Object.keys(data.calls.methods)];
+      setting.method = all.find((name) => !refused(name)) || setting.method;
+    }
+    const { model } = chosen();
+    if (!model.flops[setting.convention]) setting.convention = Object.keys(model.flops)[0];
+    while (!calls(data, setting) && setting.step > data.calls.grid.step[0]) {
+      const steps = data.calls.grid.step;
+      setting.step = steps[steps.indexOf(setting.step) - 1];
+    }
+
+    const catalogue = grouped(
+      [...models.keys()],
+      (name) => name.split("/")[0],
+      (name) => [name, name.split("/").slice(1).join("/") || name],
+    );
+    if (own) catalogue.unshift(["Yours", [[PASTED, own.models[0].name]]]);
+    options(byId("model"), catalogue, setting.model);
+    const methods = Object.keys(data.calls.methods);
+    const line = (name) => [name, refused(name) ? `${name}: ${refused(name)}` : name, refused(name)];
+    options(byId("method"), [
+      ["Made for this model", methods.filter((name) => suits.has(name) && !refused(name)).map(line)],
+      ["Need a model trained for them", methods.filter((name) => !suits.has(name) && !refused(name)).map(line)],
+      ["Not possible with this model", methods.filter(refused).map(line)],
+    ].filter(([, entries]) => entries.length), setting.method);
+    options(byId("convention"), [["", Object.keys(data.conventions).map(
+      (name) => [name, name, !model.flops[name]],
+    )]], setting.convention);
+    byId("convention-said").textContent = data.conventions[setting.convention];
+    options(byId("on"), [["", Object.keys(data.accelerators).map((name) => [name, name])]], setting.on);
+
+    const axes = data.calls.tables[data.calls.methods[setting.method].table].axes;
+    for (const axis of AXES) {
+      const range = byId(axis);
+      range.closest(".knob").hidden = !axes.includes(axis);
+      range.value = data.calls.grid[axis].indexOf(setting[axis]);
+      range.setAttribute("aria-valuetext", String(setting[axis]));
+      byId(`${axis}-shown`).value = setting[axis];
+    }
+    for (const name of Object.keys(LENGTHS)) {
+      byId(name).value = setting[name];
+      if (document.activeElement !== byId(`${name}-exact`)) byId(`${name}-exact`).value = setting[name];
+    }
+    byId("answer_tokens").closest(".knob").hidden = !data.thinks.includes(setting.method);
+  }
+
+  function listen() {
+    for (const name of ["model", "method", "convention", "on"]) {
+      byId(name).addEventListener("change", (event) => change(name, event.target.value));
+    }
+    for (const axis of AXES) {
+      byId(axis).addEventListener("input", (event) => change(axis, data.calls.grid[axis][event.target.value]));
+    }
+    for (const [name, [low, high]] of Object.entries(LENGTHS)) {
+      byId(name).addEventListener("input", (event) => change(name, Number(event.target.value)));
+      byId(`${name}-exact`).addEventListener("input", (event) => {
+        const value = event.target.valueAsNumber;
+        if (Number.isInteger(value) && value >= low && value <= high) change(name, value);
+      });
+      byId(`${name}-exact`).addEventListener("change", (event) => {
+        event.target.value = setting[name];
+      });
+    }
+    byId("use-pasted").addEventListener("click", paste);
+    for (const name of ["group", "measure"]) {
+      byId(name).addEventListener("change", (event) => {
+        setting[name] = event.target.value;
+        board();
+        update();
+      });
+    }
+    window.addEventListener("hashchange", () => {
+      recall();
+      board();
+      fill();
+      update();
+    });
+  }
+
+  function change(name, value) {
+    const before = performance.now();
+    const { convention } = setting;
+    setting[name] = value;
+    if (name === "method") Object.assign(setting, data.calls.methods[value].defaults);
+    fill();
+    if (setting.convention !== convention) board();
+    update();
+    timings.push(performance.now() - before);
+  }
+
+  // ---- the address ----
+
+  function remember() {
+    const state = new URLSearchParams();
+    for (const [name, value] of Object.entries(setting)) {
+      if (String(value) !== String(data.start[name] ?? "") && value !== PASTED) state.set(name, value);
+    }
+    const text = state.toString();
+    history.replaceState(null, "", text ? `#${text}` : location.pathname + location.search);
+  }
+
+  function recall() {
+    const state = new URLSearchParams(location.hash.slice(1));
+    Object.assign(setting, data.start);
+    const allowed = {
+      model: (name) => models.has(name),
+      method: (name) => Object.hasOwn(data.calls.methods, name),
+      convention: (name) => Object.hasOwn(data.conventions, name),
+      on: (name) => Object.hasOwn(data.accelerators, name),
+      group: (id) => window.e2rBoard.groups.some((group) => group.id === id),
+      measure: (name) => window.e2rBoard.measures.includes(name),
+    };
+    for (const [name, value] of state) {
+      if (Object.hasOwn(allowed, name)) {
+        if (allowed[name](value)) setting[name] = value;
+      } else if (AXES.includes(name)) {
+        if (data.calls.grid[name].includes(Number(value))) setting[name] = Number(value);
+      } else if (Object.hasOwn(LENGTHS, name)) {
+        const [low, high] = LENGTHS[name];
+        const number = Number(value);
+        if (Number.isInteger(number) && number >= low && number <= high) setting[name] = number;
+      }
+    }
+  }
+
+  // ---- the answer ----
+
+  function command() {
+    const { model } = chosen();
+    const axes = data.calls.tables[data.calls.methods[setting.method].table].axes;
+    const words = ["e2r estimate", quoted(model.name), "--method", setting.method];
+    for (const axis of AXES) if (axes.includes(axis)) words.push(`--${axis.replaceAll("_", "-")}`, setting[axis]);
+    words.push("--query-tokens", setting.query_tokens, "--passage-tokens", setting.passage_tokens);
+    if (data.thinks.includes(setting.method)) words.push("--answer-tokens", setting.answer_tokens);
+    words.push("--convention", setting.convention, "--on", setting.on);
+    return words.join(" ");
+  }
+
+  function put(id, value, note = "") {
+    const place = byId(id);
+    place.firstElementChild.textContent = value;
+    place.lastElementChild.textContent = note;
+  }
+
+  function update() {
+    const { model, units } = chosen();
+    const found = price(data, model, units, setting);
+    byId("refusal").hidden = !found.refused;
+    byId("figures").hidden = Boolean(found.refused);
+    byId("command").textContent = command();
+    remember();
+    if (found.refused) {
+      byId("refusal").textContent = `${setting.method} on ${model.name}: ${found.refused}.`;
+      place(null);
+      return;
+    }
+    const device = data.accelerators[setting.on];
+    put("f-petaflops", short(found.petaflops), `${found.flops.toLocaleString("en")} FLOPs`);
+    put("f-qpp", short(found.qpp), "for a PetaFLOP");
+    put("f-calls", short(found.calls), "prompts sent to the model");
+    put("f-rounds", short(found.rounds), "calls that wait for one another");
+    put("f-prompt", short(found.prompt_tokens), `${short(found.prompt_tokens / found.calls)} a call`);
+    put("f-generated", short(found.generated_tokens), `${short(found.generated_tokens / found.calls)} a call`);
+    put("f-seconds", duration(found.seconds), `on ${setting.on}, at its peak`);
+    const fits = Number(found.memory) <= device.memory;
+    put("f-memory", gigabytes(found.memory), fits ? `fits into ${setting.on}` : `more than ${setting.on} has`);
+    const beyond = model.context !== null && found.longest > BigInt(model.context);
+    byId("beyond").hidden = !beyond;
+    if (beyond) {
+      byId("beyond").textContent =
+        `${found.longest.toLocaleString("en")} tokens exceed the ${model.context.toLocaleString("en")} that ` +
+        `${model.name} was made for; the figures are what they would cost.`;
+    }
+    const brief = `${short(found.petaflops)} PFLOPs · ${short(found.calls)} calls · ${duration(found.seconds)}`;
+    byId("brief").textContent = brief;
+    place(found.petaflops);
+    clearTimeout(spoken);
+    spoken = setTimeout(() => {
+      byId("heard").textContent = `${model.name}, ${setting.method}: ${brief.replaceAll(" · ", ", ")} per query.`;
+    }, 700);
+  }
+
+  // ---- the board's rows ----
+
+  let shown = [];
+  const drawing = window.e2rChart(byId("chart"));
+
+  function title(group) {
+    return `${group.dataset}, ${group.first_stage} top ${group.depth}${group.published ? ", published" : ""}`;
+  }
+
+  function board() {
+    const groups = window.e2rBoard.groups;
+    options(byId("group"), [["", groups.map((group) => [group.id, title(group)])]], setting.group);
+    options(byId("measure"), [["", window.e2rBoard.measures.map((name) => [name, name])]], setting.measure);
+    byId("measure").closest("label").hidden = window.e2rBoard.measures.length < 2;
+    const group = groups.find((each) => each.id === setting.group);
+    const place = window.e2rBoard.measures.indexOf(setting.measure);
+    const convention = group && group.convention ? group.convention : setting.convention;
+    shown = [];
+    for (const row of window.e2rBoard.rows) {
+      const cost = row.costs[convention];
+      const quality = row.quality[place];
+      if (row.group !== setting.group || !cost || !cost.petaflops || !(cost.petaflops[0] > 0) || !quality) continue;
+      shown.push({
+        name: `${row.label}, ${row.method}: ${setting.measure} ${quality[0].toFixed(4)}, ${short(cost.petaflops[0])} PFLOPs`,
+        label: row.label,
+        method: row.method,
+        page: row.page,
+        cost: cost.petaflops[0],
+        quality: quality[0],
+        frontier: Boolean(cost.frontier[place]),
+      });
+    }
+    shown.sort((a, b) => a.cost - b.cost);
+    byId("priced").textContent = convention === setting.convention
+      ? "" : `These rows are priced by the convention ${convention}, as they were published.`;
+    drawing.draw(
+      shown,
+      setting.measure,
+      `${setting.measure} against PFLOPs per query: ${shown.length} rows of the board and the cost of this setting; the table below names the nearest`,
+    );
+  }
+
+  function place(cost) {
+    drawing.mark(cost);
+    const body = byId("near").tBodies[0];
+    body.replaceChildren();
+    byId("near").hidden = !shown.length || cost === null;
+    if (cost === null) return;
+    if (!shown.length) {
+      byId("where").textContent = "No row of the board has a cost here.";
+      return;
+    }
+    const cheaper = shown.filter((row) => row.cost <= cost);
+    const best = cheaper.reduce((a, b) => (a === null || b.quality > a.quality ? b : a), null);
+    byId("where").textContent =
+      `At this cost the setting is dearer than ${cheaper.length} of ${shown.length} rows. ` +
+      (best
+        ? `The best of them, ${best.label} with ${best.method}, reaches ${setting.measure} ${best.quality.toFixed(4)} ` +
+          `for ${short(best.cost)} PFLOPs: what costs more should be better.`
+        : "None of them is as cheap.");
+    const lines = shown.map((row) => [Math.abs(Math.log(row.cost / cost)), row]);
+    const near = lines.sort((a, b) => a[0] - b[0]).slice(0, 6).map((line) => line[1]);
+    for (const row of near.sort((a, b) => a.cost - b.cost)) {
+      const line = body.insertRow();
+      const head = document.createElement("th");
+      head.scope = "row";
+      const link = document.createElement("a");
+      link.href = row.page;
+      link.textContent = row.label;
+      head.append(link);
+      line.append(head);
+      const texts = [row.method, row.quality.toFixed(4), short(row.cost), `× ${short(row.cost / cost, 3)}`];
+      texts.forEach((text, column) => {
+        const cell = line.insertCell();
+        cell.textContent = text;
+        if (column) cell.className = "n";
+      });
+    }
+  }
+
+  recall();
+  listen();
+  fill();
+  board();
+  update();
+  byId("desk").hidden = false;
+  window.e2rTimings = timings;
+})();
