@@ -93,15 +93,21 @@ def _refuse_unreachable(measures: Mapping[str, Any], judgments: Judgments) -> No
 
     Where no document is relevant at all, every measure is 0, and that is the truth.
     """
-    highest = max((grade for grades in judgments.values() for grade in grades.values()), default=0)
-    for name, measure in measures.items():
-        wanted = measure.params.get("rel")
+    least = {name: measure.params.get("rel") for name, measure in measures.items()}
+    scales = {
+        name: _GDEVAL_SCALE if measure.NAME == "ERR" else measure.params.get("max_rel")
+        for name, measure in measures.items()
+    }
+    if not any(isinstance(grade, int) for grade in (*least.values(), *scales.values())):
+        return
+    highest = max((max(grades.values(), default=0) for grades in judgments.values()), default=0)
+    for name in measures:
+        wanted, scale = least[name], scales[name]
         if isinstance(wanted, int) and 1 <= highest < wanted:
             raise DataError(
                 f"{name} counts grades from {wanted} up, but the highest judgment is {highest}; "
                 f"ask for rel={highest} or a measure of another kind"
             )
-        scale = _GDEVAL_SCALE if measure.NAME == "ERR" else measure.params.get("max_rel")
         if isinstance(scale, int) and highest == 1 < scale:
             raise DataError(
                 f"{name} weighs grades on a scale up to {scale}, but these judgments are binary; "

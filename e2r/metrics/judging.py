@@ -82,6 +82,8 @@ class Judge:
 
     def _extended(self, scores: Scores, run: Recorded, judgments: Judgments) -> Scores:
         """The scores, and those of the offered measures that these judgments define."""
+        if not self.offered:
+            return scores
         values = dict(scores.values)
         queries = [record.qid for record in run.records]
         try:
@@ -97,10 +99,10 @@ class Judge:
 
         Judgments that the run was made with are its own; of a run made elsewhere nobody knows.
         """
-        judged = (
-            docid in judgments.get(qid, {}) for qid, row in run.ranking.items() for docid, _ in row
-        )
-        if own is not None or any(judged):
+        if own is not None:
+            return None
+        ranked = run.ranking.items()
+        if any(docid in judgments.get(qid, {}) for qid, row in ranked for docid, _ in row):
             return None
         said = (
             f"{run.folder.path}: none of its ranked documents is judged; are these the judgments "

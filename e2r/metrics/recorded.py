@@ -8,6 +8,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ class Recorded:
     shares: tuple[Share, ...] = ()
     unknown: frozenset[str] = frozenset()
 
-    @property
+    @cached_property
     def ranking(self) -> dict[str, list[tuple[str, float]]]:
         """The reranked documents by query, best first, with scores that fall to 1."""
         return {
