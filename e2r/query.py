@@ -47,6 +47,8 @@ def rerank_query(
         query_terms=len(topic.query.text.split()),
         ranking=tuple(c.docid for c in done.ranking) if done.error is None else (),
         error=done.error,
+        searched_terms=topic.searched.terms if topic.searched else None,
+        postings=topic.searched.postings if topic.searched else None,
     )
     commit(record, calls)
 

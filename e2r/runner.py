@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -35,6 +36,7 @@ from e2r.records.manifest import (
     LatencyMode,
     Manifest,
     ModelRecord,
+    RetrievalRecord,
     Session,
     VerifiedCall,
 )
@@ -87,7 +89,7 @@ def run(
     progress = progress or Silent()
     stages = stages_of(spec)
     method = name_of(stages)
-    collection = load_collection(spec)
+    collection = load_collection(spec, progress.note)
     notes: list[str] = []
 
     def note(text: str) -> None:
@@ -152,6 +154,7 @@ def run(
                 depth=spec.data.depth,
                 first_stage=collection.first_stage,
                 documents=collection.documents,
+                retrieval=_retrieval(collection),
             ),
             prompts=prompts,
             environment=environment(answerer.device),
@@ -159,7 +162,7 @@ def run(
             notes=notes,
             earlier=earlier,
         )
-        folder.start(_complete(spec, model, stages).to_toml(), manifest)
+        folder.start(_complete(spec, collection, model, stages).to_toml(), manifest)
         if len(finished) < len(collection.topics):
             answerer.prepare()
         progress.started(folder.path, model, len(collection.topics), len(finished))
@@ -189,8 +192,13 @@ def run(
     return folder
 
 
-def load_collection(spec: Spec) -> Collection:
-    """The collection that a spec names, cut to its depth and limit."""
+def _retrieval(collection: Collection) -> RetrievalRecord | None:
+    found = collection.retrieval
+    return None if found is None else RetrievalRecord(**asdict(found))
+
+
+def load_collection(spec: Spec, tell: Callable[[str], None] = lambda text: None) -> Collection:
+    """The collection that a spec names, cut to its depth and limit; `tell` hears of long work."""
     data = spec.data
     return sources.load(
         sources.Sources(
@@ -202,9 +210,12 @@ def load_collection(spec: Spec) -> Collection:
             name=data.name,
             documents=data.documents,
             first_stage=data.first_stage,
+            bm25_k1=data.bm25_k1,
+            bm25_b=data.bm25_b,
         ),
         data.depth,
         data.limit,
+        tell,
     )
 
 
@@ -252,13 +263,18 @@ def _identity(
     }
 
 
-def _complete(spec: Spec, model: ModelRecord, stages: Sequence[Stage]) -> Spec:
+def _complete(
+    spec: Spec, collection: Collection, model: ModelRecord, stages: Sequence[Stage]
+) -> Spec:
     """The spec with what it left to defaults filled in, so that repeating it repeats the run."""
     template = None
     if spec.method.name in READINGS:
         template = reading(spec.method.name, spec.method.fidelity).template
+    found = collection.retrieval
+    bm25 = {} if found is None else {"bm25_k1": found.k1, "bm25_b": found.b}
     return spec.model_copy(
         update={
+            "data": spec.data.model_copy(update=bm25),
             "prompt": spec.prompt.model_copy(update={"template": spec.prompt.template or template}),
             "model": spec.model.model_copy(update={"revision": model.revision}),
             "method": spec.method.model_copy(

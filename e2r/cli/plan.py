@@ -70,7 +70,7 @@ def command(
         spec = Spec.load(spec_file)
     else:
         spec = Spec.of(tables(options), "the command line")
-    collection = load_collection(spec)
+    collection = load_collection(spec, lambda text: click.echo(f"note: {text}", err=True))
     if spec.method.name == "first_stage":
         raise UsageError("first_stage asks no model; its price is in e2r estimate")
     if spec.model.source.partition(":")[0] in NO_MODELS:

@@ -21,7 +21,7 @@ from e2r.errors import IncompleteError, UsageError
     "--dataset",
     help="All at once: demo, beir:FOLDER, ir_datasets:ID or hf:REPO; see e2r list datasets.",
 )
-@click.option("--candidates", help="A TREC run, a rank_llm JSONL file, demo or ir_datasets:ID.")
+@click.option("--candidates", help="A TREC run, rank_llm JSONL, bm25, demo or ir_datasets:ID.")
 @click.option("--qrels", help="A TREC or BEIR file, or a dataset; SOURCE#SPLIT chooses.")
 @click.option("--queries", help="TREC topics, JSONL, TSV, or a dataset; SOURCE#FIELD chooses.")
 @click.option("--corpus", help="JSONL or TSV, or a dataset.")
@@ -32,6 +32,8 @@ from e2r.errors import IncompleteError, UsageError
     help="Size of the searched collection, for the first stage's price.",
 )
 @click.option("--first-stage", help="Who made the candidates; default: from the file's name.")
+@click.option("--bm25-k1", type=float, help="BM25's k1, for --candidates bm25; default 0.9.")
+@click.option("--bm25-b", type=float, help="BM25's b, for --candidates bm25; default 0.4.")
 @click.option(
     "--depth",
     type=click.IntRange(min=1),
@@ -245,6 +247,8 @@ def tables(options: dict[str, Any]) -> dict[str, Any]:
             "name",
             "documents",
             "first_stage",
+            "bm25_k1",
+            "bm25_b",
             "depth",
             "limit",
         ),

@@ -28,11 +28,38 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class Searched:
+    """What a search by BM25 took: its distinct `terms`, and the `postings` that these have.
+
+    A posting is a document that holds a term: one summand of one score.
+    """
+
+    terms: int
+    postings: int
+
+
+@dataclass(frozen=True)
+class Retrieval:
+    """How e2r found the candidates: by what, with which parameters, in which index.
+
+    `index` is the hash of an indexed corpus, a prebuilt index's name, or a folder's name and the
+    hash of its commit.
+    """
+
+    system: str
+    k1: float
+    b: float
+    analyzer: str
+    index: str
+
+
+@dataclass(frozen=True, slots=True)
 class CandidateList:
-    """A query and its candidates, best first."""
+    """A query and its candidates, best first; `searched` where e2r itself looked for them."""
 
     query: Query
     candidates: tuple[Candidate, ...]
+    searched: Searched | None = None
 
     def cut(self, depth: int) -> CandidateList:
         """The best `depth` candidates."""
@@ -64,7 +91,8 @@ class Collection:
     `candidates_sha256` is the hash of queries, docids, texts and their order: all that reaches a
     ranking plan. `documents` is the size of the searched collection, where it is known: the first
     stage's price needs it. `first_stage` names who made the candidates; `revision` which version of
-    a dataset was read, where files do not speak for themselves. `notes` are sentences about what is
+    a dataset was read, where files do not speak for themselves; `retrieval` how e2r found the
+    candidates, where it did so itself. `notes` are sentences about what is
     odd in the data and can be run all the same.
     """
 
@@ -75,6 +103,7 @@ class Collection:
     documents: int | None = None
     first_stage: str = "unknown"
     revision: str | None = None
+    retrieval: Retrieval | None = None
     notes: tuple[str, ...] = ()
 
     @property

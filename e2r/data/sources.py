@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 from typing import NoReturn
 
+from e2r.data import bm25
 from e2r.data.check import refuse_foreign_judgments, survey
-from e2r.data.collection import Collection, Judgments
+from e2r.data.collection import Collection, Judgments, Retrieval
 from e2r.data.corpus import FileCorpus
 from e2r.data.dataset import Corpus, Dataset, HeldTexts, Indexed, Queries, Texts
 from e2r.data.findings import Finding, Hear, Report, refuse
@@ -40,13 +43,20 @@ class Sources:
     name: str | None = None
     documents: int | None = None
     first_stage: str | None = None
+    bm25_k1: float | None = None
+    bm25_b: float | None = None
 
 
-def load(sources: Sources, depth: int, limit: int | None = None) -> Collection:
+def load(
+    sources: Sources,
+    depth: int,
+    limit: int | None = None,
+    tell: Callable[[str], None] = lambda text: None,
+) -> Collection:
     """Read, join and check a collection: the first `limit` queries, `depth` candidates each.
 
-    Raises UsageError for a source that is not known or not enough, DataError for bad data,
-    MissingError for what has to be fetched first.
+    `tell` hears of work that takes long. Raises UsageError for a source that is not known or not
+    enough, DataError for bad data, MissingError for what has to be fetched first.
     """
     report = Report()
 
@@ -56,34 +66,89 @@ def load(sources: Sources, depth: int, limit: int | None = None) -> Collection:
 
     parts = _Parts(sources, hear)
     candidates = sources.candidates or ""
-    source: Source
-    texts: Texts | None = None
-    if candidates.endswith((".jsonl", ".jsonl.gz")):
+    if bm25.asks(candidates):
+        first = _search(sources, parts, depth, limit, hear, tell)
+    elif (sources.bm25_k1, sources.bm25_b) != (None, None):
+        raise UsageError("--bm25-k1 and --bm25-b are for --candidates bm25; drop them")
+    elif candidates.endswith((".jsonl", ".jsonl.gz")):
         path = Path(candidates)
         if sources.queries or sources.corpus:
             raise UsageError(f"{path} brings queries and texts; drop --queries and --corpus")
-        source = Requests(path)
-        first_stage = path.name.partition(".")[0]
-        judgments = parts.judgments()
+        first = _First(Requests(path), path.name.partition(".")[0], parts.judgments())
     else:
-        first_stage, run = parts.candidates()
+        name, run = parts.candidates()
         judgments = parts.judgments()
         queries, corpus = parts.queries(), parts.corpus()
         texts = _texts(corpus, run, depth, hear)
         source = Joined(run, queries, texts, judgments)
-    found = survey(source.topics(depth, limit, hear), judgments)
-    if judgments is not None:
-        refuse_foreign_judgments(source, judgments, sources.qrels or str(sources.dataset))
+        first = _First(source, name, judgments, texts)
+    found = survey(first.source.topics(depth, limit, hear), first.judgments)
+    # What BM25 searched was cut to the limit before, and its judgments compared with all queries.
+    if first.judgments is not None and first.retrieval is None:
+        refuse_foreign_judgments(first.source, first.judgments, _judgments_word(sources))
     return Collection(
         name=sources.name or parts.name(),
-        topics=Cut(source, depth, found.queries),
+        topics=Cut(first.source, depth, found.queries),
         candidates_sha256=found.candidates_sha256,
-        judgments=judgments,
-        documents=sources.documents or (None if texts is None else texts.documents),
-        first_stage=sources.first_stage or first_stage,
+        judgments=first.judgments,
+        documents=sources.documents or first.size(),
+        first_stage=sources.first_stage or first.name,
         revision=parts.revision(),
+        retrieval=first.retrieval,
         notes=(*map(str, report.warnings), *found.notes),
     )
+
+
+@dataclass(frozen=True)
+class _First:
+    """A first stage: its candidates, its name, and what it searched."""
+
+    source: Source
+    name: str
+    judgments: Judgments | None
+    texts: Texts | None = None
+    documents: int | None = None
+    retrieval: Retrieval | None = None
+
+    def size(self) -> int | None:
+        """How many documents were searched; a library may know it only once texts were read."""
+        return self.documents or (None if self.texts is None else self.texts.documents)
+
+
+def _search(
+    sources: Sources,
+    parts: _Parts,
+    depth: int,
+    limit: int | None,
+    hear: Hear,
+    tell: Callable[[str], None],
+) -> _First:
+    """What BM25 finds now for the first `limit` judged queries, or for any where none is judged."""
+    judgments, queries, corpus = parts.judgments(), parts.queries(), parts.corpus()
+    if judgments is not None:
+        refuse_foreign_judgments(queries.texts, judgments, _judgments_word(sources))
+    wanted = queries.texts if judgments is None else judgments
+    mine = (item for item in queries.texts.items() if item[0] in wanted)
+    asked = Queries(queries.label, dict(islice(mine, limit)))
+    found = bm25.search(
+        bm25.Bm25(
+            str(sources.candidates),
+            bm25.K1 if sources.bm25_k1 is None else sources.bm25_k1,
+            bm25.B if sources.bm25_b is None else sources.bm25_b,
+        ),
+        asked.texts,
+        corpus.documents,
+        depth,
+        tell,
+    )
+    run = Held(f"BM25 in {found.retrieval.index}", found.run)
+    texts = _texts(corpus, run, depth, hear)
+    source = Joined(run, asked, texts, None, found.searched)
+    return _First(source, "BM25", judgments, texts, found.documents, found.retrieval)
+
+
+def _judgments_word(sources: Sources) -> str:
+    return sources.qrels or str(sources.dataset)
 
 
 def load_judgments(sources: Sources) -> Judgments | None:
@@ -162,7 +227,9 @@ class _Parts:
         return found
 
     def name(self) -> str:
-        word = self._sources.dataset or self._sources.candidates or ""
+        candidates = self._sources.candidates or ""
+        first = self._sources.corpus if bm25.asks(candidates) else candidates
+        word = self._sources.dataset or first or ""
         dataset = self._open(word)
         return Path(word).name.partition(".")[0] if dataset is None else dataset.name
 

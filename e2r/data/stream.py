@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
-from e2r.data.collection import Candidate, CandidateList, Judgments, Query
+from e2r.data.collection import Candidate, CandidateList, Judgments, Query, Searched
 from e2r.data.dataset import Queries, Texts
 from e2r.data.findings import Hear, refuse
 from e2r.data.rank_llm import read_requests
@@ -108,14 +109,20 @@ class Joined:
     """Rankings whose texts are fetched from elsewhere, in the order of the queries.
 
     `judgments` tell which queries must have candidates: all, where there are none, because BEIR's
-    queries.jsonl holds every split.
+    queries.jsonl holds every split. `searched` says what finding the candidates took.
     """
 
     def __init__(
-        self, run: Rankings, queries: Queries, texts: Texts, judgments: Judgments | None
+        self,
+        run: Rankings,
+        queries: Queries,
+        texts: Texts,
+        judgments: Judgments | None,
+        searched: Mapping[str, Searched] = MappingProxyType({}),
     ) -> None:
         """Raises DataError where run and queries do not fit."""
         self._run, self._queries, self._texts = run, queries, texts
+        self._searched = searched
         self.files = run.files
         matched = 0
         for qid in queries.texts:
@@ -134,7 +141,8 @@ class Joined:
         with self._run.rankings() as ranking_of:
             for qid, text in islice(mine, limit):
                 ranking = ranking_of(qid)[:depth]
-                yield CandidateList(Query(qid, text), tuple(self._candidates(qid, ranking)))
+                candidates = tuple(self._candidates(qid, ranking))
+                yield CandidateList(Query(qid, text), candidates, self._searched.get(qid))
 
     def __contains__(self, qid: object) -> bool:
         return qid in self._run

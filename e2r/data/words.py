@@ -51,6 +51,11 @@ SOURCES: dict[str, Word] = {
         "candidates",
         "e2r run --candidates requests.jsonl --qrels qrels.txt --method first_stage",
     ),
+    "bm25": Word(
+        "a search by Pyserini in an index of the corpus; also bm25:NAME and bm25:FOLDER",
+        "candidates",
+        "e2r run --dataset beir:scifact --candidates bm25 --method first_stage",
+    ),
     "RUN": Word(
         "a TREC run, plain or .gz",
         "candidates",

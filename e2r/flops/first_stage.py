@@ -34,6 +34,15 @@ def bm25(query_terms: int, documents: int) -> int:
     return BM25_PER_MATCH * _whole("query_terms", query_terms) * _whole("documents", documents)
 
 
+def bm25_matched(postings: int) -> int:
+    """Scoring the documents that hold a term, and no others: one summand a posting.
+
+    `postings` are those of the query's distinct terms. What an index that skips documents leaves
+    out (block-max WAND) is counted still.
+    """
+    return BM25_PER_MATCH * _whole("postings", postings)
+
+
 def expected_overlap(query: Sequence[float], document: Sequence[float]) -> float:
     """Expected number of vocabulary entries that are non-zero in both a query and a document.
 

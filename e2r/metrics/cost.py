@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from e2r.errors import DataError
 from e2r.flops.architecture import Architecture
 from e2r.flops.estimate import Estimate, estimate
-from e2r.flops.first_stage import bm25
+from e2r.flops.first_stage import bm25, bm25_matched
 from e2r.flops.work import Usage
 from e2r.metrics.recorded import Recorded, Share
+from e2r.records.folder import QueryRecord
 
 PETA = 10**15
 
@@ -34,8 +35,8 @@ class Cost:
     """What a run's queries took, in FLOPs, exact.
 
     `per_query` prices the reranker's calls, or the first stage where that is the run itself; it is
-    None where that cannot be priced. `first_stage` prices the first stage of any run, or is None.
-    `note` says what is missing. `operations` sum to the calls' FLOPs of all queries.
+    None where that cannot be priced. `first_stage` prices the first stage of any run by Eq. 17, or
+    is None. `note` says what is missing. `operations` sum to the calls' FLOPs of all queries.
     """
 
     per_query: Mapping[str, int] | None
@@ -119,6 +120,15 @@ def _no_price(run: Recorded, closed: Sequence[Share]) -> str:
     )
 
 
+def matched(records: Sequence[QueryRecord]) -> dict[str, int] | None:
+    """FLOPs of BM25's summands by query, from the postings that e2r's own search recorded.
+
+    None where a query's postings are not known: Eq. 17 bounds the price of any first stage.
+    """
+    found = {row.qid: bm25_matched(row.postings) for row in records if row.postings is not None}
+    return found if len(found) == len(records) else None
+
+
 def usage_of(ledger: pa.Table) -> Usage:
     """The calls of a ledger as the estimator takes them, one array entry a call."""
 
@@ -164,6 +174,11 @@ def _first_stage(run: Recorded) -> Mapping[str, int] | None:
     if documents is None:
         return None
     return {
-        record.qid: bm25(query_terms=record.query_terms, documents=documents)
+        record.qid: bm25(
+            query_terms=record.query_terms
+            if record.searched_terms is None
+            else record.searched_terms,
+            documents=documents,
+        )
         for record in run.records
     }

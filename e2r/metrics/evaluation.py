@@ -11,7 +11,7 @@ from typing import Any
 from e2r.errors import DataError, UsageError
 from e2r.flops.conventions import convention as find_convention
 from e2r.metrics.columns import SHEETS, flat, sheet
-from e2r.metrics.cost import PETA, Cost, price
+from e2r.metrics.cost import PETA, Cost, matched, price
 from e2r.metrics.effectiveness import Scores, parse_measures
 from e2r.metrics.efficiency import Rpp, figures
 from e2r.metrics.foreign import Foreign, read_foreign
@@ -35,8 +35,9 @@ class Row:
 
     Every figure is over `qids`, the run's judged queries. Costs are PetaFLOPs per query;
     `first_stage_petaflops` is BM25's share by Eq. 17, which is not in `petaflops` unless the run is
-    the first stage itself. `prices` are costs under further conventions, by name. `notes` are
-    sentences about what is undefined or missing.
+    the first stage itself, and `matched_petaflops` what of it the postings ask for, where known.
+    `prices` are costs under further conventions, by name. `notes` are sentences about what is
+    undefined or missing.
     """
 
     path: Path
@@ -49,6 +50,7 @@ class Row:
     measures: Mapping[str, Interval]
     petaflops: Interval
     first_stage_petaflops: float | None
+    matched_petaflops: float | None
     qpp: Interval
     rpp: Mapping[str, Rpp]
     notes: tuple[str, ...]
@@ -103,6 +105,7 @@ class Row:
             "petaflops_per_query": self.petaflops.value,
             "petaflops": self.petaflops.to_json(),
             "first_stage_petaflops_per_query": self.first_stage_petaflops,
+            "first_stage_matched_petaflops_per_query": self.matched_petaflops,
             "qpp": self.qpp.to_json(),
             "rpp": {name: found.to_json() for name, found in self.rpp.items()},
             **self.standing.to_json(),
@@ -255,6 +258,7 @@ def _row(
         measures={**dict.fromkeys(judge.measures, unranked), **found.measures},
         petaflops=found.petaflops,
         first_stage_petaflops=_mean(cost.first_stage, qids),
+        matched_petaflops=_mean(matched(records), qids),
         qpp=found.qpp,
         rpp={**dict.fromkeys(judge.measures, Rpp(unranked, unranked)), **found.rpp},
         notes=tuple(_notes(run, scores, cost)),

@@ -26,7 +26,9 @@ class QueryRecord:
     """One line of per_query.jsonl: a query that finished, well (`ok`) or not (`failed`).
 
     `truncated` counts the calls that had text cut away. `query_terms` counts the query's words,
-    which the first stage's price needs. `ranking` holds the reranked docids, best first; it is
+    which the first stage's price needs; where e2r searched itself, `searched_terms` and `postings`
+    are the distinct terms that were looked up and the documents that hold them, summed over terms.
+    `ranking` holds the reranked docids, best first; it is
     empty for a failed query.
     """
 
@@ -42,6 +44,8 @@ class QueryRecord:
     query_terms: int
     ranking: tuple[str, ...]
     error: str | None = None
+    searched_terms: int | None = None
+    postings: int | None = None
 
 
 class RunFolder:

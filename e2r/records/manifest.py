@@ -64,8 +64,21 @@ class ModelRecord(_Part):
     server: ServerRecord | None = None
 
 
+class RetrievalRecord(_Part):
+    """How e2r found the candidates: by what, with which parameters, in which index."""
+
+    system: str
+    k1: float
+    b: float
+    analyzer: str
+    index: str
+
+
 class DatasetRecord(_Part):
-    """The data that was reranked; `documents` is the size of the collection that was searched."""
+    """The data that was reranked; `documents` is the size of the collection that was searched.
+
+    `retrieval` is None where the candidates came from elsewhere.
+    """
 
     id: str
     revision: str | None = None
@@ -75,6 +88,7 @@ class DatasetRecord(_Part):
     depth: int
     first_stage: str
     documents: int | None
+    retrieval: RetrievalRecord | None = None
 
 
 class Environment(_Part):

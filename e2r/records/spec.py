@@ -28,6 +28,8 @@ class DataSpec(_Part):
     name: str | None = None
     documents: int | None = Field(None, ge=1)
     first_stage: str | None = None
+    bm25_k1: float | None = None
+    bm25_b: float | None = None
     depth: int = Field(100, ge=1)
     limit: int | None = Field(None, ge=1)
 

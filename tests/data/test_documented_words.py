@@ -37,6 +37,7 @@ def table() -> list[list[str]]:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder that holds the files that the page's commands name."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("E2R_CACHE", str(tmp_path / "kept"))
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
     documents = "".join(json.dumps({"_id": d, "text": t}) + "\n" for d, t in TEXTS.items())
     queries = "".join(json.dumps({"_id": q, "text": t}) + "\n" for q, t in QUERIES.items())

@@ -16,6 +16,7 @@ from e2r.lengths import Lengths
 
 def test_first_stages() -> None:
     assert first_stage.bm25(9, 8_841_823) == 11 * 9 * 8_841_823
+    assert first_stage.bm25_matched(9 * 8_841_823) == first_stage.bm25(9, 8_841_823)
     assert first_stage.expected_overlap([0.5, 1, 0], [0.5, 0.25, 1]) == 0.5
     assert first_stage.learned_sparse(0.5, 1000) == 1000
     assert first_stage.dense_exact(768, 1000) == 2 * 768 * 1000

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from e2r.errors import DataError, UsageError
-from e2r.metrics.cost import price, sum_by
+from e2r.metrics.cost import matched, price, sum_by
 from e2r.metrics.recorded import Recorded
 
 # LLAMA: width 64, FFN 160, 2 layers, 4 heads of 16 that share 2 pairs of keys and values.
@@ -48,6 +50,16 @@ def test_the_first_stage_costs_equation_17(make_run) -> None:
     cost = price(run)
     wanted = {"q1": 11 * 3 * 1000, "q2": 11 * 4 * 1000, "q3": 11 * 5 * 1000, "q4": 11 * 6 * 1000}
     assert cost.per_query == cost.first_stage == wanted
+
+
+def test_a_search_of_e2rs_own_is_priced_by_its_terms_and_by_its_postings(make_run) -> None:
+    run = Recorded.load(make_run(method="first_stage", architecture=None, calls={}).path)
+    assert matched(run.records) is None
+    records = [replace(row, searched_terms=2, postings=30) for row in run.records]
+    cost = price(replace(run, records=tuple(records)))
+    assert set(cost.first_stage.values()) == {11 * 2 * 1000}
+    assert matched(records) == dict.fromkeys(("q1", "q2", "q3", "q4"), 11 * 30)
+    assert matched([*records[1:], run.records[0]]) is None
 
 
 def test_a_first_stage_over_a_collection_of_unknown_size_has_no_price(make_run) -> None:
