@@ -1,6 +1,6 @@
 """How long a board of 1,000 runs takes to build, and how soon its page answers in Chromium.
 
-Run it from the project's root: python -m benchmarks.site
+Run it from the project's root: OMP_NUM_THREADS=1 python -m benchmarks.site
 """
 
 from __future__ import annotations
