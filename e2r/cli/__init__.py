@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "validate": ("e2r.cli.validate:command", "What is wrong or odd in runs, specs and data."),
     "reproduce": ("e2r.cli.reproduce:command", "Recompute the paper's tables and profiles."),
     "budget": ("e2r.cli.budget:command", "What fits in a budget, cheapest first."),
+    "doctor": ("e2r.cli.doctor:command", "What works on this machine, and how to mend the rest."),
     "list": ("e2r.cli.listing:command", "Models, methods, backends, conventions, datasets."),
 }
 
