@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,11 +40,13 @@ class HubDataset:
     def __init__(self, word: str) -> None:
         """Raises MissingError without the library, DataError for what cannot be a repository."""
         try:
-            import datasets  # noqa: F401
+            import datasets
         except ImportError as error:
             raise MissingError(
                 f"hf:{word} needs the package {error.name}; run: pip install 'e2r[data]'"
             ) from error
+        if not sys.stderr.isatty():
+            datasets.disable_progress_bars()
         self._label = f"hf:{word}"
         repository, _, revision = word.partition("@")
         self._parts = [_Repository(repository, revision or None)]

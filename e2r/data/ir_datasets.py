@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
+import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from functools import cached_property
@@ -29,6 +31,9 @@ class IrDataset:
 
     def __init__(self, name: str) -> None:
         """Raises MissingError without the library, UsageError for an id that it does not know."""
+        if not sys.stderr.isatty():
+            # Read by tqdm when it is imported: bars are for those who look on.
+            os.environ.setdefault("TQDM_DISABLE", "1")
         try:
             import ir_datasets
         except ImportError as error:

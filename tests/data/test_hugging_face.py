@@ -45,7 +45,12 @@ def streamed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.mark.parametrize("sized", [True, False])
 @pytest.mark.parametrize("companion", [True, False])
 def test_a_folder_of_tables_brings_everything(
-    tmp_path: Path, streamed: list[str], form: str, sized: bool, companion: bool
+    tmp_path: Path,
+    streamed: list[str],
+    capfd: pytest.CaptureFixture[str],
+    form: str,
+    sized: bool,
+    companion: bool,
 ) -> None:
     folder = hub_folder(tmp_path / "tiny", form=form, sized=sized, companion=companion)
     run = write(tmp_path / "bm25.run", RUN)
@@ -59,6 +64,7 @@ def test_a_folder_of_tables_brings_everything(
     assert collection.documents == 4
     assert collection.revision is None
     assert streamed == ([] if sized else ["corpus"])
+    assert capfd.readouterr().err == ""
 
 
 def test_a_corpus_known_to_be_large_is_streamed(

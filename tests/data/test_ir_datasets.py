@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -142,6 +144,18 @@ def test_a_licence_that_must_be_signed_is_named() -> None:
         corpus.texts({"FBIS3-1"})
     assert "requires agreements to be filed with NIST" in str(refused.value)
     assert str(Path("disks45", "corpus")) in str(refused.value)
+
+
+def test_a_refusal_is_one_message_without_bars() -> None:
+    words = "run --corpus ir_datasets:disks45/nocr/trec-robust-2004 --queries demo --qrels demo"
+    command = f"{words} --candidates demo --method first_stage"
+    done = subprocess.run(
+        [sys.executable, "-m", "e2r", *command.split()], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 4
+    assert done.stdout == ""
+    assert done.stderr.startswith("e2r: ir_datasets:disks45/nocr/trec-robust-2004: is not on this")
+    assert done.stderr.count("e2r: ") == 1
 
 
 def test_malformed_files_are_bad_data(name: str, tmp_path: Path) -> None:
