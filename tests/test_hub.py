@@ -78,6 +78,15 @@ def test_a_closed_door_and_a_silent_one_are_no_answer() -> None:
     assert not hub.within(2, "no address")
 
 
+def test_a_search_for_a_name_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    released = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *words, **options: released.wait(20) and [])
+    began = time.monotonic()
+    assert not hub.within(0.1, "http://hub.test")
+    assert time.monotonic() - began < 10
+    released.set()
+
+
 def test_a_model_in_the_cache_is_read_where_the_hub_is_silent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -90,6 +90,16 @@ def test_queries_of_another_split_need_no_candidates(beir: Path) -> None:
     assert len(load(sources(beir), depth=10).topics) == 2
 
 
+def test_a_part_is_chosen_unless_a_file_is_called_just_so(beir: Path) -> None:
+    (beir / "qrels" / "dev.tsv").write_text("1\tb\t1\n")
+    chosen = load(sources(beir, qrels=f"beir:{beir}#dev"), depth=2)
+    assert chosen.judgments == {"1": {"b": 1}}
+    odd = beir / "queries#old.tsv"
+    odd.write_text("1\told\n2\tolder\n")
+    collection = load(sources(beir, queries=str(odd)), depth=2)
+    assert [topic.query.text for topic in collection.topics] == ["old", "older"]
+
+
 def test_words_that_are_not_sources_are_refused(beir: Path) -> None:
     with pytest.raises(UsageError, match="unknown source 'msmarco'; known: beir:FOLDER, demo"):
         load(sources(beir, dataset="msmarco"), depth=10)

@@ -65,6 +65,11 @@ def test_nist_topics_give_their_titles(tmp_path: Path, name: str) -> None:
     assert read_queries(write(tmp_path, name, CLOSED)) == titles
 
 
+def test_marks_of_sgml_are_read_and_bare_ones_kept(tmp_path: Path) -> None:
+    topics = "<top>\n<num> 1\n<title> AT&amp;T &lt;or&gt; AT&T\n</top>\n"
+    assert read_queries(write(tmp_path, "topics.txt", topics)) == {"1": "AT&T <or> AT&T"}
+
+
 def test_a_field_of_a_topic_can_be_chosen(tmp_path: Path) -> None:
     path = write(tmp_path, "topics.txt", ROBUST)
     described = read_queries(path, "desc")
