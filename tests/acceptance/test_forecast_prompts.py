@@ -24,7 +24,7 @@ def collection() -> Collection:
     passage = " ".join(["water"] * PASSAGE)
     candidates = tuple(Candidate(str(i), passage, 100.0 - i) for i in range(DEPTH))
     query = Query("1", " ".join(["rain"] * QUERY))
-    return Collection("synthetic", (CandidateList(query, candidates),), None)
+    return Collection("synthetic", [CandidateList(query, candidates)], "0" * 64, None)
 
 
 @pytest.mark.slow
