@@ -238,6 +238,7 @@ def _row(
         except OSError as error:
             tell(f"{run.folder.result_path}: cannot be written ({error.strerror})")
     scores = judged.scores
+    run = run.with_absent(scores.missing)
     cost = price(run, convention)
     skipped = set(scores.unjudged)
     records = tuple(replace(row, ranking=()) for row in run.records if row.qid not in skipped)
@@ -297,10 +298,11 @@ def _notes(run: Recorded, scores: Scores, cost: Cost) -> list[str]:
     notes = []
     if "ranking" in run.unknown:
         notes.append("no ranking is known, so that there is no quality and no RPP")
-    failed = [record.qid for record in run.records if record.status != "ok"]
+    failed = [record.qid for record in run.records if record.status == "failed"]
     if failed:
         notes.append(f"incomplete: {len(failed)} queries failed ({_some(failed)})")
-    absent = run.manifest.dataset.queries - len(run.records)
+    recorded = sum(record.status != "absent" for record in run.records)
+    absent = run.manifest.dataset.queries - recorded
     if absent:
         notes.append(f"incomplete: {absent} of its queries are not on record")
     if scores.missing:

@@ -27,6 +27,21 @@ class Judged:
     note: str | None = None
 
 
+def _queries(run: Recorded, judgments: Judgments) -> list[str]:
+    """The queries of a run, and behind them the judged ones that it has nothing on: they score 0.
+
+    A run that was asked for its first queries alone (--limit) answers for those alone.
+    """
+    queries = [record.qid for record in run.records]
+    spec = run.folder.spec_path
+    if spec.is_file() and Spec.load(spec).data.limit is not None:
+        return queries
+    known = set(queries)
+    if known.isdisjoint(judgments):
+        return queries
+    return [*queries, *(qid for qid in judgments if qid not in known)]
+
+
 @dataclass(eq=False)
 class Judge:
     """Scores runs, reading each set of judgments once; `qrels` overrides what the specs name.
@@ -54,7 +69,7 @@ class Judge:
         if isinstance(found, tuple):
             judgments, sha256 = found
             if own in (None, sha256):
-                queries = [record.qid for record in run.records]
+                queries = _queries(run, judgments)
                 try:
                     scores = score(self.measures, run.ranking, judgments, queries)
                 except DataError as error:
@@ -85,7 +100,7 @@ class Judge:
         if not self.offered:
             return scores
         values = dict(scores.values)
-        queries = [record.qid for record in run.records]
+        queries = _queries(run, judgments)
         try:
             values |= score(self.offered, run.ranking, judgments, queries).values
         except DataError:

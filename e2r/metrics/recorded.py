@@ -7,7 +7,7 @@ import os
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -84,6 +84,16 @@ class Recorded:
             for record in self.records
             if record.ranking
         }
+
+    def with_absent(self, qids: Iterable[str]) -> Recorded:
+        """The run with records, of status absent, for those of the queries that it has none of."""
+        known = {record.qid for record in self.records}
+        absent = [
+            QueryRecord(qid, "absent", 0, 0, 0, 0, 0, 0, 0.0, 0, ())
+            for qid in qids
+            if qid not in known
+        ]
+        return replace(self, records=(*self.records, *absent)) if absent else self
 
     @classmethod
     def load(cls, path: Path) -> Recorded:

@@ -64,11 +64,11 @@ class Result(BaseModel):
     def fits(self, manifest: Manifest, queries: Collection[str]) -> bool:
         """Whether this speaks of exactly these files, queries and the run's own judgments."""
         own = manifest.dataset.judgments_sha256
-        counted = set(queries) - set(self.unjudged)
+        # Judged queries that the run has nothing on are missing, and count.
+        counted = {*queries, *self.missing} - set(self.unjudged)
         return (
             own in (None, self.judgments_sha256)
             and self.inputs == {name: manifest.files.get(name) for name in INPUTS}
-            and set(self.missing) <= counted
             and all(values.keys() == counted for values in self.measures.values())
         )
 

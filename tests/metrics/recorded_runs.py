@@ -69,6 +69,7 @@ class Asked:
     command: tuple[str, ...] = ("e2r", "run", "--method", "setwise.heapsort")
     notes: tuple[str, ...] = ()
     revision: str | None = None
+    limit: int | None = None
 
 
 MakeRun = Callable[..., RunFolder]
@@ -132,7 +133,12 @@ def record(root: Path, asked: Asked) -> RunFolder:
     )
     spec = Spec.of(
         {
-            "data": {"qrels": str(qrels), "candidates": "small.run", "depth": asked.depth},
+            "data": {
+                "qrels": str(qrels),
+                "candidates": "small.run",
+                "depth": asked.depth,
+                **({} if asked.limit is None else {"limit": asked.limit}),
+            },
             "model": {"source": asked.model},
             "method": {"name": asked.method},
         },

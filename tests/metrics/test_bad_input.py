@@ -124,3 +124,23 @@ def test_a_convention_prices_every_report_from_the_ledger(make_run, capsys) -> N
             costs.append(capsys.readouterr().out)
         # Twins cost the same under any convention, so that their comparison stays as it is.
         assert len(set(costs)) == (1 if command == "compare" else 4)
+
+
+def test_judged_queries_that_a_run_lacks_score_0_and_are_listed(tmp_path, capsys) -> None:
+    """As trec_eval counts with -c; a mean over what happens to be there would flatter."""
+    whole, lacking = "q1 Q0 a 1 2 t\nq2 Q0 b 1 2 t\n", "q1 Q0 a 1 2 t\n"
+    (tmp_path / "qrels").write_text("q1 0 a 1\nq2 0 b 1\nq3 0 c 1\n")
+    found = {}
+    for name, text in (("whole", whole), ("lacking", lacking)):
+        (tmp_path / f"{name}.run").write_text(text)
+        words = ["evaluate", tmp_path / f"{name}.run", "--qrels", tmp_path / "qrels", "--json"]
+        with pytest.raises(SystemExit) as left:
+            main([*map(str, words), "--measures", "RR"])
+        assert left.value.code == 0
+        [found[name]] = json.loads(capsys.readouterr().out)
+    assert found["whole"]["measures"]["RR"]["value"] == pytest.approx(2 / 3)
+    assert found["whole"]["missing_queries"] == ["q3"]
+    assert found["lacking"]["measures"]["RR"]["value"] == pytest.approx(1 / 3)
+    assert found["lacking"]["missing_queries"] == ["q2", "q3"]
+    assert found["lacking"]["queries"] == 3
+    assert "2 queries have no ranking and score 0 (q2, q3)" in found["lacking"]["notes"]

@@ -68,7 +68,7 @@ def test_p_values_are_corrected_over_all_contrasts(pair, make_run) -> None:
 
 def test_unequal_query_sets_are_compared_on_the_common_ones_aloud(pair, make_run) -> None:
     some = {qid: GOOD[qid] for qid in QUERIES[:5]}
-    fewer = make_run(rankings=some, calls={}, judgments=GRADES, hash8="00000005")
+    fewer = make_run(rankings=some, limit=5, calls={}, judgments=GRADES, hash8="00000005")
     [found] = compare([pair[0], fewer.path], "RR").contrasts
     assert found.queries == 5
     assert "only the 5 common queries" in found.notes[0]
@@ -87,8 +87,8 @@ def test_one_run_is_no_comparison(pair) -> None:
 
 def test_runs_without_a_common_query_are_refused(pair, make_run) -> None:
     grades = {**GRADES, "x": {"a": 1}}
-    one = make_run(rankings={"x": ("a",)}, calls={}, judgments=grades, hash8="00000006")
-    two = make_run(rankings={"q1": ("a",)}, calls={}, judgments=grades, hash8="00000007")
+    one = make_run(rankings={"x": ("a",)}, limit=1, calls={}, judgments=grades, hash8="00000006")
+    two = make_run(rankings={"q1": ("a",)}, limit=1, calls={}, judgments=grades, hash8="00000007")
     with pytest.raises(DataError, match="no judged query in common"):
         compare([one.path, two.path])
 
