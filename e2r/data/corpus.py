@@ -151,7 +151,10 @@ def parse_document(line: str, is_object: bool) -> tuple[str, str]:
 
 def first_of(row: dict[str, Any], names: tuple[str, ...]) -> str:
     """The first of the names that the row has, or the first of all."""
-    return next((name for name in names if row.get(name) is not None), names[0])
+    for name in names:
+        if row.get(name) is not None:
+            return name
+    return names[0]
 
 
 def joined(row: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
+from math import isfinite
 from operator import ge
 from pathlib import Path
 from typing import Any
@@ -72,14 +73,16 @@ def _topic(row: dict[str, Any], number: int, tell: Teller) -> CandidateList | No
     if not isinstance(rows, list) or not rows:
         tell.error(f"query {qid} has no candidates", number, "candidates")
         return None
-    candidates = []
-    for place, item in enumerate(rows, start=1):
-        try:
-            candidates.append(_candidate(item))
-        except ValueError as error:
-            tell.error(
-                f"query {qid}, candidate {place}: {error}", number, f"candidates[{place - 1}]"
-            )
+    candidates = _plain(rows)
+    if candidates is None:
+        candidates = []
+        for place, item in enumerate(rows, start=1):
+            try:
+                candidates.append(_candidate(item))
+            except ValueError as error:
+                tell.error(
+                    f"query {qid}, candidate {place}: {error}", number, f"candidates[{place - 1}]"
+                )
     if len({candidate.docid for candidate in candidates}) < len(candidates):
         seen = set[str]()
         for candidate in candidates:
@@ -96,6 +99,23 @@ def _topic(row: dict[str, Any], number: int, tell: Teller) -> CandidateList | No
     return CandidateList(Query(qid, text), tuple(candidates))
 
 
+def _plain(rows: list[Any]) -> list[Candidate] | None:
+    """What `_candidate` makes of all of them, column by column; None where any is not plain."""
+    try:
+        docids = [row["docid"] for row in rows]
+        scores = [row["score"] for row in rows]
+        texts = [text for row in rows if (text := _text(row["doc"])) is not None]
+        # Ids with white space, or none, would come apart otherwise than they were joined.
+        joined = " ".join(docids)
+        plain = joined.split() == docids and "#" not in joined and len(texts) == len(rows)
+        plain = plain and set(map(type, scores)) == {float} and all(map(isfinite, scores))
+        if not plain or min(scores) <= -ABSURD or max(scores) >= ABSURD:
+            return None
+    except (KeyError, TypeError, AttributeError):
+        return None
+    return list(map(Candidate, docids, texts, scores))
+
+
 def _candidate(item: Any) -> Candidate:
     """Raises ValueError for what is missing, malformed or empty."""
     if not isinstance(item, dict):
@@ -109,13 +129,21 @@ def _candidate(item: Any) -> Candidate:
     doc = item.get("doc")
     if not isinstance(doc, dict):
         raise ValueError(f"field 'doc' of document {docid} must be an object")
+    text = _text(doc)
+    if text is None:
+        raise ValueError(f"document {docid} has no text")
+    return Candidate(docid, text, score)
+
+
+def _text(doc: dict[str, Any]) -> str | None:
+    """The title and the first body that is not blank; None where there is none."""
     for name in BODIES:
         text = doc.get(name)
         if isinstance(text, str) and text and not text.isspace():
             break
     else:
-        raise ValueError(f"document {docid} has no text")
+        return None
     title = doc.get("title")
     if title and isinstance(title, str) and not title.isspace():
-        text = f"{title} {text}"
-    return Candidate(docid, text, score)
+        return f"{title} {text}"
+    return text
