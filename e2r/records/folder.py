@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import gzip
 import hashlib
 import json
 import os
+import shlex
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,10 +16,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from e2r.data.trec import Run, read_run
-from e2r.errors import DataError, UsageError
-from e2r.records.ledger import Call, merge_parts, write_part
+from e2r.errors import DataError, IncompleteError, UsageError
+from e2r.records.ledger import Call, merge_parts, named, replacing, write_part
 from e2r.records.manifest import Manifest
 
+# No space, no quota, a file over its limit, a disk that fails or has been made read-only.
+DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 FINAL_FILES = ("spec.toml", "ledger.parquet", "per_query.jsonl", "run.trec.gz")
 
 
@@ -89,6 +93,31 @@ class RunFolder:
                 ) from None
             yield
 
+    @contextmanager
+    def interrupted_by_disk(self, queries: int) -> Iterator[None]:
+        """Turn a disk that takes no more into an IncompleteError: what finished is in place."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in DISK_FAULTS:
+                raise
+            place = error.filename or self.path
+            raise IncompleteError(
+                f"{place}: cannot be written ({error.strerror}); make room there, then go on; "
+                f"{self.how_much_is_missing(queries)}"
+            ) from error
+
+    def how_much_is_missing(self, queries: int) -> str:
+        """How many of so many queries have no ranking yet, and the command that goes on."""
+        records = self.per_query(cut_line_is_error=False)
+        failed = sum(record.status != "ok" for record in records)
+        words = shlex.join(["e2r", "run", str(self.spec_path), "--resume"])
+        return (
+            f"{queries - len(records) + failed} of {queries} queries are missing"
+            f"{f' ({failed} of them failed)' if failed else ''}; nothing that finished is lost: "
+            f"{words}"
+        )
+
     def start(self, spec: str, manifest: Manifest) -> None:
         """Write what was asked and that the run has started."""
         self._parts.mkdir(parents=True, exist_ok=True)
@@ -98,6 +127,15 @@ class RunFolder:
     def write_manifest(self, manifest: Manifest) -> None:
         text = json.dumps(manifest.model_dump(mode="json", by_alias=True), indent=2)
         _write_atomically(self.manifest_path, text.encode() + b"\n")
+
+    def write_metadata(self, text: str) -> None:
+        """Write the ir_metadata sidecar."""
+        _write_atomically(self.metadata_path, text.encode())
+
+    def remove_parts(self) -> None:
+        """Remove the parts that a kill left behind after the run was complete."""
+        if self._parts.is_dir():
+            shutil.rmtree(self._parts)
 
     def manifest(self) -> Manifest:
         """The manifest. Raises DataError where it is missing or wrong."""
@@ -117,8 +155,9 @@ class RunFolder:
         }
         lines = "".join(f"{json.dumps(asdict(record))}\n" for record in finished.values())
         _write_atomically(self.per_query_path, lines.encode())
+        kept = {self._part(qid) for qid in finished}
         for part in self._parts.iterdir():
-            if part not in {self._part(qid) for qid in finished}:
+            if part not in kept:
                 part.unlink()
         return finished
 
@@ -126,9 +165,10 @@ class RunFolder:
         """Put one finished query on disk: its calls first, then the line that says so."""
         if calls:
             write_part(self._part(record.qid), calls)
-        with self.per_query_path.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(asdict(record)) + "\n")
-            stream.flush()
+        with named(self.per_query_path), self.per_query_path.open("ab", buffering=0) as stream:
+            line = memoryview(json.dumps(asdict(record)).encode() + b"\n")
+            while line:
+                line = line[stream.write(line) :]
             os.fsync(stream.fileno())
 
     def finish(self, manifest: Manifest, order: Iterable[str]) -> None:
@@ -147,7 +187,7 @@ class RunFolder:
         files = {name: sha256_of(self.path / name) for name in FINAL_FILES}
         self.write_manifest(manifest.model_copy(update={"files": files}))
         if manifest.status == "complete":
-            shutil.rmtree(self._parts)
+            self.remove_parts()
 
     def per_query(self, cut_line_is_error: bool = True) -> list[QueryRecord]:
         """The finished queries, in file order. Raises DataError with the line for a broken one."""
@@ -211,9 +251,5 @@ def _run_lines(records: Iterable[QueryRecord], manifest: Manifest) -> bytes:
 
 
 def _write_atomically(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("wb") as stream:
+    with replacing(path) as stream:
         stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
