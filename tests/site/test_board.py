@@ -38,7 +38,7 @@ def test_runs_rank_only_against_equals(runs) -> None:
 def test_same_runs_with_other_queries_depth_or_candidates_are_other_groups(make_run, tmp_path):
     make_run()
     make_run(hash8="00000001", depth=2)
-    make_run(hash8="00000002", rankings={"q1": ("a",), "q2": ("b",)}, calls={})
+    make_run(hash8="00000002", rankings={"q1": ("a",), "q2": ("b",)}, limit=2, calls={})
     assert len(board_of(tmp_path / "runs").groups) == 3
 
 
