@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -30,6 +31,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("e2r.cli.doctor:command", "What works on this machine, and how to mend the rest."),
     "list": ("e2r.cli.listing:command", "Models, methods, backends, conventions, datasets."),
 }
+
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+"""What a disk answers where no more can be written."""
 
 
 @contextmanager
@@ -99,12 +104,17 @@ def main(words: list[str] | None = None) -> None:
         click.echo(f"e2r: {missing}", err=True)
         code = missing.exit_code
     except Exception as error:
-        click.echo(
-            f"e2r: this is a bug ({type(error).__name__}); please report it with the command, "
-            "e2r --version and what follows",
-            err=True,
-        )
-        raise
+        if not isinstance(error, OSError) or error.errno not in FULL:
+            click.echo(
+                f"e2r: this is a bug ({type(error).__name__}); please report it with the command, "
+                "e2r --version and what follows",
+                err=True,
+            )
+            raise
+        # What is still buffered would fail once more when the interpreter flushes it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        click.echo(f"e2r: the output cannot be written ({error.strerror}); make room", err=True)
+        code = 2
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -79,8 +79,11 @@ def command(
     if pictures is not None:
         from e2r.metrics.pictures import write_pictures
 
-        for path in write_pictures(table, Path(pictures)):
+        written = write_pictures(table, Path(pictures))
+        for path in written:
             note(f"wrote {path}")
+        if not written:
+            note("no picture was drawn: no run here has both a quality and a cost")
     captions = {
         "headline": f"means over queries with 95 % intervals; FLOPs by the convention {convention}",
         "efficiency": "PetaFLOPs per query, what a PetaFLOP buys, and gain over the first stage",

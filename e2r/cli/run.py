@@ -98,7 +98,11 @@ from e2r.errors import IncompleteError, UsageError
     show_default=True,
     help="Passage cut to.",
 )
-@click.option("--answer-tokens", type=int, help="Most new tokens of an open answer or thought.")
+@click.option(
+    "--answer-tokens",
+    type=click.IntRange(min=1),
+    help="Most new tokens of an open answer or thought.",
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 …")
 @click.option(
     "--batch-size", type=click.IntRange(min=1), default=16, show_default=True, help="Calls a batch."
@@ -314,7 +318,7 @@ def _stages(options: dict[str, Any]) -> dict[str, Any]:
     stages = []
     for text in options["then"]:
         name, _, over = text.partition(":")
-        if not over.isdigit():
+        if not over.isdigit() or int(over) < 1:
             raise UsageError(f"--then {text!r}: write METHOD:M, as in setwise.heapsort:20")
         stages.append({"name": name, "over": int(over), "k": options["k"]})
     if not stages:

@@ -235,8 +235,11 @@ def _load(name: str) -> Architecture:
 def _rows(path: Path) -> Iterator[dict[str, str]]:
     if not path.is_file():
         raise MissingError(f"{path}: no such file; give the folder of the paper's data by --data")
-    with path.open(encoding="utf-8", newline="") as lines:
-        yield from csv.DictReader(lines)
+    try:
+        with path.open(encoding="utf-8", newline="") as lines:
+            yield from csv.DictReader(lines)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: not a readable CSV file ({error}); fetch it again") from None
 
 
 def _agrees(ours: float, printed: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from e2r.data.findings import some
 from e2r.errors import DataError, UsageError
 from e2r.metrics.contrast import Chances, Contrast, p_value
 from e2r.metrics.cost import PETA
@@ -16,6 +17,7 @@ from e2r.metrics.evaluation import DEFAULT_MEASURES, Evaluation, Row, evaluate
 from e2r.metrics.intervals import Floats, Interval, intervals, resampled_means
 from e2r.metrics.significance import holm, paired_tests
 from e2r.metrics.tables import UNDEFINED, Report, Sheet, fixed, ranged
+from e2r.records.manifest import UNKNOWN
 
 _UNPRICED = Interval(None, note="one of the runs has no price")
 # What is equal in exact arithmetic may differ in its last bits.
@@ -226,7 +228,10 @@ def _refuse_other_data(row: Row, base: Row) -> None:
         if not side.scores.values:
             raise DataError(f"{side.path}: holds no ranking, so that it has no quality to compare")
     one, other = row.manifest.dataset, base.manifest.dataset
-    if one.id != other.id:
+    # How the dataset of a run made elsewhere is called here nobody knows: its judgments tell.
+    elsewhere = UNKNOWN in (one.first_stage, other.first_stage)
+    alike = one.judgments_sha256 is not None and one.judgments_sha256 == other.judgments_sha256
+    if one.id != other.id and not (elsewhere and alike):
         raise DataError(
             f"{row.path} is a run on {one.id} and {base.path} one on {other.id}; "
             "compare runs on the same dataset"
@@ -258,6 +263,11 @@ def _notes(row: Row, base: Row, common: int) -> list[str]:
     for side in (row, base):
         if not side.complete:
             notes.append(f"{side.path} is incomplete: its failed queries score 0")
+        missing = side.scores.missing
+        if missing:
+            notes.append(
+                f"{side.path}: {len(missing)} queries have no ranking and score 0 ({some(missing)})"
+            )
     return notes
 
 

@@ -50,6 +50,7 @@ def parse_measures(words: str | Iterable[str]) -> dict[str, Any]:
     for name in names:
         try:
             measure = ir_measures.parse_measure(name)
+            _refuse_below_one(name, measure)
             _try(measure)
             measures[str(measure)] = measure
         except NameError:
@@ -62,6 +63,14 @@ def parse_measures(words: str | Iterable[str]) -> dict[str, Any]:
                 f"measure {name!r} cannot be computed: {reason}; {_hint(name)}"
             ) from None
     return measures
+
+
+def _refuse_below_one(name: str, measure: Any) -> None:
+    """A cutoff or a least grade of 0 ends some providers' processes."""
+    for parameter in ("cutoff", "rel"):
+        value = measure.params.get(parameter)
+        if isinstance(value, int) and value < 1:
+            raise UsageError(f"measure {name!r}: {parameter} is {value}; give at least 1")
 
 
 def _try(measure: Any) -> None:

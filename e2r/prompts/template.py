@@ -60,11 +60,15 @@ class PromptTemplate:
         path = Path(name) if name.endswith(".jinja") else FOLDER / f"{name}.jinja"
         if not name.endswith(".jinja") and not path.is_file():
             raise unknown("template", name, (file.stem for file in FOLDER.glob("*.jinja")))
+        if not path.is_file():
+            raise DataError(f"{path}: no such file; check the path of the template")
         try:
             template = cls(path.stem, path.read_text(encoding="utf-8"))
             _ = template._compiled
         except (OSError, UnicodeDecodeError, TemplateError) as error:
             raise DataError(f"{path}: not a readable Jinja template ({error})") from None
+        if not template.text.strip():
+            raise DataError(f"{path}: is empty; a template holds at least the query and passages")
         return template
 
     @property

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -144,3 +146,29 @@ def test_judged_queries_that_a_run_lacks_score_0_and_are_listed(tmp_path, capsys
     assert found["lacking"]["missing_queries"] == ["q2", "q3"]
     assert found["lacking"]["queries"] == 3
     assert "2 queries have no ranking and score 0 (q2, q3)" in found["lacking"]["notes"]
+
+
+def test_measures_that_would_end_the_process_are_refused(capsys) -> None:
+    for name, said in (("nDCG@0", "cutoff is 0"), ("P(rel=0)@5", "rel is 0")):
+        assert call("evaluate", "nowhere", "--measures", name) == 2
+        assert said in capsys.readouterr().err
+
+
+def test_compare_says_which_queries_count_as_zero(tmp_path, capsys) -> None:
+    (tmp_path / "whole.run").write_text("q1 Q0 a 1 2 t\nq2 Q0 b 1 2 t\n")
+    (tmp_path / "lacking.run").write_text("q1 Q0 a 1 2 t\n")
+    (tmp_path / "qrels").write_text("q1 0 a 1\nq2 0 b 1\n")
+    runs = tmp_path / "whole.run", tmp_path / "lacking.run"
+    words = ["compare", *runs, "--qrels", tmp_path / "qrels", "--measures", "RR"]
+    assert call(*words) == 0
+    assert "1 queries have no ranking and score 0 (q2)" in capsys.readouterr().err
+
+
+def test_a_full_disk_behind_stdout_is_no_bug(make_run) -> None:
+    path = make_run().path
+    words = [sys.executable, "-m", "e2r", "evaluate", str(path), "--json"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert "the output cannot be written (No space left on device)" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -14,8 +14,9 @@
   slider.step = 0.05;
 
   function budget() {
-    const value = Number(state.get("budget"));
-    return state.has("budget") && Number.isFinite(value) && value > 0 ? value : null;
+    const text = state.get("budget") || "";
+    const value = Number(text);
+    return text.trim() !== "" && Number.isFinite(value) && value >= 0 ? value : null;
   }
 
   function best(group, limit) {
@@ -36,7 +37,10 @@
     const where = make("th", { scope: "row" }, group.dataset, " ",
       make("small", {}, `${group.published ? "published, " : ""}${group.first_stage}, top ${group.depth}${group.queries === null ? "" : `, ${group.queries} queries`}`));
     if (!chosenRow) {
-      return [make("tr", {}, where, make("td", { colspan: 4 }, `nothing with ${chosen("measure")} costs this little`)), null];
+      const none = best(group, null)
+        ? `nothing with ${chosen("measure")} costs this little`
+        : `no row has ${chosen("measure")}`;
+      return [make("tr", {}, where, make("td", { colspan: 4 }, none)), null];
     }
     const { row, seen } = chosenRow;
     const interval = e2r.ends(seen.quality, (value) => fixed(value, 3));
@@ -51,7 +55,7 @@
   function draw() {
     const limit = budget();
     if (document.activeElement !== field) field.value = limit === null ? "" : String(limit);
-    slider.value = limit === null ? slider.max : Math.log10(limit);
+    slider.value = limit === null ? slider.max : limit > 0 ? Math.log10(limit) : slider.min;
     slider.setAttribute("aria-valuetext", limit === null ? "no limit" : `${short(limit)} PetaFLOPs per query`);
     const made = Array.from(groups.values())
       .filter((group) => data.rows.some((row) => row.group === group.id && e2r.passes(row)))
