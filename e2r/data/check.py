@@ -122,14 +122,22 @@ def _notes(judgments: Judgments | None, seen: _Seen, ceiling: Ceiling) -> Iterab
         yield sentence
 
 
-def refuse_foreign_judgments(queries: Container[str], judgments: Judgments, where: str) -> None:
-    """Raise DataError where judgments name queries that the collection does not have."""
-    foreign = sorted(qid for qid in judgments if qid not in queries)
-    if foreign:
+def queries_without_candidates(
+    queries: Container[str], judgments: Judgments, where: str
+) -> list[str]:
+    """A sentence on the judged queries that have no candidates, if there are any.
+
+    Raises DataError where that is all of them: the judgments are another collection's.
+    """
+    absent = sorted(qid for qid in judgments if qid not in queries)
+    if judgments and len(absent) == len(judgments):
         raise DataError(
-            f"{where}: judgments for {len(foreign)} queries that are not in the collection: "
-            f"{some(foreign)}; are these the judgments of another collection?"
+            f"{where}: none of its {len(absent)} queries is in the collection ({some(absent)}); "
+            "are these the judgments of another collection?"
         )
+    if not absent:
+        return []
+    return [f"{len(absent)} judged queries have no candidates and score 0: {some(absent)}"]
 
 
 def _gain(grades: Iterable[int]) -> float:

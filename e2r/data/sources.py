@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from e2r.data import bm25
-from e2r.data.check import refuse_foreign_judgments, survey
+from e2r.data.check import queries_without_candidates, survey
 from e2r.data.collection import Collection, Judgments, Retrieval
 from e2r.data.corpus import FileCorpus
 from e2r.data.dataset import Corpus, Dataset, HeldTexts, Indexed, Queries, Texts
@@ -80,12 +80,14 @@ def load(
         judgments = parts.judgments()
         queries, corpus = parts.queries(), parts.corpus()
         texts = _texts(corpus, run, depth, hear)
-        source = Joined(run, queries, texts, judgments)
+        source = Joined(run, queries, texts)
         first = _First(source, name, judgments, texts)
     found = survey(first.source.topics(depth, limit, hear), first.judgments)
+    absent: list[str] = []
     # What BM25 searched was cut to the limit before, and its judgments compared with all queries.
     if first.judgments is not None and first.retrieval is None:
-        refuse_foreign_judgments(first.source, first.judgments, _judgments_word(sources))
+        word = _judgments_word(sources)
+        absent = queries_without_candidates(first.source, first.judgments, word)
     return Collection(
         name=sources.name or parts.name(),
         topics=Cut(first.source, depth, found.queries),
@@ -95,7 +97,7 @@ def load(
         first_stage=sources.first_stage or first.name,
         revision=parts.revision(),
         retrieval=first.retrieval,
-        notes=(*map(str, report.warnings), *found.notes),
+        notes=(*map(str, report.warnings), *found.notes, *absent),
     )
 
 
@@ -126,7 +128,10 @@ def _search(
     """What BM25 finds now for the first `limit` judged queries, or for any where none is judged."""
     judgments, queries, corpus = parts.judgments(), parts.queries(), parts.corpus()
     if judgments is not None:
-        refuse_foreign_judgments(queries.texts, judgments, _judgments_word(sources))
+        for sentence in queries_without_candidates(
+            queries.texts, judgments, _judgments_word(sources)
+        ):
+            tell(sentence)
     wanted = queries.texts if judgments is None else judgments
     mine = (item for item in queries.texts.items() if item[0] in wanted)
     asked = Queries(queries.label, dict(islice(mine, limit)))
@@ -143,7 +148,7 @@ def _search(
     )
     run = Held(f"BM25 in {found.retrieval.index}", found.run)
     texts = _texts(corpus, run, depth, hear)
-    source = Joined(run, asked, texts, None, found.searched)
+    source = Joined(run, asked, texts, found.searched)
     return _First(source, "BM25", judgments, texts, found.documents, found.retrieval)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
 
-from e2r.data.collection import Candidate, CandidateList, Judgments, Query, Searched
+from e2r.data.collection import Candidate, CandidateList, Query, Searched
 from e2r.data.dataset import Queries, Texts
 from e2r.data.findings import Hear, refuse
 from e2r.data.rank_llm import read_requests
@@ -108,8 +108,7 @@ class Held:
 class Joined:
     """Rankings whose texts are fetched from elsewhere, in the order of the queries.
 
-    `judgments` tell which queries must have candidates: all, where there are none, because BEIR's
-    queries.jsonl holds every split. `searched` says what finding the candidates took.
+    `searched` says what finding the candidates took.
     """
 
     def __init__(
@@ -117,19 +116,15 @@ class Joined:
         run: Rankings,
         queries: Queries,
         texts: Texts,
-        judgments: Judgments | None,
         searched: Mapping[str, Searched] = MappingProxyType({}),
     ) -> None:
         """Raises DataError where run and queries do not fit."""
         self._run, self._queries, self._texts = run, queries, texts
         self._searched = searched
         self.files = run.files
-        matched = 0
-        for qid in queries.texts:
-            if qid in run:
-                matched += 1
-            elif judgments is None or qid in judgments:
-                raise DataError(f"{run.label}: query {qid} of {queries.label} has no candidates")
+        matched = sum(qid in run for qid in queries.texts)
+        if not matched:
+            raise DataError(f"{run.label}: no query of {queries.label} has candidates in it")
         if matched < len(run):
             foreign = next(qid for qid in run if qid not in queries.texts)
             raise DataError(f"{run.label}: query {foreign} is not in {queries.label}")

@@ -106,7 +106,9 @@ def _hold_against(
     for note in survey(noted(), judgments).notes:
         if judgments is not None or not note.startswith("no judgments"):
             tell.warning(note)
-    if missing:
+    if judgments and len(missing) == len(judgments):
+        tell.error("none of its queries has a judgment; are these another collection's judgments?")
+    elif missing:
         tell.warning(
             f"{len(missing)} judged queries have no candidates and score 0: {some(sorted(missing))}"
         )

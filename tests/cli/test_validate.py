@@ -197,7 +197,21 @@ def test_a_spec_is_checked_with_its_data(
     (folder / "first.run").write_text("q0 Q0 nowhere 1 1 t\n")
     code, found = validate(capsys, spec)
     assert code == 3
-    assert "has no candidates" in found["paths"][0]["errors"][0]["message"]
+    assert "nowhere of query q0 is not in" in found["paths"][0]["errors"][0]["message"]
+    (folder / "first.run").write_text("x Q0 d0 1 1 t\n")
+    code, found = validate(capsys, spec)
+    assert code == 3
+    assert "has candidates in it" in found["paths"][0]["errors"][0]["message"]
+
+
+def test_judgments_of_another_collection_are_an_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.run").write_text("q1 Q0 d1 1 1 t\n")
+    (tmp_path / "qrels").write_text("other 0 d1 1\n")
+    code, found = validate(capsys, tmp_path / "a.run", "--qrels", tmp_path / "qrels")
+    assert code == 3
+    assert "another collection" in found["paths"][0]["errors"][0]["message"]
 
 
 def test_findings_are_printed_without_what_steers_a_terminal(
