@@ -17,6 +17,7 @@ from e2r.flops.architecture import Architecture
 from e2r.flops.estimate import estimate
 from e2r.flops.hardware import accelerator, roofline
 from e2r.flops.work import Usage
+from e2r.lengths import call_counts
 from e2r.models import prompts_by_stage
 from e2r.models.answerer import Answered, Answerer, Question
 from e2r.models.counting import Counter, Counting
@@ -170,6 +171,17 @@ def dry_run(spec: Spec, collection: Collection, counter: Counter, answers: str) 
         for name in COUNTS
     }
     return DryRun(answers, max(len(collection.topics), 1), rounds, counts)
+
+
+def refuse_unfit(spec: Spec, architecture: Architecture) -> None:
+    """Raise UsageError where a stage's method asks for what such a model cannot do."""
+    for stage in stages_of(spec):
+        name = stage.method.name
+        kind = "Attend" if name == "attention.icr" else ""
+        try:
+            call_counts(architecture.mode, architecture.task, name, kind)
+        except UsageError as error:
+            raise UsageError(f"{error}; {spec.model.source} is not one") from None
 
 
 def depends_on_answers(spec: Spec) -> bool:

@@ -26,7 +26,17 @@ ROOMS = {
     "models": {"errors", "flops", "hub", "ranking", "data", "prompts", "records"},
     "cascade": {"errors", "ranking", "data", "prompts", "records", "models"},
     "doctor": {"data", "errors", "flops", "hub", "records"},
-    "dry_run": {"cascade", "errors", "flops", "data", "prompts", "ranking", "records", "models"},
+    "dry_run": {
+        "cascade",
+        "errors",
+        "flops",
+        "lengths",
+        "data",
+        "prompts",
+        "ranking",
+        "records",
+        "models",
+    },
     "query": {"cascade", "errors", "data", "prompts", "ranking", "records", "models"},
     "verification": {"errors", "flops", "models", "records"},
     "runner": {

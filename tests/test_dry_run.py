@@ -224,3 +224,28 @@ def test_a_served_model_is_counted_by_its_tokenizer(
         assert ours[name].tolist() == theirs[name].tolist(), name
     assert counted(ModelSpec(source="openai:ORG/NAME")).source == "ORG/NAME"
     assert counted(here.model) is here.model
+
+
+@pytest.mark.parametrize(
+    ("model", "method", "says"),
+    [
+        ("cross-encoder/ms-marco-MiniLM-L2-v2", "setwise.heapsort", "wants a model that generates"),
+        ("Qwen/Qwen2.5-7B-Instruct", "pointwise.cross_encoder", "wants a classifier"),
+        ("google/flan-t5-xl", "attention.icr", "wants a decoder-only model"),
+    ],
+)
+def test_a_plan_refuses_what_the_model_cannot_do(model: str, method: str, says: str) -> None:
+    words = ["plan", "--dataset", "demo", "--depth", "4", "--model", model, "--method", method]
+    done = CliRunner().invoke(cli, words)
+    assert isinstance(done.exception, UsageError)
+    assert says in str(done.exception)
+
+
+def test_a_plan_refuses_a_template_that_hides_passages(tmp_path: Path) -> None:
+    words = ["plan", "--dataset", "demo", "--depth", "4", "--model", "google/flan-t5-xl"]
+    setwise = [*words, "--method", "setwise.heapsort", "--template", "yes_no"]
+    assert "shows 1 of 3 passages" in str(CliRunner().invoke(cli, setwise).exception)
+    blind = tmp_path / "blind.jinja"
+    blind.write_text("Is {{ passages[0] }} any good?")
+    pointwise = [*words, "--method", "pointwise.yes_no", "--template", str(blind)]
+    assert "does not show the query" in str(CliRunner().invoke(cli, pointwise).exception)

@@ -58,7 +58,13 @@ def command(
       e2r plan --dataset demo --model google/flan-t5-xl --method pairwise.allpair --hardware H100
     """
     from e2r.cascade import name_of, stages_of
-    from e2r.dry_run import counted, counter_of, depends_on_answers, dry_run
+    from e2r.dry_run import (
+        counted,
+        counter_of,
+        depends_on_answers,
+        dry_run,
+        refuse_unfit,
+    )
     from e2r.flops.conventions import CONVENTIONS
     from e2r.flops.conventions import convention as by_name
     from e2r.records.spec import Spec
@@ -86,6 +92,8 @@ def command(
         from e2r.flops.architecture import Architecture
 
         architecture = Architecture.load(facts)
+    if architecture is not None:
+        refuse_unfit(spec, architecture)
     headline = answers or ("oracle" if collection.judgments else "first-stage")
     others = _others(headline, collection) if depends_on_answers(spec) else []
     runs = [dry_run(spec, collection, counter, word) for word in (headline, *others)]

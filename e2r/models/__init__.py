@@ -26,6 +26,10 @@ BACKENDS: dict[str, str] = {
 }
 
 
+SHOWN = {"pointwise": 1, "pairwise": 2}
+"""How many passages a prompt of a family shows; of the others, any number."""
+UNSEEN = {"pointwise.qlm"}
+"""Methods whose query is scored, and stands in no prompt."""
 NOT_HERE = {"none", "oracle", "random", "replay", "openai"}
 """Kinds of answerers that are not run by transformers in this process."""
 
@@ -40,6 +44,7 @@ def open_answerer(
     """
     kind, _, rest = spec.model.source.partition(":")
     asks = spec.method.name in READINGS
+    stages = prompts_by_stage(spec) if asks else []
     refuse_foreign_settings(spec, served=kind == "openai")
     refuse_own_settings(spec, own=kind not in NOT_HERE)
     if spec.model.source == "none":
@@ -64,11 +69,12 @@ def open_answerer(
         from e2r.models.replay import Replay
 
         return Replay(Path(rest))
+    if not asks:
+        raise UsageError(f"{spec.method.name} asks no model: drop --model {spec.model.source}")
     if kind == "openai":
-        return _served(spec)
+        return _served(spec, stages)
     if kind not in ("gguf", "pypi") and "/" not in kind and not Path(kind).is_dir():
         raise unknown("model", spec.model.source, BACKENDS)
-    stages = prompts_by_stage(spec)
     # Read by tqdm when it is imported: transformers would draw its bars over ours.
     os.environ.setdefault("TQDM_DISABLE", "1")
     try:
@@ -98,11 +104,10 @@ def _prompted(
     )
 
 
-def _served(spec: Spec) -> Answerer:
+def _served(spec: Spec, stages: list[tuple[PromptTemplate, Reading]]) -> Answerer:
     """The model behind a server, which is tried out here."""
     if spec.execution.server is None:
         raise UsageError(f"{spec.model.source}: pass the server's address by --base-url")
-    stages = prompts_by_stage(spec)
     try:
         from e2r.models.openai_compatible import connect
         from e2r.models.server import Server
@@ -150,5 +155,7 @@ def prompts_by_stage(spec: Spec) -> list[tuple[PromptTemplate, Reading]]:
     stages = []
     for name, chosen in asked:
         how = reading(name, spec.method.fidelity)
-        stages.append((PromptTemplate.load(chosen or how.template), how))
+        template = PromptTemplate.load(chosen or how.template)
+        template.refuse_blind(SHOWN.get(name.partition(".")[0], 3), query=name not in UNSEEN)
+        stages.append((template, how))
     return stages

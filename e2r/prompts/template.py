@@ -82,6 +82,20 @@ class PromptTemplate:
         environment = Environment(undefined=StrictUndefined, autoescape=False)  # noqa: S701
         return environment.from_string(self.text)
 
+    def refuse_blind(self, shown: int, *, query: bool) -> None:
+        """Raise DataError where a prompt of `shown` passages lacks one, or lacks the query."""
+        passages = [f"passage-{number}-of-{shown}" for number in range(1, shown + 1)]
+        filled = self.fill("the-query", passages, encoder_decoder=False, count=1)
+        text = "\n".join(message.content for message in filled.messages)
+        hidden = [passage for passage in passages if passage not in text]
+        if hidden:
+            raise DataError(
+                f"template {self.name}: shows {shown - len(hidden)} of {shown} passages; loop over "
+                "passages, or choose a template that fits the method"
+            )
+        if query and "the-query" not in text:
+            raise DataError(f"template {self.name}: does not show the query")
+
     def fill(
         self,
         query: str,

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from e2r.ranking import reference
-from e2r.ranking.method import Method
+from e2r.ranking.method import LABELLED, Method
 from e2r.ranking.plan import Order, Plan
 
 
@@ -73,6 +73,7 @@ LIKELIHOOD = Method(
     exact=True,
     source="Zhuang et al., SIGIR 2024",
     summary="the window's labels are sorted by their logits at one position",
+    most={"window": LABELLED},
     llm_rankers=reference.sliding_window,
 )
 
@@ -87,4 +88,5 @@ FIRST = Method(
     source="Reddy et al., EMNLP 2024 (FIRST)",
     summary="the window's identifiers are sorted by the first generated token's logits",
     trained="First_Model",
+    most={"window": 26},
 )

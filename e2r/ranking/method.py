@@ -11,6 +11,9 @@ from e2r.ranking.plan import Plan
 
 SMALLEST = {"set_size": 2, "window": 2, "step": 1, "repeats": 1, "tournaments": 1}
 
+LABELLED = 23
+"""Passages that a prompt can label, A to W."""
+
 FIDELITIES: Mapping[str, str] = {
     "mended": "the published method, with the faults of its reference implementation mended",
     "llm-rankers": "the calls, prompts and rankings of ielab/llm-rankers, faults included",
@@ -25,7 +28,8 @@ class Method:
     with `exact` it is the number of calls whatever is answered. `calls` and `rounds` say the same
     in words. `llm_rankers` is the plan that ielab/llm-rankers carries out under this name, or
     None where that project has no such method. `trained` is the word that checkpoints trained for
-    this method carry in their names, None where any model can be asked.
+    this method carry in their names, None where any model can be asked. `most` is the largest value
+    of a parameter, where its prompt has names for no more passages.
     """
 
     name: str
@@ -39,6 +43,7 @@ class Method:
     exact: bool = False
     llm_rankers: Callable[..., Plan[list[int]]] | None = None
     trained: str | None = None
+    most: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def family(self) -> str:
@@ -75,6 +80,12 @@ class Method:
                     f"{SMALLEST[name]}"
                 )
         complete = {**self.parameters, **given}
+        for name, most in self.most.items():
+            if complete[name] > most:
+                raise UsageError(
+                    f"{self.name}: {name} is {complete[name]}, but a prompt has labels for {most} "
+                    "passages"
+                )
         if complete.get("step", 0) > complete.get("window", 0):
             raise UsageError(
                 f"{self.name}: step {complete['step']} is larger than window "

@@ -8,7 +8,7 @@ from functools import partial
 
 from e2r.ranking import heap as heaps
 from e2r.ranking import reference
-from e2r.ranking.method import Method
+from e2r.ranking.method import LABELLED, Method
 from e2r.ranking.plan import Choose, Plan
 
 
@@ -116,6 +116,7 @@ HEAPSORT = Method(
     name="setwise.heapsort",
     plan=heapsort,
     parameters={"set_size": 3},
+    most={"set_size": LABELLED},
     calls="about 116–140 for set_size 3, 75–82 for 4 (n = 100, k = 10); it depends on the answers",
     rounds="below calls: sub-heaps of a level share a round",
     bound=_heapsort_bound,
@@ -128,6 +129,7 @@ BUBBLESORT = Method(
     name="setwise.bubblesort",
     plan=bubblesort,
     parameters={"set_size": 3},
+    most={"set_size": LABELLED},
     calls="at most k · ⌈(n − 1) / (set_size − 1)⌉; it depends on the answers",
     rounds="as calls",
     bound=_bubblesort_bound,
@@ -140,6 +142,7 @@ INSERTION = Method(
     name="setwise.insertion",
     plan=insertion,
     parameters={"set_size": 3},
+    most={"set_size": LABELLED},
     calls="those of setwise.heapsort over k, then at least ⌈(n − k) / (set_size − 1)⌉; fewer the "
     "better the first stage",
     rounds="below calls: only the first k are sorted in shared rounds",
@@ -161,4 +164,5 @@ HEAPSORT_REASONING = replace(
     summary="setwise.heapsort with a thought before each choice, whose tokens are paid for",
     llm_rankers=None,
     trained="Rank-R1",
+    most={},
 )
