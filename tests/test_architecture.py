@@ -58,7 +58,8 @@ ROOMS = {
 }
 TORCH_LIVES_IN = "e2r.models.transformers"
 TORCH_LIVES_BELOW = {
-    f"e2r.models.{name}" for name in ("attention", "passes", "prefixes", "thinking")
+    f"e2r.models.{name}"
+    for name in ("attention", "onednn", "passes", "prefixes", "rows", "thinking")
 }
 
 

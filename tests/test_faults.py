@@ -20,14 +20,15 @@ from typing import Any
 import pytest
 
 import e2r.cli
-from e2r.errors import IncompleteError, UsageError
+from e2r.errors import DataError, IncompleteError, UsageError
 from e2r.models.answerer import Answered, Question
 from e2r.models.random import Random
 from e2r.records.folder import RunFolder
 from e2r.records.ledger import read_ledger
-from e2r.records.spec import Spec
+from e2r.records.spec import ExecutionSpec, ModelSpec, Spec
 from e2r.runner import Silent, run
 from tests.small_collection import write_collection
+from tests.tiny_models import save_llama
 
 MOMENTS = 30
 
@@ -271,6 +272,28 @@ def test_a_resume_over_changed_candidates_is_refused(
     (copy / "first.run").write_text("".join(lines[1:]))
     with pytest.raises(UsageError, match=r"candidates: '[0-9a-f]+' → '[0-9a-f]+'"):
         run(moved, tmp_path / "runs", resume=True, continued=folder.path)
+
+
+def test_a_resume_with_other_weights_is_refused(
+    collection: Path, asked: Spec, tmp_path: Path
+) -> None:
+    """A model's folder is known by its content, not by its name."""
+    model = save_llama(tmp_path / "llama")
+    changes = {
+        "model": ModelSpec(source=str(model)),
+        "execution": ExecutionSpec(device="cpu"),
+        "data": asked.data.model_copy(update={"depth": 4, "limit": 2}),
+    }
+    spec = asked.model_copy(update=changes)
+    folder = run(spec, tmp_path / "runs")
+    ranking = folder.run_path.read_bytes()
+    save_llama(model, context=512)
+    repeated = Spec.load(folder.spec_path)
+    with pytest.raises(DataError, match=r"is sha256:\w+, but the spec asks for sha256:\w+"):
+        run(repeated, tmp_path / "runs", resume=True, continued=folder.path)
+    with pytest.raises(UsageError, match=r"revision: 'sha256:\w+' → 'sha256:\w+'"):
+        run(spec, tmp_path / "runs", resume=True, continued=folder.path)
+    assert folder.run_path.read_bytes() == ranking
 
 
 def test_parts_left_by_a_kill_after_the_end_are_removed(asked: Spec, tmp_path: Path) -> None:

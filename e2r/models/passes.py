@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -15,23 +15,9 @@ from e2r.errors import DataError, UsageError
 from e2r.models import attention, prefixes
 from e2r.models.encoding import Encoded, Encoder
 from e2r.models.reuse import ALONE, Prefix, Share
+from e2r.models.rows import Inputs, Rows
 from e2r.models.thinking import think
 from e2r.prompts.request import Reply
-
-
-@dataclass(frozen=True)
-class _Inputs:
-    """A batch of a causal model, padded on the left: what to feed, and what is cached already.
-
-    `fed` are the tokens that pass through the model, `whole` all of them with the cached ones in
-    front, `mask` says which of `whole` are real, `padding` counts each row's idle fed positions.
-    """
-
-    fed: torch.Tensor
-    whole: torch.Tensor
-    mask: torch.Tensor
-    padding: list[int]
-    cache: Any
 
 
 class Passes:
@@ -45,6 +31,7 @@ class Passes:
         self._model = network
         self._encoder = encoder
         self._fill = fill
+        self._rows = Rows(network, fill)
         self.encoder_decoder = encoder_decoder
 
     @property
@@ -87,10 +74,10 @@ class Passes:
 
     def classify(self, encoded: Sequence[Encoded]) -> list[Reply]:
         """The one logit of a sequence classifier, read where the network pools."""
-        tokens, mask, padding = self._pad([item.prompt for item in encoded], left=False)
+        tokens, mask, padding = self._rows.pad([item.prompt for item in encoded], left=False)
         inputs = {"input_ids": tokens, "attention_mask": mask}
         if all(item.segments for item in encoded):
-            inputs["token_type_ids"] = self._pad([i.segments for i in encoded], left=False)[0]
+            inputs["token_type_ids"] = self._rows.pad([i.segments for i in encoded], left=False)[0]
         if self._model.config.pad_token_id is None:
             # Decoder-only classifiers look for the last token that is not padding.
             self._model.config.pad_token_id = self._fill
@@ -116,59 +103,90 @@ class Passes:
         """Each row's logits at its last `wanted` positions, and replies without values yet."""
         heads = [wanted(item) for item in encoded]
         if self.encoder_decoder:
-            prompts, mask, padding = self._pad([item.prompt for item in encoded], left=False)
-            starts = [item.start + item.target[:-1] for item in encoded]
-            decoder, _, more = self._pad(starts, left=False)
-            # Padding on the right: the decoder is causal, and positions may be absolute.
-            wide, ends = max(heads), [len(start) for start in starts]
-            read = [[max(end - wide + i, 0) for i in range(wide)] for end in ends]
-            with self._head_reads(torch.tensor(read, device=decoder.device)):
-                output = self._model(
-                    input_ids=prompts,
-                    attention_mask=mask,
-                    decoder_input_ids=decoder,
-                    use_cache=False,
-                )
-            replies = [
-                Reply(
-                    value=None,
-                    prompt_tokens=len(item.prompt),
-                    decoder_prompt_tokens=len(start),
-                    head_positions=head,
-                    padded_tokens=pad + also,
-                )
-                for item, start, head, pad, also in zip(
-                    encoded, starts, heads, padding, more, strict=True
-                )
-            ]
+            logits, replies = self._decoded(encoded, heads)
+        elif all(share is ALONE for share in shares):
+            logits, replies = self._alone(encoded, heads)
         else:
-            rows = [item.fed for item in encoded]
-            inputs = self._inputs(rows, shares)
+            logits, replies = self._continued(encoded, shares, heads)
+        return [row[-head:] for row, head in zip(logits, heads, strict=True)], replies
+
+    def _decoded(
+        self, encoded: Sequence[Encoded], heads: Sequence[int]
+    ) -> tuple[torch.Tensor, list[Reply]]:
+        """Logits at each decoder row's last positions, (rows, most heads, vocabulary)."""
+        prompts, mask, padding = self._rows.pad([item.prompt for item in encoded], left=False)
+        starts = [item.start + item.target[:-1] for item in encoded]
+        decoder, _, more = self._rows.pad(starts, left=False)
+        with self._head_reads(self._rows.last(starts, heads)):
             output = self._model(
-                input_ids=inputs.fed,
-                attention_mask=inputs.mask,
-                position_ids=_positions(inputs.mask)[:, -inputs.fed.shape[1] :],
-                logits_to_keep=max(heads),
-                past_key_values=inputs.cache,
-                use_cache=inputs.cache is not None,
+                input_ids=prompts,
+                attention_mask=mask,
+                decoder_input_ids=decoder,
+                use_cache=False,
             )
-            replies = [
-                Reply(
-                    value=None,
-                    prompt_tokens=len(row),
-                    cached_tokens=share.cached_tokens,
-                    head_positions=head,
-                    padded_tokens=pad,
-                )
-                for row, share, head, pad in zip(rows, shares, heads, inputs.padding, strict=True)
-            ]
-        return [row[-head:] for row, head in zip(output.logits, heads, strict=True)], replies
+        replies = [
+            Reply(
+                value=None,
+                prompt_tokens=len(item.prompt),
+                decoder_prompt_tokens=len(start),
+                head_positions=head,
+                padded_tokens=pad + also,
+            )
+            for item, start, head, pad, also in zip(
+                encoded, starts, heads, padding, more, strict=True
+            )
+        ]
+        return output.logits, replies
+
+    def _alone(
+        self, encoded: Sequence[Encoded], heads: Sequence[int]
+    ) -> tuple[torch.Tensor, list[Reply]]:
+        """The same for causal rows that begin with nothing known.
+
+        Padding stands on the right, where no real token attends to it: no mask is needed, and
+        attention kernels leave out what a causal model never sees.
+        """
+        rows = [item.fed for item in encoded]
+        tokens, _, padding = self._rows.pad(rows, left=False)
+        with self._head_reads(self._rows.last(rows, heads)):
+            output = self._model(input_ids=tokens, use_cache=False)
+        replies = [
+            Reply(value=None, prompt_tokens=len(row), head_positions=head, padded_tokens=pad)
+            for row, head, pad in zip(rows, heads, padding, strict=True)
+        ]
+        return output.logits, replies
+
+    def _continued(
+        self, encoded: Sequence[Encoded], shares: Sequence[Share], heads: Sequence[int]
+    ) -> tuple[torch.Tensor, list[Reply]]:
+        """The same for causal rows of which some begin with what is cached."""
+        rows = [item.fed for item in encoded]
+        inputs = self._rows.continued(rows, shares)
+        output = self._model(
+            input_ids=inputs.fed,
+            attention_mask=inputs.mask,
+            position_ids=inputs.positions,
+            logits_to_keep=max(heads),
+            past_key_values=inputs.cache,
+            use_cache=True,
+        )
+        replies = [
+            Reply(
+                value=None,
+                prompt_tokens=len(row),
+                cached_tokens=share.cached_tokens,
+                head_positions=head,
+                padded_tokens=pad,
+            )
+            for row, share, head, pad in zip(rows, shares, heads, inputs.padding, strict=True)
+        ]
+        return output.logits, replies
 
     @contextmanager
     def _head_reads(self, places: torch.Tensor | None) -> Iterator[None]:
-        """Let an encoder–decoder model's head read these decoder positions, (rows, positions).
+        """Let the head read these positions, (rows, positions); None stands for each row's last.
 
-        None stands for each row's last one. These models have no `logits_to_keep`.
+        `logits_to_keep`, where a model has it, cannot name another place in each row.
         """
 
         def pick(_: Any, given: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
@@ -198,7 +216,7 @@ class Passes:
         ends = self._ends()
         settings = self._greedy(most)
         if self.encoder_decoder:
-            tokens, mask, padding = self._pad([item.prompt for item in encoded], left=False)
+            tokens, mask, padding = self._rows.pad([item.prompt for item in encoded], left=False)
             starts = torch.tensor([item.start for item in encoded], device=tokens.device)
             with self._head_reads(None):
                 output = self._model.generate(
@@ -209,7 +227,7 @@ class Passes:
                 )
             skip = starts.shape[1]
         else:
-            inputs = self._inputs([item.fed for item in encoded], shares)
+            inputs = self._rows.continued([item.fed for item in encoded], shares)
             output = self._generate(inputs, settings)
             skip, padding = inputs.whole.shape[1], inputs.padding
         replies = []
@@ -242,7 +260,7 @@ class Passes:
         """A thought of at most `most` tokens, then the logits of each row's labels."""
         if self.encoder_decoder:
             raise UsageError("the reasoning methods ask decoder-only models")
-        inputs = self._inputs([item.prompt for item in encoded], shares)
+        inputs = self._rows.continued([item.prompt for item in encoded], shares)
         generate = partial(self._generate, inputs, self._greedy(most + 1))
         width, device = inputs.whole.shape[1], inputs.whole.device
         thoughts = think(generate, self._encoder, width, labels, until, self._ends(), device)
@@ -261,7 +279,7 @@ class Passes:
         ]
 
     def _generate(
-        self, inputs: _Inputs, settings: transformers.GenerationConfig, **options: Any
+        self, inputs: Inputs, settings: transformers.GenerationConfig, **options: Any
     ) -> torch.Tensor:
         if inputs.cache is not None:
             options["past_key_values"] = inputs.cache
@@ -272,17 +290,6 @@ class Passes:
             **options,
         )
         return output
-
-    def _inputs(self, rows: Sequence[tuple[int, ...]], shares: Sequence[Share]) -> _Inputs:
-        left = [row[share.length :] for row, share in zip(rows, shares, strict=True)]
-        fed, mask, padding = self._pad(left, left=True)
-        if all(share is ALONE for share in shares):
-            return _Inputs(fed, fed, mask, padding, None)
-        cache, tokens, kept = prefixes.stack(shares, self._fill)
-        begun = torch.tensor(tokens, device=fed.device)
-        whole = torch.cat([begun, fed], dim=1)
-        mask = torch.cat([torch.tensor(kept, device=fed.device), mask], dim=1)
-        return _Inputs(fed, whole, mask, padding, cache)
 
     def _ends(self) -> set[int]:
         end = self._model.generation_config.eos_token_id
@@ -298,21 +305,3 @@ class Passes:
             if self.encoder_decoder
             else None,
         )
-
-    def _pad(
-        self, rows: Sequence[tuple[int, ...]], *, left: bool
-    ) -> tuple[torch.Tensor, torch.Tensor, list[int]]:
-        """Token ids and mask, both of shape (rows, longest), and the padding of each row."""
-        longest = max(map(len, rows))
-        padding = [longest - len(row) for row in rows]
-        tokens, mask = [], []
-        for row, pad in zip(rows, padding, strict=True):
-            tokens.append([self._fill] * pad + [*row] if left else [*row] + [self._fill] * pad)
-            mask.append([0] * pad + [1] * len(row) if left else [1] * len(row) + [0] * pad)
-        device = self._model.device
-        return torch.tensor(tokens, device=device), torch.tensor(mask, device=device), padding
-
-
-def _positions(mask: torch.Tensor) -> torch.Tensor:
-    """Positions from 0 at each row's first real token, shape (rows, longest)."""
-    return (mask.cumsum(-1) - 1).clamp(min=0)

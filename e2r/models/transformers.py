@@ -15,6 +15,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from e2r.errors import DataError, UsageError
+from e2r.models import onednn
 from e2r.models.batches import Item, batches
 from e2r.models.encoding import Encoder
 from e2r.models.files import files_of, first_line, missing
@@ -95,6 +96,8 @@ def load(
             )
         if spread:
             return model.eval()
+        if device == "cpu":
+            return onednn.pack(model.eval())
         try:
             return model.eval().to(device)
         except (RuntimeError, AssertionError) as error:
@@ -219,7 +222,8 @@ class TransformersModel:
 
         Attention is computed by plain matrix products, which FlopCounterMode sees on any device.
         """
-        with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+        watch = FlopCounterMode(display=False, custom_mapping=onednn.FLOPS)
+        with watch as counter, sdpa_kernel(SDPBackend.MATH):
             [reply] = self._compute([request], [ALONE])
         shared = self._encoder.encode(request).question
         if shared:
@@ -231,6 +235,7 @@ class TransformersModel:
     def _row(self, request: Request) -> tuple[tuple[int, ...], int] | None:
         return self._encoder.shareable(request) if self._shares else None
 
+    @torch.inference_mode()
     def _compute(self, requests: Sequence[Request], shares: Sequence[Share]) -> list[Reply]:
         for request in requests:
             self._refuse(request)
@@ -268,7 +273,6 @@ class TransformersModel:
         self._note(f"out of memory with {len(batch)} calls a batch; going on with {half}")
         return [*self._attempt(batch[:half]), *self._attempt(batch[half:])]
 
-    @torch.inference_mode()
     def _forward(self, batch: Sequence[Item]) -> list[Reply]:
         first = batch[0].request
         encoded = [item.encoded for item in batch]

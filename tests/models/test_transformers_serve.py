@@ -6,9 +6,11 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +48,17 @@ def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def upstream(llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The base URL of the real server, offline, in float32 on the processor."""
     port = free_port()
-    log = tmp_path_factory.mktemp("log") / "serve.log"
+    with transformers_serve(llama, port, tmp_path_factory.mktemp("log") / "serve.log"):
+        yield f"http://127.0.0.1:{port}/v1"
+
+
+@contextmanager
+def transformers_serve(llama: Path, port: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A real server process, which answers when this is entered."""
     words = ["serve", str(llama), "--port", str(port), "--host", "127.0.0.1"]
     command = [str(Path(sys.executable).with_name("transformers")), *words]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    with log.open("wb") as stream:
+    with log.open("ab") as stream:
         server = subprocess.Popen(
             [*command, "--device", "cpu", "--dtype", "float32"],
             stdout=stream,
@@ -63,7 +71,7 @@ def upstream(llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             if server.poll() is not None or time.monotonic() > until:
                 pytest.fail(f"transformers serve did not start:\n{log.read_text()}")
             time.sleep(0.2)
-        yield f"http://127.0.0.1:{port}/v1"
+        yield server
     finally:
         server.terminate()
         server.wait(20)
@@ -189,6 +197,39 @@ def test_a_server_that_goes_away_leaves_a_run_to_resume(
     calls = {record.qid: record.calls for record in folder.per_query()}
     # One more: the question that tries the server out.
     assert again.total() == 1 + sum(calls[qid] for qid in calls if qid not in finished)
+
+
+def test_a_server_killed_in_the_middle_leaves_a_run_to_resume(
+    upstream: str, collection: Path, llama: Path, tmp_path: Path
+) -> None:
+    """A real SIGKILL of the real server; a new one at the same address goes on."""
+    method, fewer = "setwise.heapsort", ("--attempts", "2", "--concurrency", "2")
+    assert e2r(collection, llama, tmp_path / "calm", upstream, method).returncode == 0
+    port, log, runs = free_port(), tmp_path / "serve.log", tmp_path / "runs"
+    proxy = FaultProxy(f"http://127.0.0.1:{port}/v1")
+
+    def kill_after_twenty(server: subprocess.Popen[bytes]) -> None:
+        while proxy.answered.total() < 20:
+            time.sleep(0.001)
+        server.kill()
+
+    with serving(proxy) as url:
+        with transformers_serve(llama, port, log) as server:
+            killer = threading.Thread(target=kill_after_twenty, args=(server,), daemon=True)
+            killer.start()
+            gone = e2r(collection, llama, runs, url, method, *fewer)
+            assert gone.returncode == 4, gone.stderr
+            killer.join()
+        folder = folder_of(runs)
+        finished = {record.qid for record in folder.per_query()}
+        assert 0 < len(finished) < 6
+        before = proxy.answered.copy()
+        with transformers_serve(llama, port, log):
+            back = e2r(collection, llama, runs, url, method, *fewer, "--resume")
+        assert back.returncode == 0, back.stderr
+    assert outcome(folder) == outcome(folder_of(tmp_path / "calm"))
+    again = (proxy.answered - before).total()
+    assert again == 1 + sum(r.calls for r in folder.per_query() if r.qid not in finished)
 
 
 def test_a_method_that_reads_logits_is_refused(

@@ -1,0 +1,115 @@
+"""Laid-out weights compute what plain layers compute, and are counted alike."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
+from transformers.activations import ACT2FN
+
+from e2r.models import onednn
+from tests.tiny_models import save_llama, save_t5
+
+TOKENS = torch.arange(3, 33).view(2, 15)
+
+
+class Feed(nn.Module):
+    """A gated feed-forward layer as transformers writes them, with any activation."""
+
+    dtype = torch.float32
+
+    def __init__(self, activation: str) -> None:
+        super().__init__()
+        self.gate_proj, self.up_proj = nn.Linear(12, 20), nn.Linear(12, 20)
+        self.down_proj = nn.Linear(20, 12)
+        self.act_fn = ACT2FN[activation]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        inner = self.act_fn(self.gate_proj(x)) * self.up_proj(x)
+        return self.down_proj(inner)
+
+
+class Network(nn.Module):
+    """One layer inside of something, for a layer is replaced in what holds it."""
+
+    dtype = torch.float32
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_packed_layer_is_the_plain_one(bias: bool, dtype: torch.dtype) -> None:
+    if not onednn._computes(dtype):
+        pytest.skip(f"oneDNN does not compute {dtype} on this processor")
+    torch.manual_seed(0)
+    plain = nn.Linear(48, 33, bias=bias, dtype=dtype)
+    packed = onednn.Packed(plain)
+    near = 1e-5 if dtype == torch.float32 else 2e-2
+    for rows in (1, 2, 7, 64):
+        x = torch.randn(rows, 3, 48, dtype=dtype)
+        with torch.inference_mode():
+            torch.testing.assert_close(packed(x), plain(x), atol=near, rtol=near)
+            torch.testing.assert_close(packed(x[:, -1]), plain(x[:, -1]), atol=near, rtol=near)
+    assert torch.equal(packed.weight, plain.weight)
+
+
+def test_a_network_answers_as_before_and_every_layer_is_packed(tmp_path: Path) -> None:
+    plain = AutoModelForCausalLM.from_pretrained(save_llama(tmp_path)).eval()
+    packed = onednn.pack(copy.deepcopy(plain))
+    assert not [name for name, layer in packed.named_modules() if type(layer) is nn.Linear]
+    assert sum(isinstance(layer, onednn.Gated) for layer in packed.modules()) == 3
+    with torch.inference_mode():
+        torch.testing.assert_close(
+            packed(TOKENS).logits, plain(TOKENS).logits, atol=1e-4, rtol=1e-4
+        )
+
+
+def test_an_encoder_decoder_network_answers_as_before(tmp_path: Path) -> None:
+    """T5 looks at the type of its layers' weights."""
+    plain = AutoModelForSeq2SeqLM.from_pretrained(save_t5(tmp_path)).eval()
+    packed = onednn.pack(copy.deepcopy(plain))
+    with torch.inference_mode():
+        torch.testing.assert_close(
+            packed(TOKENS, decoder_input_ids=TOKENS).logits,
+            plain(TOKENS, decoder_input_ids=TOKENS).logits,
+            atol=1e-4,
+            rtol=1e-4,
+        )
+
+
+@pytest.mark.parametrize(("activation", "fused"), [("silu", True), ("gelu", False)])
+def test_only_layers_that_compute_the_same_are_fused(activation: str, fused: bool) -> None:
+    torch.manual_seed(0)
+    plain = Feed(activation)
+    network = onednn.pack(Network(copy.deepcopy(plain)))
+    assert isinstance(network.layer, onednn.Gated) is fused
+    x = torch.randn(5, 12)
+    with torch.inference_mode():
+        torch.testing.assert_close(network.layer(x), plain(x), atol=1e-5, rtol=1e-5)
+
+
+def test_products_are_counted_as_those_of_plain_layers(tmp_path: Path) -> None:
+    plain = AutoModelForCausalLM.from_pretrained(
+        save_llama(tmp_path), attn_implementation="eager"
+    ).eval()
+    counts = []
+    for network in (plain, onednn.pack(copy.deepcopy(plain))):
+        watch = FlopCounterMode(display=False, custom_mapping=onednn.FLOPS)
+        with torch.inference_mode(), watch as counter:
+            network(TOKENS)
+        counts.append(counter.get_total_flops())
+    assert counts[0] == counts[1] > 0
+
+
+def test_numbers_that_onednn_does_not_compute_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = Network(nn.Linear(4, 4).half())
+    network.dtype = torch.float16
+    assert type(onednn.pack(network).layer) is nn.Linear
