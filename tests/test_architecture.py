@@ -37,7 +37,7 @@ ROOMS = {
         "records",
         "models",
     },
-    "query": {"cascade", "errors", "data", "prompts", "ranking", "records", "models"},
+    "engines": {"cascade", "errors", "data", "prompts", "ranking", "records", "models"},
     "verification": {"errors", "flops", "models", "records"},
     "runner": {
         "cascade",
@@ -47,7 +47,7 @@ ROOMS = {
         "prompts",
         "records",
         "models",
-        "query",
+        "engines",
         "verification",
     },
     "metrics": {"errors", "records", "data", "flops", "forecast", "lengths", "ranking"},
