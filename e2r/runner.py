@@ -99,6 +99,7 @@ def run(
     for text in collection.notes:
         note(text)
     answerer = open_answerer(spec, collection.judgments, note)
+    engine = open_engine(spec, answerer, collection.judgments)
     mode: LatencyMode = "one_query_at_a_time" if spec.execution.latency else "batched"
     model = answerer.record()
     for text in model.server.notes if model.server else []:
@@ -172,7 +173,7 @@ def run(
         )
         folder.start(_complete(spec, collection, model, stages).to_toml(), manifest)
         left = len(collection.topics) - len(finished)
-        with open_engine(spec, answerer, collection.judgments) as engine:
+        with engine:
             if left:
                 engine.prepare(left)
             progress.started(folder.path, model, len(collection.topics), len(finished))
