@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -15,9 +16,13 @@ from e2r.engines.local import Local
 from e2r.errors import DataError, E2RError
 from e2r.models import open_answerer
 from e2r.models.sampling import Counted
+from e2r.prompts.request import Reply
 from e2r.records.environment import environment
 from e2r.records.manifest import Environment, ModelRecord
 from e2r.records.spec import Spec, changed
+
+PAUSE = 0.2
+"""Seconds between two messages about replies, which are many and only move a bar."""
 
 
 @dataclass(frozen=True)
@@ -78,16 +83,32 @@ class Worker:
     def rerank(self, topics: Sequence[CandidateList]) -> Iterator[Event | E2RError]:
         """The local engine's events; replies without what was said, which only plans need."""
         try:
-            for event in self._engine.rerank(topics):
+            for event in _gathered(self._engine.rerank(topics)):
                 yield from map(Noted, self._notes)
                 self._notes.clear()
-                if isinstance(event, Replied):
-                    yield Replied(tuple(replace(reply, value=None) for reply in event.replies))
-                else:
-                    yield event
+                yield event
         except E2RError as error:
             yield error
 
     def counted(self) -> list[Counted]:
         """The calls that were sampled here, run once more and counted."""
         return self._engine.counted()
+
+
+def _gathered(events: Iterable[Event]) -> Iterator[Event]:
+    """The events, replies of a short time in one, bare of what the model said."""
+    replies: list[Reply] = []
+    told = time.monotonic()
+    for event in events:
+        if isinstance(event, Replied):
+            replies += (replace(reply, value=None) for reply in event.replies)
+            if time.monotonic() - told < PAUSE:
+                continue
+        if replies:
+            yield Replied(tuple(replies))
+            replies.clear()
+            told = time.monotonic()
+        if not isinstance(event, Replied):
+            yield event
+    if replies:
+        yield Replied(tuple(replies))

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,14 @@ import pytest
 
 import e2r.cli
 from e2r.errors import E2RError, IncompleteError, MissingError, UsageError
+from e2r.prompts.request import Reply
 from e2r.records.folder import RunFolder
 from e2r.records.spec import Spec
 from e2r.runner import Silent, run
 from tests.engines import stand_ins
 from tests.engines.conftest import ROOT
+from tests.models.local_servers import serving
+from tests.models.vllm_like import VllmLike
 from tests.small_collection import write_collection
 from tests.test_faults import only_folder, outcome
 from tests.tiny_models import save_llama
@@ -226,6 +229,41 @@ def test_an_end_that_is_told_twice_counts_once(
     assert set(watch.committed.values()) == {1}
     assert whole.manifest().latency_mode == "one_query_at_a_time"
     assert outcome(whole) == outcome(run(spec(collection), folder / "local"))
+
+
+def test_replies_are_told_in_few_messages_and_none_is_lost(
+    collection: Path, cluster: str, folder: Path
+) -> None:
+    class Bar(Watch):
+        calls = messages = 0
+
+        def answered(self, replies: Sequence[Reply]) -> None:
+            self.calls += len(replies)
+            self.messages += 1
+
+    here, there = Bar(), Bar()
+    run(spec(collection), folder / "local", progress=here)
+    run(spec(collection, cluster), folder / "ray", progress=there)
+    assert there.calls == here.calls
+    assert there.messages < here.messages / 2
+
+
+def test_a_server_is_asked_by_each_worker(
+    collection: Path, cluster: str, folder: Path, llama: Path
+) -> None:
+    """The tokenizer on the driver and the workers, the model behind a server on this machine."""
+    data = {"dataset": f"beir:{collection}", "candidates": str(collection / "first.run")}
+    changes = {
+        "data": {**data, "depth": 4, "limit": 6},
+        "model": {"source": "openai:tiny", "tokenizer": str(llama)},
+        "method": {"name": "setwise.heapsort", "k": 2},
+    }
+    with serving(VllmLike(llama)) as url:
+        server = {"server": {"base_url": url, "attempts": 2, "timeout": 60}}
+        local = run(spec(collection, **changes, execution=server), folder / "local")
+        there = run(spec(collection, cluster, **changes, execution=server), folder / "ray")
+    assert outcome(there) == outcome(local)
+    assert sum(worker.queries for worker in there.manifest().workers) == 6
 
 
 def test_judgments_travel_to_the_oracle(collection: Path, cluster: str, folder: Path) -> None:
