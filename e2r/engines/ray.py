@@ -98,6 +98,12 @@ class Ray:
         own = self._spec.model.source.partition(":")[0] not in NOT_HERE
         computes = own and self._spec.execution.device != "cpu"
         self._crew = crew_of(self._asked, nodes(), queries, computes=computes)
+        self._worker = ray.remote(Worker).options(
+            num_cpus=self._crew.cpus,
+            num_gpus=self._crew.gpus,
+            max_restarts=0,
+            scheduling_strategy="SPREAD",
+        )
         self._queries = queries
         self._sent = None if self._judgments is None else ray.put(self._judgments)
         self._since = time.monotonic()
@@ -142,16 +148,7 @@ class Ray:
         """Ask the cluster for one more worker, wherever there is room."""
         execution = self._spec.execution.model_copy(update={"verify_flops": share})
         spec = self._spec.model_copy(update={"execution": execution})
-        actor = (
-            ray.remote(Worker)
-            .options(
-                num_cpus=self._crew.cpus,
-                num_gpus=self._crew.gpus,
-                max_restarts=0,
-                scheduling_strategy="SPREAD",
-            )
-            .remote(spec, self._sent, self._expected, str(Path.cwd()))
-        )
+        actor = self._worker.remote(spec, self._sent, self._expected, str(Path.cwd()))
         self._hired.append(Hired(len(self._hired), actor, share, actor.place.remote()))
 
     def _dismiss(self, worker: Hired) -> None:

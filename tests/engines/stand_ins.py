@@ -20,15 +20,18 @@ from e2r.records.manifest import Environment
 
 
 class Watched(Worker):
-    """Takes its time, and says by a file named after its process what it has under way."""
+    """Rests after each query, and says by a file named after its process which it has to do."""
 
     def rerank(self, topics: Sequence[CandidateList]) -> Iterator[Event | E2RError]:
         mark = Path(f"busy-{os.getpid()}")
-        mark.write_text(" ".join(topic.query.qid for topic in topics))
+        left = [topic.query.qid for topic in topics]
+        mark.write_text(" ".join(left))
         for event in super().rerank(topics):
-            time.sleep(0.01)
+            if isinstance(event, Finished):
+                left.remove(event.record.qid)
+                mark.write_text(" ".join(left))
             yield event
-        mark.unlink()
+            time.sleep(0.1 if isinstance(event, Finished) else 0)
 
 
 class Patient(Worker):
