@@ -32,7 +32,12 @@ class Schedule:
         return not (self._left or self._again or any(self._under_way.values()))
 
     def chunk(self, worker: int, workers: int) -> list[CandidateList]:
-        """What an idle worker is to do next, one of so many; empty where nothing waits."""
+        """What an idle worker is to do next, one of so many; empty where nothing waits.
+
+        Raises RuntimeError where its last chunk has come to an end and a query of it has not.
+        """
+        if forgotten := self._under_way.get(worker):
+            raise RuntimeError(f"worker {worker} ended its chunk without {', '.join(forgotten)}")
         if self._again:
             chosen = [self._again.popleft()]
         else:

@@ -107,7 +107,7 @@ class RaySpec(_Part):
 
     address: str | None = None
     workers: int | None = Field(None, ge=1)
-    cpus: float = Field(1, gt=0, strict=False)
+    cpus: float = Field(1.0, gt=0, strict=False)
     gpus: float | None = Field(None, ge=0, strict=False)
 
 

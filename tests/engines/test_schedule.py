@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -77,6 +78,14 @@ def test_every_query_ends_once_whoever_is_lost(
     assert sorted([*ends, *given_up]) == sorted(f"q{number}" for number in range(count))
     assert all(losses[qid] == STRIKES for qid in given_up)
     assert all(losses[qid] < STRIKES for qid in ends)
+
+
+def test_a_query_that_a_living_worker_forgets_is_a_bug() -> None:
+    schedule = Schedule(topics(8), 8, 2)
+    assert len(schedule.chunk(0, 2)) == 2
+    assert schedule.finish(0, "q0")
+    with pytest.raises(RuntimeError, match="without q1"):
+        schedule.chunk(0, 2)
 
 
 def test_chunks_shrink_towards_the_end() -> None:
