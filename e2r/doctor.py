@@ -23,7 +23,7 @@ EXTRAS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "data": ("ir_datasets and Hugging Face datasets", ("datasets", "ir_datasets")),
     "http": ("ask a model behind a server", ("anyio", "httpx2", "tenacity")),
     "bm25": ("find candidates by BM25", ("pyserini", "jnius")),
-    "ray": ("rerank on several machines", ("ray",)),
+    "ray": ("rerank on many GPUs or machines", ("ray",)),
 }
 """What each extra is for, and the modules that it brings."""
 SPARE = 2 * 10**9

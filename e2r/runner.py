@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,18 +18,15 @@ from e2r.cascade import (
 )
 from e2r.data import sources
 from e2r.data.collection import Collection
+from e2r.engines import open_engine
+from e2r.engines.engine import Engine, Finished, Noted, Replied
 from e2r.errors import IncompleteError, UsageError
 from e2r.models import open_answerer
-from e2r.models.answerer import Answerer
-from e2r.models.prompted import Prompted
 from e2r.prompts.reading import READINGS, reading
 from e2r.prompts.request import Reply
-from e2r.query import answer, rerank_query
-from e2r.ranking.plan import drive, together
 from e2r.records.environment import code_version, environment
 from e2r.records.folder import QueryRecord, RunFolder
 from e2r.records.ir_metadata import sidecar
-from e2r.records.ledger import Call
 from e2r.records.manifest import (
     DatasetRecord,
     LatencyMode,
@@ -103,6 +99,7 @@ def run(
     for text in collection.notes:
         note(text)
     answerer = open_answerer(spec, collection.judgments, note)
+    engine = open_engine(spec, answerer, collection.judgments)
     mode: LatencyMode = "one_query_at_a_time" if spec.execution.latency else "batched"
     model = answerer.record()
     for text in model.server.notes if model.server else []:
@@ -175,29 +172,34 @@ def run(
             earlier=earlier,
         )
         folder.start(_complete(spec, collection, model, stages).to_toml(), manifest)
-        if len(finished) < len(collection.topics):
-            answerer.prepare()
-        progress.started(folder.path, model, len(collection.topics), len(finished))
-        limit = _FailureLimit(folder, max_failures, len(collection.topics))
-        commit = partial(_commit, folder, progress, limit)
-        waiting = (
-            rerank_query(topic, stages, commit, alone=spec.execution.latency)
-            for topic in collection.topics
-            if topic.query.qid not in finished
-        )
-        drive(
-            together(waiting, at_least=1 if spec.execution.latency else answerer.batch_size),
-            partial(answer, answerer, progress.answered),
-        )
+        left = len(collection.topics) - len(finished)
+        with engine:
+            if left:
+                engine.prepare(left)
+            progress.started(folder.path, model, len(collection.topics), len(finished))
+            limit = _FailureLimit(folder, max_failures, len(collection.topics))
+            waiting = (topic for topic in collection.topics if topic.query.qid not in finished)
+            for event in engine.rerank(waiting) if left else ():
+                match event:
+                    case Finished(record, calls):
+                        folder.commit(record, calls)
+                        progress.query_finished(record)
+                        limit.count(record)
+                    case Replied(replies):
+                        progress.answered(replies)
+                    case Noted(text):
+                        note(text)
+            verified = _verified(engine, model, note)
+            workers = engine.workers()
         records = folder.per_query()
         whole = all(record.status == "ok" for record in records)
-        verified = _verified(answerer, model, note)
         manifest = manifest.model_copy(
             update={
                 "status": "complete" if whole else "partial",
                 "finished": _now(),
                 "notes": notes,
                 "verification": verified,
+                "workers": workers,
             }
         )
         folder.write_metadata(sidecar(manifest))
@@ -252,24 +254,11 @@ class _FailureLimit:
             )
 
 
-def _commit(
-    folder: RunFolder,
-    progress: Progress,
-    limit: _FailureLimit,
-    record: QueryRecord,
-    calls: Sequence[Call],
-) -> None:
-    folder.commit(record, calls)
-    progress.query_finished(record)
-    limit.count(record)
-
-
 def _verified(
-    answerer: Answerer, model: ModelRecord, note: Callable[[str], None]
+    engine: Engine, model: ModelRecord, note: Callable[[str], None]
 ) -> list[VerifiedCall]:
     """Sampled calls counted by PyTorch and by the estimator, where the spec asks for that."""
-    counted = answerer.counted() if isinstance(answerer, Prompted) else []
-    verified = verify(counted, model.architecture or {})
+    verified = verify(engine.counted(), model.architecture or {})
     if verified:
         note(summary(verified))
     return verified

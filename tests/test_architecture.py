@@ -37,7 +37,7 @@ ROOMS = {
         "records",
         "models",
     },
-    "query": {"cascade", "errors", "data", "prompts", "ranking", "records", "models"},
+    "engines": {"cascade", "errors", "data", "prompts", "ranking", "records", "models"},
     "verification": {"errors", "flops", "models", "records"},
     "runner": {
         "cascade",
@@ -47,7 +47,7 @@ ROOMS = {
         "prompts",
         "records",
         "models",
-        "query",
+        "engines",
         "verification",
     },
     "metrics": {"errors", "records", "data", "flops", "forecast", "lengths", "ranking"},
@@ -56,6 +56,7 @@ ROOMS = {
         *{"budget", "forecast", "lengths"},
     },
 }
+RAY_LIVES_IN = {"e2r.engines.ray", "e2r.engines.cluster"}
 TORCH_LIVES_IN = "e2r.models.transformers"
 TORCH_LIVES_BELOW = {
     f"e2r.models.{name}"
@@ -120,16 +121,30 @@ def test_torch_is_imported_by_one_module_and_those_it_alone_imports() -> None:
         }
         allowed = {TORCH_LIVES_IN.rpartition(".")[2], *below}
         assert not imported & below or path.stem in allowed, path
-    names = [name for name in modules() if name not in {TORCH_LIVES_IN, *TORCH_LIVES_BELOW}]
+    own = {TORCH_LIVES_IN, *TORCH_LIVES_BELOW, *RAY_LIVES_IN}
+    names = [name for name in modules() if name not in own]
     imports = "\n".join(f"import {name}" for name in names)
     loaded = run_python(
         f"{imports}\nimport sys\n"
-        "print(*(m for m in ('torch', 'jnius', 'pyserini') if m in sys.modules))"
+        "print(*(m for m in ('torch', 'jnius', 'pyserini', 'ray') if m in sys.modules))"
     )
     assert loaded.strip() == ""
     assert "torch" in run_python(
         f"import {TORCH_LIVES_IN}, sys\nprint(*(m for m in ('torch',) if m in sys.modules))"
     )
+
+
+def test_ray_is_imported_by_its_engine_alone_and_brings_no_torch() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        name = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
+        text = path.read_text(encoding="utf-8")
+        assert "import ray" not in text or name in RAY_LIVES_IN, path
+        assert "e2r.engines.cluster" not in text or name == "e2r.engines.ray", path
+    loaded = run_python(
+        "import e2r.engines.ray, sys\n"
+        "print(*(m for m in ('torch', 'transformers', 'ray') if m in sys.modules))"
+    )
+    assert loaded.split() == ["ray"]
 
 
 def test_importing_e2r_imports_next_to_nothing() -> None:

@@ -29,7 +29,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "reproduce": ("e2r.cli.reproduce:command", "Recompute the paper's tables and profiles."),
     "budget": ("e2r.cli.budget:command", "What fits in a budget, cheapest first."),
     "doctor": ("e2r.cli.doctor:command", "What works on this machine, and how to mend the rest."),
-    "list": ("e2r.cli.listing:command", "Models, methods, backends, conventions, datasets."),
+    "list": (
+        "e2r.cli.listing:command",
+        "Models, methods, backends, engines, conventions, datasets.",
+    ),
 }
 
 

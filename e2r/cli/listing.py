@@ -11,11 +11,12 @@ from e2r.cli import print_json
 
 @click.command("list")
 @click.argument(
-    "kind", type=click.Choice(["models", "methods", "backends", "conventions", "datasets"])
+    "kind",
+    type=click.Choice(["models", "methods", "backends", "engines", "conventions", "datasets"]),
 )
 @click.option("--json", "as_json", is_flag=True, help="JSON on stdout.")
 def command(kind: str, as_json: bool) -> None:
-    """Show the known models, methods, backends, conventions or datasets.
+    """Show the known models, methods, backends, engines, conventions or datasets.
 
     Example: e2r list methods
     """
@@ -58,6 +59,10 @@ def _rows(kind: str) -> list[dict[str, Any]]:
         from e2r.models import BACKENDS
 
         return [{"name": name, "summary": summary} for name, summary in BACKENDS.items()]
+    if kind == "engines":
+        from e2r.engines import ENGINES
+
+        return [{"name": name, "summary": summary} for name, (_, summary) in ENGINES.items()]
     if kind == "conventions":
         from e2r.flops.conventions import CONVENTIONS
 

@@ -8,7 +8,7 @@ import click
 
 from e2r.cli import print_json
 from e2r.cli.run import command as run_command
-from e2r.cli.run import refuse_other_words, tables
+from e2r.cli.words import refuse_other_words, spec_with_engine, tables
 from e2r.errors import DataError, E2RError, UsageError
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def command(
     by_name(convention)
     if spec_file is not None:
         refuse_other_words(context, spec_file, options)
-        spec = Spec.load(spec_file)
+        spec = spec_with_engine(context, Spec.load(spec_file), options)
     else:
         spec = Spec.of(tables(options), "the command line")
     collection = load_collection(spec, lambda text: click.echo(f"note: {text}", err=True))

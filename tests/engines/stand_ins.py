@@ -1,0 +1,101 @@
+"""Workers that tests can watch and break; they read and write files in the driver's folder."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from e2r.data.collection import CandidateList
+from e2r.engines.engine import Event, Finished
+from e2r.engines.local import Local
+from e2r.engines.worker import Worker
+from e2r.errors import E2RError
+from e2r.models.answerer import Answered, Question
+from e2r.models.random import Random
+from e2r.records.manifest import Environment
+
+
+class Watched(Worker):
+    """Rests after each query, and says by a file named after its process which it has to do."""
+
+    def rerank(self, topics: Sequence[CandidateList]) -> Iterator[Event | E2RError]:
+        mark = Path(f"busy-{os.getpid()}")
+        left = [topic.query.qid for topic in topics]
+        mark.write_text(" ".join(left))
+        for event in super().rerank(topics):
+            if isinstance(event, Finished):
+                left.remove(event.record.qid)
+                mark.write_text(" ".join(left))
+            yield event
+            time.sleep(0.1 if isinstance(event, Finished) else 0)
+
+
+class Patient(Worker):
+    """Begins its first chunk when two of its kind have one, so that both surely work."""
+
+    def rerank(self, topics: Sequence[CandidateList]) -> Iterator[Event | E2RError]:
+        Path(f"here-{os.getpid()}").touch()
+        deadline = time.monotonic() + 60
+        while len(list(Path.cwd().glob("here-*"))) < 2:
+            assert time.monotonic() < deadline, "the other worker never came"
+            time.sleep(0.01)
+        yield from super().rerank(topics)
+
+
+class Poisoned(Worker):
+    """Dies of the query that the file `poison` names, each time; others finish before it."""
+
+    def rerank(self, topics: Sequence[CandidateList]) -> Iterator[Event | E2RError]:
+        poison = Path("poison").read_text()
+        with Path("asked").open("a") as log:
+            log.write("".join(f"{topic.query.qid}\n" for topic in topics))
+        for topic in topics:
+            if topic.query.qid == poison:
+                os.kill(os.getpid(), signal.SIGKILL)
+            yield from super().rerank([topic])
+
+
+class Stillborn(Worker):
+    """Dies while it loads its model."""
+
+    def open(self) -> Environment | E2RError:
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError
+
+
+class Broken(Random):
+    """Fails on every query."""
+
+    def answer(self, questions: Sequence[Question]) -> list[Answered]:
+        raise RuntimeError("out of luck")
+
+
+class Failing(Worker):
+    """Holds a model that is broken."""
+
+    def open(self) -> Environment | E2RError:
+        environment = super().open()
+        self._engine = Local(self._spec, Broken(7))
+        return environment
+
+
+class Twice(Worker):
+    """Tells of each query's end twice."""
+
+    def rerank(self, topics: Sequence[CandidateList]) -> Iterator[Event | E2RError]:
+        for event in super().rerank(topics):
+            yield event
+            if isinstance(event, Finished):
+                yield event
+
+
+class Buggy(Worker):
+    """Has a bug that is nobody's but ours."""
+
+    def rerank(self, topics: Sequence[CandidateList]) -> Iterator[Any]:
+        yield from ()
+        raise ZeroDivisionError("a bug")
