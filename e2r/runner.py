@@ -171,11 +171,11 @@ def run(
             notes=notes,
             earlier=earlier,
         )
-        folder.start(_complete(spec, collection, model, stages).to_toml(), manifest)
         left = len(collection.topics) - len(finished)
         with engine:
             if left:
                 engine.prepare(left)
+            folder.start(_complete(spec, collection, model, stages).to_toml(), manifest)
             progress.started(folder.path, model, len(collection.topics), len(finished))
             limit = _FailureLimit(folder, max_failures, len(collection.topics))
             waiting = (topic for topic in collection.topics if topic.query.qid not in finished)

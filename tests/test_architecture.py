@@ -60,7 +60,15 @@ RAY_LIVES_IN = {"e2r.engines.ray", "e2r.engines.cluster"}
 TORCH_LIVES_IN = "e2r.models.transformers"
 TORCH_LIVES_BELOW = {
     f"e2r.models.{name}"
-    for name in ("attention", "onednn", "passes", "prefixes", "rows", "thinking")
+    for name in (
+        "attention",
+        "onednn",
+        "passes",
+        "prefixes",
+        "rows",
+        "short_attention",
+        "thinking",
+    )
 }
 
 

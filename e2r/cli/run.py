@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -224,8 +226,7 @@ def command(
             runs = str(folder_of_spec.parents[2])
     else:
         spec = Spec.of(tables(options), "the command line")
-    signal.signal(signal.SIGTERM, _interrupt)
-    with progress(quiet=not sys.stderr.isatty()) as watcher:
+    with _sigterm_interrupts(), progress(quiet=not sys.stderr.isatty()) as watcher:
         folder = run(
             spec,
             Path(runs),
@@ -256,5 +257,15 @@ def command(
         )
 
 
-def _interrupt(number: int, frame: object) -> None:
-    raise KeyboardInterrupt
+@contextmanager
+def _sigterm_interrupts() -> Iterator[None]:
+    """Let SIGTERM end a run as Ctrl-C does, and be what it was once there is no run to end."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -15,7 +15,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from e2r.errors import DataError, UsageError
-from e2r.models import onednn
+from e2r.models import onednn, short_attention
 from e2r.models.batches import Item, batches
 from e2r.models.encoding import Encoder
 from e2r.models.files import files_of, first_line, missing
@@ -97,6 +97,7 @@ def load(
         if spread:
             return model.eval()
         if device == "cpu":
+            short_attention.use(model)
             return onednn.pack(model.eval())
         try:
             return model.eval().to(device)
