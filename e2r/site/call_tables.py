@@ -52,7 +52,7 @@ def write() -> None:
         method = find(name)
         if name == "first_stage":
             continue
-        key = method.plan, tuple(method.parameters)
+        key = method.plan, tuple(method.parameters), tuple(method.most.items())
         if key not in tables:
             tables[key] = len(lines)
             axes, rows = _needed(axes_of(method), dict(simulated(method)))
