@@ -68,9 +68,10 @@ def pack(network: Any) -> Any:
     """
     if not _computes(network.dtype):
         return network
-    for name, module in list(network.named_modules()):
-        if type(module) is nn.Linear:
-            network.set_submodule(name, Packed(module))
+    plain = [name for name, module in network.named_modules() if type(module) is nn.Linear]
+    for name in plain:
+        # One at a time, so that no more than one weight is in memory twice.
+        network.set_submodule(name, Packed(network.get_submodule(name)))
     gated: dict[type, bool] = {}
     for name, module in list(network.named_modules()):
         if not _looks_gated(module):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import weakref
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,23 @@ def test_an_encoder_decoder_network_answers_as_before(tmp_path: Path) -> None:
             atol=1e-4,
             rtol=1e-4,
         )
+
+
+def test_no_more_than_one_weight_is_held_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = AutoModelForCausalLM.from_pretrained(save_llama(tmp_path))
+    seen: list[weakref.ref[nn.Linear]] = []
+
+    class Watched(onednn.Packed):
+        def __init__(self, plain: nn.Linear) -> None:
+            assert not [layer for layer in seen if layer() is not None]
+            seen.append(weakref.ref(plain))
+            super().__init__(plain)
+
+    monkeypatch.setattr(onednn, "Packed", Watched)
+    onednn.pack(network)
+    assert len(seen) > 20
 
 
 @pytest.mark.parametrize(("activation", "fused"), [("silu", True), ("gelu", False)])
