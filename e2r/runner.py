@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +19,7 @@ from e2r.cascade import (
 )
 from e2r.data import sources
 from e2r.data.collection import Collection
-from e2r.engines import open_engine
+from e2r.engines import name_of_engine, open_engine
 from e2r.engines.engine import Engine, Finished, Noted, Replied
 from e2r.errors import IncompleteError, UsageError
 from e2r.models import open_answerer
@@ -139,7 +140,7 @@ def run(
                 folder.remove_parts()
                 progress.started(folder.path, model, len(collection.topics), before.dataset.queries)
                 return folder
-            finished = folder.reopen()
+            finished = folder.finished()
             earlier = [*before.earlier, before.session()]
         version = code_version()
         manifest = Manifest(
@@ -167,6 +168,7 @@ def run(
             ),
             prompts=prompts,
             environment=environment(answerer.device),
+            engine=name_of_engine(spec),
             latency_mode=mode,
             notes=notes,
             earlier=earlier,
@@ -175,22 +177,28 @@ def run(
         with engine:
             if left:
                 engine.prepare(left)
-            folder.start(_complete(spec, collection, model, stages).to_toml(), manifest)
+            asked = _complete(spec, collection, model, stages)
+            folder.start(asked.to_toml(), manifest, finished)
             progress.started(folder.path, model, len(collection.topics), len(finished))
             limit = _FailureLimit(folder, max_failures, len(collection.topics))
             waiting = (topic for topic in collection.topics if topic.query.qid not in finished)
-            for event in engine.rerank(waiting) if left else ():
-                match event:
-                    case Finished(record, calls):
-                        folder.commit(record, calls)
-                        progress.query_finished(record)
-                        limit.count(record)
-                    case Replied(replies):
-                        progress.answered(replies)
-                    case Noted(text):
-                        note(text)
-            verified = _verified(engine, model, note)
-            workers = engine.workers()
+            try:
+                for event in engine.rerank(waiting) if left else ():
+                    match event:
+                        case Finished(record, calls):
+                            folder.commit(record, calls)
+                            progress.query_finished(record)
+                            limit.count(record)
+                        case Replied(replies):
+                            progress.answered(replies)
+                        case Noted(text):
+                            note(text)
+                verified = _verified(spec, engine, model, note)
+            finally:
+                manifest = manifest.model_copy(update={"notes": notes, "workers": engine.workers()})
+                # Where this cannot be written, what has stopped the run says more.
+                with suppress(OSError):
+                    folder.write_manifest(manifest)
         records = folder.per_query()
         whole = all(record.status == "ok" for record in records)
         manifest = manifest.model_copy(
@@ -199,7 +207,6 @@ def run(
                 "finished": _now(),
                 "notes": notes,
                 "verification": verified,
-                "workers": workers,
             }
         )
         folder.write_metadata(sidecar(manifest))
@@ -255,12 +262,17 @@ class _FailureLimit:
 
 
 def _verified(
-    engine: Engine, model: ModelRecord, note: Callable[[str], None]
+    spec: Spec, engine: Engine, model: ModelRecord, note: Callable[[str], None]
 ) -> list[VerifiedCall]:
     """Sampled calls counted by PyTorch and by the estimator, where the spec asks for that."""
     verified = verify(engine.counted(), model.architecture or {})
     if verified:
         note(summary(verified))
+    if len(verified) < spec.execution.verify_flops:
+        note(
+            f"{len(verified)} calls were counted by PyTorch of {spec.execution.verify_flops} asked "
+            "for: no more were sampled"
+        )
     return verified
 
 

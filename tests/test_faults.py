@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 import e2r.cli
-from e2r.errors import DataError, IncompleteError, UsageError
+from e2r.errors import DataError, IncompleteError, MissingError, UsageError
 from e2r.models.answerer import Answered, Question
 from e2r.models.random import Random
 from e2r.records.folder import RunFolder
@@ -294,6 +294,29 @@ def test_a_resume_with_other_weights_is_refused(
     with pytest.raises(UsageError, match=r"revision: 'sha256:\w+' → 'sha256:\w+'"):
         run(spec, tmp_path / "runs", resume=True, continued=folder.path)
     assert folder.run_path.read_bytes() == ranking
+
+
+def test_a_resume_that_cannot_begin_changes_nothing(
+    asked: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A partial run stays readable where its model is gone, or a folder would be begun."""
+    fragile = Fragile(7)
+    monkeypatch.setattr("e2r.runner.open_answerer", lambda *_: fragile)
+    folder = run(asked, tmp_path / "runs")
+    assert folder.manifest().status == "partial"
+
+    def gone() -> None:
+        raise MissingError("the weights are gone")
+
+    monkeypatch.setattr(fragile, "prepare", gone)
+    for _ in range(2):
+        with pytest.raises(MissingError, match="weights are gone"):
+            run(asked, tmp_path / "runs", resume=True)
+        with pytest.raises(MissingError, match="weights are gone"):
+            run(asked, tmp_path / "new")
+    folder.verify_files()
+    assert sum(record.status == "failed" for record in folder.per_query()) == 10
+    assert not list((tmp_path / "new").rglob("manifest.json"))
 
 
 def test_parts_left_by_a_kill_after_the_end_are_removed(asked: Spec, tmp_path: Path) -> None:

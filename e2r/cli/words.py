@@ -39,13 +39,23 @@ def refuse_other_words(context: click.Context, spec_file: str, options: dict[str
 
 
 def spec_with_engine(context: click.Context, spec: Spec, options: dict[str, Any]) -> Spec:
-    """The spec, carried out by the engine that is typed beside it, if one is."""
+    """The spec, carried out by the engine that is typed beside it, if one is.
+
+    What is typed of a Ray cluster changes what the spec says of it, and leaves the rest.
+    """
+    from e2r.engines import name_of_engine
     from e2r.records.spec import RaySpec
 
-    if not any(is_given(context, name) for name in ENGINE):
+    given = {ENGINE[name]: options[name] for name in ENGINE if is_given(context, name)}
+    if not given:
         return spec
-    asked = _ray(options).get("ray")
-    ray = None if asked is None else RaySpec.model_validate(asked)
+    engine = given.pop("engine", name_of_engine(spec))
+    ray = None
+    if engine == "ray":
+        before = spec.execution.ray or RaySpec()
+        ray = RaySpec.model_validate({**before.model_dump(), **given})
+    elif given:
+        _ray(options)
     execution = spec.execution.model_copy(update={"ray": ray})
     return spec.model_copy(update={"execution": execution})
 

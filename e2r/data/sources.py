@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import islice
@@ -15,7 +15,7 @@ from e2r.data.check import queries_without_candidates, survey
 from e2r.data.collection import Collection, Judgments, Retrieval
 from e2r.data.corpus import FileCorpus
 from e2r.data.dataset import Corpus, Dataset, HeldTexts, Indexed, Queries, Texts
-from e2r.data.findings import Finding, Hear, Report, refuse
+from e2r.data.findings import Finding, Hear, Report, refuse, some
 from e2r.data.run_index import RunIndex
 from e2r.data.stream import Cut, Held, Joined, Rankings, Requests, Source
 from e2r.data.topics import read_queries
@@ -81,13 +81,15 @@ def load(
         queries, corpus = parts.queries(), parts.corpus()
         texts = _texts(corpus, run, depth, hear)
         source = Joined(run, queries, texts)
-        first = _First(source, name, judgments, texts)
+        left = [qid for qid in queries.texts if qid not in run] if judgments is None else []
+        notes = [f"{len(left)} queries have no candidates and are left out: {some(left)}"]
+        first = _First(source, name, judgments, texts, notes=notes if left else ())
     found = survey(first.source.topics(depth, limit, hear), first.judgments)
-    absent: list[str] = []
+    absent = list(first.notes)
     # What BM25 searched was cut to the limit before, and its judgments compared with all queries.
     if first.judgments is not None and first.retrieval is None:
         word = _judgments_word(sources)
-        absent = queries_without_candidates(first.source, first.judgments, word)
+        absent += queries_without_candidates(first.source, first.judgments, word)
     return Collection(
         name=sources.name or parts.name(),
         topics=Cut(first.source, depth, found.queries),
@@ -103,7 +105,7 @@ def load(
 
 @dataclass(frozen=True)
 class _First:
-    """A first stage: its candidates, its name, and what it searched."""
+    """A first stage: its candidates, its name, what it searched, what the user should know."""
 
     source: Source
     name: str
@@ -111,6 +113,7 @@ class _First:
     texts: Texts | None = None
     documents: int | None = None
     retrieval: Retrieval | None = None
+    notes: Sequence[str] = ()
 
     def size(self) -> int | None:
         """How many documents were searched; a library may know it only once texts were read."""
@@ -127,11 +130,9 @@ def _search(
 ) -> _First:
     """What BM25 finds now for the first `limit` judged queries, or for any where none is judged."""
     judgments, queries, corpus = parts.judgments(), parts.queries(), parts.corpus()
+    notes: Sequence[str] = ()
     if judgments is not None:
-        for sentence in queries_without_candidates(
-            queries.texts, judgments, _judgments_word(sources)
-        ):
-            tell(sentence)
+        notes = queries_without_candidates(queries.texts, judgments, _judgments_word(sources))
     wanted = queries.texts if judgments is None else judgments
     mine = (item for item in queries.texts.items() if item[0] in wanted)
     asked = Queries(queries.label, dict(islice(mine, limit)))
@@ -149,7 +150,7 @@ def _search(
     run = Held(f"BM25 in {found.retrieval.index}", found.run)
     texts = _texts(corpus, run, depth, hear)
     source = Joined(run, asked, texts, found.searched)
-    return _First(source, "BM25", judgments, texts, found.documents, found.retrieval)
+    return _First(source, "BM25", judgments, texts, found.documents, found.retrieval, notes)
 
 
 def _judgments_word(sources: Sources) -> str:

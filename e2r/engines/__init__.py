@@ -17,14 +17,17 @@ ENGINES: dict[str, tuple[str, str]] = {
 }
 
 
+def name_of_engine(spec: Spec) -> str:
+    """The engine that a spec asks for."""
+    return "local" if spec.execution.ray is None else "ray"
+
+
 def open_engine(spec: Spec, answerer: Answerer, judgments: Judgments | None) -> Engine:
     """The engine that a spec asks for; `answerer` is the one that the spec names.
 
     Raises MissingError where its package is not installed.
     """
-    module, _, attribute = ENGINES["local" if spec.execution.ray is None else "ray"][0].partition(
-        ":"
-    )
+    module, _, attribute = ENGINES[name_of_engine(spec)][0].partition(":")
     # Read by Ray when it is imported. It would call home, and tell of lost workers on stdout.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")

@@ -54,11 +54,15 @@ def describe(nodes: Nodes) -> str:
 
 
 def shares(total: int, workers: int) -> list[int]:
-    """A total in whole shares, one a worker; the first takes what cannot be divided."""
-    return [total // workers + (total % workers if number == 0 else 0) for number in range(workers)]
+    """A total in whole shares, one a worker; the first take what cannot be divided."""
+    return [total // workers + (number < total % workers) for number in range(workers)]
 
 
 def _room(node: Mapping[str, float], cpus: float, gpus: float) -> int:
     """How many workers a node holds; Ray counts in parts of 1/10000."""
     room = int(node.get("CPU", 0.0) / cpus + 1e-4)
-    return min(room, int(node.get("GPU", 0.0) / gpus + 1e-4)) if gpus else room
+    if not gpus:
+        return room
+    cards = int(node.get("GPU", 0.0))
+    # A part of a GPU is a part of one GPU.
+    return min(room, cards * int(1 / gpus + 1e-4) if gpus < 1 else int(cards / gpus + 1e-4))

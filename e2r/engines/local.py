@@ -13,6 +13,7 @@ from e2r.engines.query import answer, rerank_query
 from e2r.models.answerer import Answered, Answerer
 from e2r.models.prompted import Prompted
 from e2r.models.sampling import Counted
+from e2r.prompts.reading import READINGS
 from e2r.ranking.plan import together
 from e2r.records.manifest import WorkerRecord
 from e2r.records.spec import Spec
@@ -42,6 +43,14 @@ class Local:
 
     def rerank(self, topics: Iterable[CandidateList]) -> Iterator[Event]:
         """Queries that finish in a round come out before the model is asked again."""
+        if not any(stage.method.name in READINGS for stage in self._stages):
+            # Nothing is asked: there is no round before which the others would have to begin.
+            for topic in topics:
+                yield from self._driven([topic])
+        else:
+            yield from self._driven(topics)
+
+    def _driven(self, topics: Iterable[CandidateList]) -> Iterator[Event]:
         ended: list[Finished] = []
         plan = together(
             (

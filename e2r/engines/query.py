@@ -35,6 +35,16 @@ def rerank_query(
         calls.append(_call(round_, len(calls), question, answered))
 
     done: Reranked = yield from rerank(topic, stages, hear)
+    seconds = time.perf_counter() - began if alone else sum(call.seconds for call in calls)
+    finish(_ended(topic, done, calls, seconds))
+
+
+def failed_query(topic: CandidateList, error: str) -> Finished:
+    """The end of a query of which nothing came back."""
+    return _ended(topic, Reranked((), 0, error), (), 0.0)
+
+
+def _ended(topic: CandidateList, done: Reranked, calls: Sequence[Call], seconds: float) -> Finished:
     record = QueryRecord(
         qid=topic.query.qid,
         status="ok" if done.error is None else "failed",
@@ -44,35 +54,14 @@ def rerank_query(
         generated_tokens=sum(call.generated_tokens for call in calls),
         parse_failures=sum(not call.parsed for call in calls),
         truncated=sum(call.truncated > 0 for call in calls),
-        seconds=time.perf_counter() - began if alone else sum(call.seconds for call in calls),
+        seconds=seconds,
         query_terms=len(topic.query.text.split()),
         ranking=tuple(c.docid for c in done.ranking) if done.error is None else (),
         error=done.error,
         searched_terms=topic.searched.terms if topic.searched else None,
         postings=topic.searched.postings if topic.searched else None,
     )
-    finish(Finished(record, tuple(calls)))
-
-
-def failed_query(topic: CandidateList, error: str) -> Finished:
-    """The end of a query of which nothing came back."""
-    record = QueryRecord(
-        qid=topic.query.qid,
-        status="failed",
-        calls=0,
-        rounds=0,
-        prompt_tokens=0,
-        generated_tokens=0,
-        parse_failures=0,
-        truncated=0,
-        seconds=0.0,
-        query_terms=len(topic.query.text.split()),
-        ranking=(),
-        error=error,
-        searched_terms=topic.searched.terms if topic.searched else None,
-        postings=topic.searched.postings if topic.searched else None,
-    )
-    return Finished(record, ())
+    return Finished(record, tuple(calls))
 
 
 def answer(

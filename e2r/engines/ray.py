@@ -98,6 +98,8 @@ class Ray:
         own = self._spec.model.source.partition(":")[0] not in NOT_HERE
         computes = own and self._spec.execution.device != "cpu"
         self._crew = crew_of(self._asked, nodes(), queries, computes=computes)
+        if own and self._spec.execution.device == "cuda" and not self._crew.gpus:
+            raise UsageError("--device cuda: workers are given no GPU; pass --worker-gpus 1")
         self._worker = ray.remote(Worker).options(
             num_cpus=self._crew.cpus,
             num_gpus=self._crew.gpus,
@@ -130,8 +132,15 @@ class Ray:
             return []
         found: list[Counted] = []
         for asked in [w.actor.counted.remote() for w in self._alive() if w.environment]:
-            with suppress(RayError):
-                found += ray.get(asked)
+            try:
+                told = ray.get(asked)
+            except RayTaskError:
+                raise
+            except RayError:
+                continue
+            if isinstance(told, E2RError):
+                raise told
+            found += told
         return found
 
     def workers(self) -> list[WorkerRecord]:
@@ -146,7 +155,11 @@ class Ray:
 
     def _hire(self, share: int) -> None:
         """Ask the cluster for one more worker, wherever there is room."""
-        execution = self._spec.execution.model_copy(update={"verify_flops": share})
+        how: dict[str, Any] = {"verify_flops": share}
+        if not self._crew.gpus:
+            # Ray hides no GPU from a worker that is given none.
+            how["device"] = "cpu"
+        execution = self._spec.execution.model_copy(update=how)
         spec = self._spec.model_copy(update={"execution": execution})
         actor = self._worker.remote(spec, self._sent, self._expected, str(Path.cwd()))
         self._hired.append(Hired(len(self._hired), actor, share, actor.place.remote()))
@@ -205,8 +218,7 @@ class Ray:
     def _lose(self, worker: Hired, schedule: Schedule, error: RayError) -> Iterator[Event]:
         """Give a worker up, send its queries again, and ask for another in its place."""
         self._dismiss(worker)
-        if worker.environment is None:
-            self._failed_starts += 1
+        self._failed_starts = 0 if worker.environment else self._failed_starts + 1
         worker.asked, worker.state = None, "lost"
         again, given_up = schedule.lose(worker.number)
         why = reason(error)

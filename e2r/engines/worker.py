@@ -88,11 +88,15 @@ class Worker:
                 self._notes.clear()
                 yield event
         except E2RError as error:
+            yield from map(Noted, self._notes)
             yield error
 
-    def counted(self) -> list[Counted]:
+    def counted(self) -> list[Counted] | E2RError:
         """The calls that were sampled here, run once more and counted."""
-        return self._engine.counted()
+        try:
+            return self._engine.counted()
+        except E2RError as error:
+            return error
 
 
 def _gathered(events: Iterable[Event]) -> Iterator[Event]:

@@ -12,7 +12,7 @@ from e2r.metrics.cost import PETA
 from e2r.metrics.frontier import members, probability
 from e2r.metrics.groups import competes
 from e2r.metrics.intervals import Floats, Interval, intervals, resampled_means
-from e2r.records.manifest import UNKNOWN
+from e2r.records.manifest import UNKNOWN, Manifest
 
 if TYPE_CHECKING:
     from e2r.metrics.evaluation import Row
@@ -84,17 +84,22 @@ def standings(rows: Sequence[Row]) -> list[Standing]:
 def comparable(rows: Sequence[Row], cost: str) -> dict[str, list[int]]:
     """Places of competing runs that share a scale of this cost, by the scale's name.
 
-    Counts share one, whose name is empty; seconds do only on the same machine, in the same mode.
+    Counts share one, whose name is empty; seconds do only on machines of the same kind, by as many
+    workers, in the same mode.
     """
     scales: dict[str, list[int]] = {}
     for place, row in enumerate(rows):
         if competes(row) and _cost_by_query(row, cost) is not None:
-            machine = row.manifest.environment
-            scale = ""
-            if cost == "seconds":
-                scale = f"{machine.processor}, {machine.device}, {row.manifest.latency_mode}"
+            scale = _clock(row.manifest) if cost == "seconds" else ""
             scales.setdefault(scale, []).append(place)
     return scales
+
+
+def _clock(manifest: Manifest) -> str:
+    """What seconds were measured on, and how."""
+    machines = sorted({f"{machine.processor}, {machine.device}" for machine in manifest.worked})
+    crew = f", {len(manifest.workers)} workers" if manifest.workers else ""
+    return f"{' + '.join(machines)}{crew}, {manifest.latency_mode}"
 
 
 def sample(rows: Sequence[Row], cost: str) -> tuple[Floats, Floats]:

@@ -108,6 +108,11 @@ class Passes:
             logits, replies = self._alone(encoded, heads)
         else:
             logits, replies = self._continued(encoded, shares, heads)
+        if logits.shape[1] != max(heads):
+            raise DataError(
+                f"{type(self._model).__name__} read {logits.shape[1]} positions where "
+                f"{max(heads)} were asked for: its head cannot be watched"
+            )
         return [row[-head:] for row, head in zip(logits, heads, strict=True)], replies
 
     def _decoded(
@@ -193,9 +198,14 @@ class Passes:
             [hidden] = given
             if places is None:
                 return (hidden[:, -1:],)
-            return (hidden.gather(1, places[:, :, None].expand(-1, -1, hidden.shape[-1])),)
+            # A model that is spread over devices ends on another one than it begins on.
+            read = places.to(hidden.device)[:, :, None].expand(-1, -1, hidden.shape[-1])
+            return (hidden.gather(1, read),)
 
-        hook = self._model.get_output_embeddings().register_forward_pre_hook(pick)
+        head = self._model.get_output_embeddings()
+        if head is None:
+            raise DataError(f"{type(self._model).__name__} has no head that could be read")
+        hook = head.register_forward_pre_hook(pick)
         try:
             yield
         finally:

@@ -223,7 +223,7 @@ class TransformersModel:
 
         Attention is computed by plain matrix products, which FlopCounterMode sees on any device.
         """
-        watch = FlopCounterMode(display=False, custom_mapping=onednn.FLOPS)
+        watch = FlopCounterMode(display=False, custom_mapping=onednn.told())
         with watch as counter, sdpa_kernel(SDPBackend.MATH):
             [reply] = self._compute([request], [ALONE])
         shared = self._encoder.encode(request).question

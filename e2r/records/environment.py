@@ -41,7 +41,7 @@ def environment(device: str) -> Environment:
         packages={name: found for name in PACKAGES if (found := _version(name))},
         processor=_processor(),
         device=device,
-        threads=len(os.sched_getaffinity(0)),
+        threads=int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0))),
     )
 
 

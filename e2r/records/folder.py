@@ -10,10 +10,11 @@ import json
 import os
 import shlex
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from e2r.data.trec import Run, read_run
 from e2r.errors import DataError, IncompleteError, UsageError
@@ -50,6 +51,9 @@ class QueryRecord:
     error: str | None = None
     searched_terms: int | None = None
     postings: int | None = None
+
+
+NONE: Mapping[str, QueryRecord] = MappingProxyType({})
 
 
 class RunFolder:
@@ -118,9 +122,20 @@ class RunFolder:
             f"{words}"
         )
 
-    def start(self, spec: str, manifest: Manifest) -> None:
-        """Write what was asked and that the run has started."""
+    def start(
+        self, spec: str, manifest: Manifest, finished: Mapping[str, QueryRecord] = NONE
+    ) -> None:
+        """Write what was asked, that the run has started, and the queries that it goes on from.
+
+        All others are forgotten, with their parts: they will be asked again.
+        """
         self._parts.mkdir(parents=True, exist_ok=True)
+        lines = "".join(f"{json.dumps(asdict(record))}\n" for record in finished.values())
+        _write_atomically(self.per_query_path, lines.encode())
+        kept = {self._part(qid) for qid in finished}
+        for part in self._parts.iterdir():
+            if part not in kept:
+                part.unlink()
         _write_atomically(self.spec_path, spec.encode())
         self.write_manifest(manifest)
 
@@ -141,25 +156,17 @@ class RunFolder:
         """The manifest. Raises DataError where it is missing or wrong."""
         return Manifest.load(self.manifest_path)
 
-    def reopen(self) -> dict[str, QueryRecord]:
-        """The finished queries of an interrupted run, ready to be continued.
+    def finished(self) -> dict[str, QueryRecord]:
+        """The finished queries of an interrupted run; nothing is changed.
 
-        A line cut short at the end of per_query.jsonl is dropped; a failed query, or one whose
-        part is missing, is not counted as finished and will be asked again.
+        A line cut short at the end of per_query.jsonl is left out, and so are a failed query and
+        one whose part is missing.
         """
-        self._parts.mkdir(parents=True, exist_ok=True)
-        finished = {
+        return {
             record.qid: record
             for record in self.per_query(cut_line_is_error=False)
             if record.status == "ok" and (self._part(record.qid).is_file() or not record.calls)
         }
-        lines = "".join(f"{json.dumps(asdict(record))}\n" for record in finished.values())
-        _write_atomically(self.per_query_path, lines.encode())
-        kept = {self._part(qid) for qid in finished}
-        for part in self._parts.iterdir():
-            if part not in kept:
-                part.unlink()
-        return finished
 
     def commit(self, record: QueryRecord, calls: Sequence[Call]) -> None:
         """Put one finished query on disk: its calls first, then the line that says so."""

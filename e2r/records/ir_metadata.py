@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable
 
 from e2r.records.manifest import Manifest
 
@@ -18,8 +19,8 @@ def sidecar(manifest: Manifest) -> str:
         "tag": f"e2r-{manifest.method}",
         "platform": {
             "hardware": {
-                "cpu": {"model": manifest.environment.processor},
-                "device": manifest.environment.device,
+                "cpu": {"model": _all(machine.processor for machine in manifest.worked)},
+                "device": _all(machine.device for machine in manifest.worked),
             },
             "software": {"libraries": {"python": list(_requirements(manifest))}},
         },
@@ -47,4 +48,9 @@ def sidecar(manifest: Manifest) -> str:
 
 
 def _requirements(manifest: Manifest) -> list[str]:
-    return [f"{name}=={version}" for name, version in manifest.environment.packages.items()]
+    packages = {pair for machine in manifest.worked for pair in machine.packages.items()}
+    return [f"{name}=={version}" for name, version in sorted(packages)]
+
+
+def _all(words: Iterable[str]) -> str:
+    return " + ".join(sorted(set(words)))

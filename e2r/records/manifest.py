@@ -121,6 +121,7 @@ class Session(_Part):
     dirty: bool | None
     command: list[str]
     environment: Environment
+    engine: str = "local"
     workers: list[WorkerRecord] = []
 
 
@@ -144,7 +145,7 @@ class Manifest(_Part):
     """Provenance of a run; written at its start, and again at its end.
 
     `earlier` holds the sessions that were interrupted before the one that the other fields tell of.
-    `workers` is empty where the process of `environment` did the work itself.
+    With the engine `local` the process of `environment` did the work, and `workers` is empty.
     """
 
     schema_version: Literal[1] = Field(1, alias="schema")
@@ -163,12 +164,18 @@ class Manifest(_Part):
     dataset: DatasetRecord
     prompts: dict[str, str]
     environment: Environment
+    engine: str = "local"
     workers: list[WorkerRecord] = []
     latency_mode: LatencyMode = "batched"
     notes: list[str] = []
     verification: list[VerifiedCall] = []
     files: dict[str, str] = {}
     earlier: list[Session] = []
+
+    @property
+    def worked(self) -> list[Environment]:
+        """What did the work: each worker's software and hardware, or this process's own."""
+        return [worker.environment for worker in self.workers] or [self.environment]
 
     def session(self) -> Session:
         """What this manifest says of its own session, for the manifest of the next one."""

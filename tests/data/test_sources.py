@@ -58,6 +58,13 @@ def test_queries_that_the_first_stage_lacks_are_listed(beir: Path) -> None:
     assert "1 judged queries have no candidates and score 0: 2" in collection.notes
 
 
+def test_without_judgments_too(beir: Path) -> None:
+    (beir / "bm25.run").write_text("1 Q0 a 1 3 t\n")
+    parts = {name: str(beir / f"{name}.jsonl") for name in ("queries", "corpus")}
+    collection = load(sources(beir, dataset=None, **parts), depth=2)
+    assert "1 queries have no candidates and are left out: 2" in collection.notes
+
+
 def test_depth_and_limit_cut_and_change_the_hash(beir: Path) -> None:
     whole = load(sources(beir), depth=3)
     cut = load(sources(beir), depth=2, limit=1)

@@ -19,6 +19,7 @@ def test_by_default_one_worker_a_gpu_else_one_a_cpu() -> None:
     assert crew_of(RaySpec(cpus=4), [BOX, BOX], 100, computes=True) == Crew(4, 4, 0)
     assert crew_of(RaySpec(cpus=0.1), [{"CPU": 1.0}], 100, computes=True) == Crew(10, 0.1, 0)
     assert crew_of(RaySpec(gpus=0.5), [GPU_BOX], 100, computes=True) == Crew(8, 1, 0.5)
+    assert crew_of(RaySpec(gpus=0.6), [GPU_BOX], 100, computes=True) == Crew(4, 1, 0.6)
 
 
 def test_never_more_workers_than_queries() -> None:
@@ -33,6 +34,7 @@ def test_never_more_workers_than_queries() -> None:
         (RaySpec(cpus=9), [BOX, BOX]),
         (RaySpec(gpus=1), [BOX]),
         (RaySpec(gpus=4, workers=2), [GPU_BOX]),
+        (RaySpec(gpus=0.3, cpus=0.1, workers=13), [GPU_BOX]),
         (RaySpec(), []),
     ],
 )
@@ -49,6 +51,6 @@ def test_part_of_a_gpu_or_whole_ones() -> None:
 
 
 def test_shares_add_up() -> None:
-    assert shares(10, 4) == [4, 2, 2, 2]
-    assert shares(2, 3) == [2, 0, 0]
+    assert shares(10, 4) == [3, 3, 2, 2]
+    assert shares(2, 3) == [1, 1, 0]
     assert shares(0, 2) == [0, 0]

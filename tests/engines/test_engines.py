@@ -10,12 +10,15 @@ from pathlib import Path
 import pytest
 
 from e2r.cli import main
+from e2r.cli.run import command
+from e2r.cli.words import spec_with_engine
 from e2r.data.collection import Candidate, CandidateList, Query
 from e2r.engines import open_engine
 from e2r.engines.engine import Finished
 from e2r.engines.local import Local
 from e2r.engines.worker import Expected, Worker
 from e2r.errors import DataError, MissingError, UsageError
+from e2r.models.no_model import NoModel
 from e2r.models.random import Random
 from e2r.records.manifest import Manifest, Session
 from e2r.records.spec import RaySpec, Spec
@@ -54,6 +57,21 @@ def test_what_finished_comes_out_though_the_next_topic_is_broken() -> None:
     assert [event.record.qid for event in heard if isinstance(event, Finished)] == ["q0"]
 
 
+def test_queries_that_ask_nothing_end_as_they_are_drawn() -> None:
+    drawn: list[str] = []
+
+    def topics() -> Iterator[CandidateList]:
+        for number in range(100):
+            drawn.append(f"q{number}")
+            yield CandidateList(Query(drawn[-1], "words"), (Candidate("d0", "text", 1.0),))
+
+    asked = Spec.of({**ASKED, "model": {"source": "none"}, "method": {"name": "first_stage"}}, "")
+    for event in Local(asked, NoModel()).rerank(topics()):
+        assert isinstance(event, Finished)
+        assert event.record.qid == drawn[-1]
+    assert len(drawn) == 100
+
+
 def test_a_node_with_another_model_or_prompt_is_refused(tmp_path: Path) -> None:
     asked = spec()
     record = Random(7).record()
@@ -90,11 +108,36 @@ def test_what_cannot_be_is_refused_before_anything_is_written(
 
 def test_the_words_of_ray_need_its_engine(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--dataset", "demo", "--model", "random:7", "--method", "pointwise.qlm"]
-    for command in ("run", "plan"):
+    for name in ("run", "plan"):
         for option in ("--address", "--workers", "--worker-cpus", "--worker-gpus"):
             value = "auto" if option == "--address" else "1"
-            assert e2r(command, *words, option, value) == 2
+            assert e2r(name, *words, option, value) == 2
             assert f"{option} is of a Ray cluster: pass --engine ray" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (["--workers", "2"], RaySpec(address="auto", cpus=16, workers=2)),
+        (["--engine", "ray", "--worker-gpus", "1"], RaySpec(address="auto", cpus=16, gpus=1)),
+        (["--engine", "ray"], RaySpec(address="auto", cpus=16)),
+        (["--engine", "local"], None),
+        ([], RaySpec(address="auto", cpus=16)),
+    ],
+)
+def test_words_beside_a_spec_change_what_they_name(words: list[str], wanted: object) -> None:
+    before = spec(ray={"address": "auto", "cpus": 16})
+    with command.make_context("run", ["spec.toml", *words]) as context:
+        after = spec_with_engine(context, before, context.params)
+    assert after.execution.ray == wanted
+
+
+def test_words_of_ray_beside_the_spec_of_a_local_run_are_refused() -> None:
+    with (
+        command.make_context("run", ["spec.toml", "--workers", "2"]) as context,
+        pytest.raises(UsageError, match="pass --engine ray"),
+    ):
+        spec_with_engine(context, spec(), context.params)
 
 
 def test_a_plan_takes_the_words_of_a_run(

@@ -218,9 +218,15 @@ def test_a_run_goes_on_elsewhere_than_where_it_began(
         before, after = Watch({7: interrupt}), Watch()
         with pytest.raises(KeyboardInterrupt):
             run(first, runs, progress=before)
-        assert only_folder(runs).manifest().status == "started"
+        manifest = only_folder(runs).manifest()
+        assert manifest.status == "started"
+        there_before = first.execution.ray is not None
+        assert manifest.engine == ("ray" if there_before else "local")
+        assert sum(worker.queries for worker in manifest.workers) == 7 * there_before
         whole = run(second, runs, resume=True, progress=after)
         assert outcome(whole) == undisturbed
+        [earlier] = whole.manifest().earlier
+        assert (earlier.engine, earlier.workers) == (manifest.engine, manifest.workers)
         assert before.committed + after.committed == Counter(f"q{n}" for n in range(24))
     words = ["run", str(whole.spec_path), "--resume", "--engine", "ray", "--address", cluster]
     with pytest.raises(SystemExit) as ended:

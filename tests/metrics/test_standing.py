@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from e2r.metrics import evaluate
 from e2r.metrics.frontier import members, probability
+from e2r.metrics.standing import comparable
+from e2r.records.manifest import Environment, WorkerRecord
 
 QUERIES = [f"q{i}" for i in range(10)]
 GRADES = {qid: {"a": 1} for qid in QUERIES}
@@ -29,6 +33,25 @@ def rows(make_run, tmp_path):
     make_run(rankings=GOOD, calls={}, architecture=None, model="oracle", **shared)
     found = evaluate(tmp_path / "runs", "RR").rows
     return {row.path.parent.name + row.path.name[-1]: row for row in found}
+
+
+def test_seconds_are_compared_on_machines_of_a_kind_and_crews_of_a_size(rows) -> None:
+    """The driver of a cluster does not do the work; its own hardware says nothing."""
+    row = rows["tiny-llama2"]
+    driver = row.manifest.environment
+    gpu = driver.model_copy(update={"device": "cuda (H100)"})
+
+    def by(*machines: Environment) -> str:
+        workers = [WorkerRecord(environment=m, queries=1, lost=False) for m in machines]
+        manifest = row.manifest.model_copy(update={"workers": workers})
+        [scale] = comparable([replace(row, manifest=manifest)], "seconds")
+        return scale
+
+    names = [by(), by(gpu), by(gpu, gpu), by(gpu, driver)]
+    assert len(set(names)) == 4
+    assert "H100" in names[1]
+    assert driver.device not in names[1].split(", ")
+    assert by(gpu, gpu) == names[2]
 
 
 def test_certain_cases_have_probabilities_one_and_zero(rows) -> None:
