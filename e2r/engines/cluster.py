@@ -37,8 +37,8 @@ def connect(address: str | None) -> None:
 
     Raises MissingError where no cluster answers, UsageError for what is no address.
     """
-    if address not in (None, "auto"):
-        _refuse_unreachable(str(address))
+    if address is not None:
+        _refuse_unreachable(address)
     try:
         with _own_sigterm():
             ray.init(
@@ -83,6 +83,27 @@ def _own_sigterm() -> Iterator[None]:
 
 def _refuse_unreachable(address: str) -> None:
     """Raise MissingError where nobody, or no Ray cluster, answers; ray.init tries for minutes."""
+    words = [sys.executable, "-m", "ray.scripts.scripts", "status"]
+    if address != "auto":
+        _refuse_silence(address)
+        words += ["--address", address]
+    try:
+        subprocess.run(words, capture_output=True, timeout=TIMEOUT, check=True)
+    except subprocess.TimeoutExpired:
+        said = f"no answer in {TIMEOUT:g} seconds"
+    except subprocess.CalledProcessError as error:
+        lines = error.stderr.decode(errors="replace").strip().splitlines()
+        said = lines[-1][:200] if lines else "no answer"
+    else:
+        return
+    raise MissingError(
+        f"--address {address}: no Ray cluster that lets us in ({said}); start one by ray start "
+        f"--head, or mend the address; {AUTHENTICATION}"
+    )
+
+
+def _refuse_silence(address: str) -> None:
+    """Raise UsageError for what is no address, MissingError where nothing listens."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal():
         raise UsageError(f"--address {address}: write HOST:PORT, as ray start tells it, or auto")
@@ -92,15 +113,6 @@ def _refuse_unreachable(address: str) -> None:
         raise MissingError(
             f"--address {address}: nobody answers there ({error}); start the cluster by ray start "
             "--head, or mend the address"
-        ) from None
-    words = [sys.executable, "-m", "ray.scripts.scripts", "status", "--address", address]
-    try:
-        subprocess.run(words, capture_output=True, timeout=TIMEOUT, check=True)
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-        said = (error.stderr or b"").decode(errors="replace").strip().splitlines()
-        raise MissingError(
-            f"--address {address}: no Ray cluster that lets us in "
-            f"({said[-1][:200] if said else 'no answer'}); {AUTHENTICATION}"
         ) from None
 
 

@@ -19,6 +19,9 @@ from e2r.models.rows import Inputs, Rows
 from e2r.models.thinking import think
 from e2r.prompts.request import Reply
 
+UNMASKED = {"rwkv", "minimax"}
+"""Kinds of models whose layers read padding on the left, mask or not: they write one at a time."""
+
 
 class Passes:
     """What a network computes for a batch; every method returns one reply a request, in order.
@@ -223,6 +226,9 @@ class Passes:
                 )
                 for row, reply in zip(logits, replies, strict=True)
             ]
+        if len(encoded) > 1 and self._model.config.model_type in UNMASKED:
+            pairs = zip(encoded, shares, strict=True)
+            return [reply for e, s in pairs for reply in self.generate([e], [s], most)]
         ends = self._ends()
         settings = self._greedy(most)
         if self.encoder_decoder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +13,15 @@ from e2r.models.reuse import Prefix, Share
 
 
 def shareable(network: Any) -> bool:
-    """Whether a causal model keeps keys and values of every token in every layer, and no more."""
+    """Whether a causal model keeps keys and values of every token in every layer, and no more.
+
+    It must be told where tokens stand, for padding lies between what is cached and what is fed:
+    models that count places themselves (MPT, RWKV), or windows of them (GPT-Neo), cannot.
+    """
+    if "position_ids" not in inspect.signature(network.forward).parameters:
+        return False
+    if "local" in getattr(network.config, "attention_layers", ()):
+        return False
     layers = transformers.DynamicCache(config=network.config).layers
     return bool(layers) and all(
         type(layer) is transformers.cache_utils.DynamicLayer for layer in layers

@@ -43,6 +43,11 @@ class _Scope:
     seen: Row | None = None
     prefix: Prefix | None = None
 
+    def forget_uncomputed(self) -> None:
+        """Let go of a beginning whose computation failed, for nothing can go on from it."""
+        if self.prefix is not None and self.prefix.state is None:
+            self.prefix = None
+
 
 class Reuse:
     """Remembers, scope by scope, replies and what the prompts of a scope begin with.
@@ -74,7 +79,12 @@ class Reuse:
             if request not in self._of(scope).replies:
                 fresh.setdefault((scope, request), len(fresh))
         shares = self._shares([scope for scope, _ in fresh], [row(asked) for _, asked in fresh])
-        computed = compute([request for _, request in fresh], shares) if fresh else []
+        try:
+            computed = compute([request for _, request in fresh], shares) if fresh else []
+        except Exception:
+            for scope in scopes:
+                self._of(scope).forget_uncomputed()
+            raise
         replies = []
         for scope, request in zip(scopes, requests, strict=True):
             known = self._of(scope).replies

@@ -20,7 +20,7 @@ from e2r.models.batches import Item, batches
 from e2r.models.encoding import Encoder
 from e2r.models.files import files_of, first_line, missing
 from e2r.models.passes import Passes
-from e2r.models.reuse import ALONE, Reuse, Share
+from e2r.models.reuse import ALONE, Prefix, Reuse, Share
 from e2r.prompts.request import (
     Attention,
     Classify,
@@ -242,8 +242,7 @@ class TransformersModel:
             self._refuse(request)
         began = time.perf_counter()
         beginnings = [share.prefix for share in shares if share.prefix is not None and share.pays]
-        for first in range(0, len(beginnings), self.batch_size):
-            self._passes.begin(beginnings[first : first + self.batch_size])
+        self._begin(beginnings)
         beginning = (time.perf_counter() - began) / max(len(beginnings), 1)
         items = [
             Item(place, request, self._encoder.encode(request), share)
@@ -256,23 +255,42 @@ class TransformersModel:
                 replies[item.place] = replace(reply, seconds=reply.seconds + extra)
         return [replies[place] for place in range(len(requests))]
 
+    def _begin(self, beginnings: Sequence[Prefix]) -> None:
+        """Compute beginnings, fewer at once where the memory does not hold so many."""
+        left = list(beginnings)
+        while left:
+            batch = left[: self.batch_size]
+            try:
+                self._passes.begin(batch)
+            except (RuntimeError, MemoryError) as error:
+                self._halve(len(batch), error)
+            else:
+                del left[: len(batch)]
+                continue
+            _release()
+
     def _attempt(self, batch: Sequence[Item]) -> list[Reply]:
         """Replies to a batch, in halves where the memory does not hold it whole."""
+        size = self.batch_size
+        if len(batch) > size:
+            return [*self._attempt(batch[:size]), *self._attempt(batch[size:])]
         began = time.perf_counter()
         try:
             answered = self._forward(batch)
         except (RuntimeError, MemoryError) as error:
-            if len(batch) == 1 or not _out_of_memory(error):
-                raise
+            self._halve(len(batch), error)
         else:
             seconds = (time.perf_counter() - began) / len(batch)
             return [replace(r, seconds=seconds, batch_size=len(batch)) for r in answered]
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        half = len(batch) // 2
-        self.batch_size = min(self.batch_size, half)
-        self._note(f"out of memory with {len(batch)} calls a batch; going on with {half}")
-        return [*self._attempt(batch[:half]), *self._attempt(batch[half:])]
+        _release()
+        return self._attempt(batch)
+
+    def _halve(self, tried: int, error: Exception) -> None:
+        """From now on batches of half as many. Raises the error where memory is not its cause."""
+        if tried == 1 or not _out_of_memory(error):
+            raise error
+        self.batch_size = tried // 2
+        self._note(f"out of memory with {tried} calls a batch; going on with {self.batch_size}")
 
     def _forward(self, batch: Sequence[Item]) -> list[Reply]:
         first = batch[0].request
@@ -305,6 +323,12 @@ class TransformersModel:
                 f"this method asks {wants}, which {self._record.id} is not; only "
                 "pointwise.cross_encoder asks sequence classifiers, and it asks no others"
             )
+
+
+def _release() -> None:
+    """Give an accelerator's unused memory back, once no traceback holds it any more."""
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def _out_of_memory(error: BaseException) -> bool:

@@ -20,6 +20,7 @@ import psutil
 import pytest
 
 import e2r.cli
+from e2r.engines import cluster as cluster_module
 from e2r.errors import E2RError, IncompleteError, MissingError, UsageError
 from e2r.prompts.request import Reply
 from e2r.records.folder import RunFolder
@@ -499,3 +500,20 @@ def test_stdout_is_json_alone_though_a_worker_is_killed(collection: Path, folder
     assert outcome(whole) == outcome(run(spec(collection), folder / "local"))
     for path in whole.path.iterdir():
         assert b"river fox" not in path.read_bytes(), "passage text never enters a run folder"
+
+
+def test_a_cluster_that_died_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It leaves its address behind, by which Ray would go on trying for minutes."""
+    (tmp_path / "ray").mkdir()
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        left = f"127.0.0.1:{closed.getsockname()[1]}"
+    (tmp_path / "ray" / "ray_current_cluster").write_text(left)
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    monkeypatch.setattr(cluster_module, "TIMEOUT", 4.0)
+    began = time.monotonic()
+    with pytest.raises(MissingError, match="no Ray cluster"):
+        cluster_module.connect("auto")
+    assert time.monotonic() - began < 30

@@ -130,6 +130,16 @@ def test_only_layers_that_compute_the_same_are_fused(
         )
 
 
+def test_a_layer_that_clamps_what_is_large_is_not_fused() -> None:
+    class Clamped(Feed):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            gate = self.act_fn(self.gate_proj(x)).clamp(max=7)
+            return self.down_proj(gate * self.up_proj(x))
+
+    network = onednn.pack(Network(Clamped("silu")))
+    assert type(network.layer) is Clamped
+
+
 def test_layers_whose_weights_are_read_stay_plain() -> None:
     network = Network(nn.Linear(4, 4))
     network.dt_proj = nn.Linear(4, 4)

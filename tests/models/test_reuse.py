@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from e2r.models import prefixes
 from e2r.models.reuse import Reuse, Share, common_length
 from e2r.models.transformers import TransformersModel, load
 from e2r.prompts.request import Attention, Generate, Labels, Likelihood, Reason, Reply, Request
@@ -36,6 +37,11 @@ THOUGHTS: list[Request] = [Reason(asked(text), 6, "</think>", ("true", "false"))
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path: Path = request.param(tmp_path_factory.mktemp("model"))
     return path
+
+
+@pytest.fixture(scope="module")
+def decoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_llama(tmp_path_factory.mktemp("decoder"))
 
 
 def opened(folder: Path, notes: list[str] | None = None, **execution: Any) -> TransformersModel:
@@ -123,6 +129,75 @@ def test_memory_that_runs_out_halves_the_batch_and_says_so(
     assert "out of memory with 4 calls a batch; going on with 2" in notes
 
 
+def test_a_size_that_fits_is_kept_within_the_round(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    notes: list[str] = []
+    model = opened(folder, notes, batch_size=8)
+    model.prepare()
+    usual, tried = model._passes.label_logits, []
+
+    def tight(encoded: Sequence[Any], *rest: Any) -> list[Reply]:
+        tried.append(len(encoded))
+        if len(encoded) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return usual(encoded, *rest)
+
+    monkeypatch.setattr(model._passes, "label_logits", tight)
+    question = next(request for request in REQUESTS if isinstance(request, Labels))
+    model.reply([question] * 16)
+    assert tried == [8, 4, *[2] * 8]
+    assert len(notes) == 2
+
+
+def test_beginnings_that_do_not_fit_are_computed_fewer_at_once(
+    decoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    model = opened(decoder, reuse=True, batch_size=8)
+    model.prepare()
+    questions = [Labels(asked(text), ("Yes", "No")) for text in TEXTS[:2]] * 3
+    scopes = ["a", "a", "b", "b", "c", "c"]
+    usual, tried = model._passes.begin, []
+
+    def tight(beginnings: Sequence[Any]) -> None:
+        tried.append(len(beginnings))
+        if len(beginnings) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        usual(beginnings)
+
+    monkeypatch.setattr(model._passes, "begin", tight)
+    found = model.reply(questions, scopes)
+    assert tried == [3, 1, 1, 1]
+    for reply, alone in zip(found, opened(decoder).reply(questions), strict=True):
+        assert reply.value == pytest.approx(alone.value, abs=1e-4)
+
+
+def test_a_beginning_that_failed_is_begun_again(
+    decoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What broke is told as it was, and the next question does not go on from nothing."""
+    model = opened(decoder, reuse=True)
+    model.prepare()
+    usual = model._passes.begin
+
+    def broken(beginnings: Sequence[Any]) -> None:
+        raise ValueError("no luck")
+
+    labels = [request for request in REQUESTS if isinstance(request, Labels)]
+    monkeypatch.setattr(model._passes, "begin", broken)
+    with pytest.raises(ValueError, match="no luck"):
+        model.reply(labels[:2], ["a", "a"])
+    monkeypatch.setattr(model._passes, "begin", usual)
+    again = model.reply(labels[:2], ["a", "a"])
+    assert [reply.value for reply in again] == [
+        pytest.approx(reply.value, abs=1e-4) for reply in opened(decoder).reply(labels[:2])
+    ]
+
+
 def test_a_call_that_alone_is_too_large_fails(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -196,3 +271,39 @@ def test_common_length() -> None:
     assert common_length([(1, 2, 3), (1, 2), (1, 2, 4)]) == 2
     assert common_length([(1,), (2,)]) == 0
     assert common_length([(5, 6)]) == 2
+
+
+@pytest.mark.parametrize("kind", ["Mpt", "GPTNeo", "Rwkv"])
+def test_models_that_count_places_themselves_share_no_beginnings(kind: str) -> None:
+    """Between what is cached and what is fed lies padding, which they would count."""
+    import transformers
+
+    small = {
+        "Mpt": {"d_model": 16, "n_heads": 2, "n_layers": 1},
+        "GPTNeo": {
+            "hidden_size": 16,
+            "num_heads": 2,
+            "num_layers": 2,
+            "attention_types": [[["global", "local"], 1]],
+        },
+        "Rwkv": {"hidden_size": 16, "num_hidden_layers": 2, "attention_hidden_size": 16},
+    }[kind]
+    config = getattr(transformers, f"{kind}Config")(vocab_size=50, **small)
+    assert not prefixes.shareable(getattr(transformers, f"{kind}ForCausalLM")(config))
+
+
+def test_a_model_that_reads_padding_writes_one_at_a_time(
+    decoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = opened(decoder)
+    wanted = [reply.value for reply in model.reply(REQUESTS[-4:])]
+    usual, sizes = model._passes._generate, []
+
+    def watched(inputs: Any, *rest: Any, **options: Any) -> Any:
+        sizes.append(len(inputs.whole))
+        return usual(inputs, *rest, **options)
+
+    monkeypatch.setattr(model._passes, "_generate", watched)
+    monkeypatch.setattr(model._model.config, "model_type", "rwkv")
+    assert [reply.value for reply in model.reply(REQUESTS[-4:])] == wanted
+    assert sizes == [1] * 4
