@@ -452,7 +452,7 @@ def test_a_killed_driver_leaves_a_run_that_goes_on_and_no_processes(
     assert len(below) > 3
     driver.process.kill()
     driver.process.communicate()
-    _, alive = psutil.wait_procs(below, timeout=30)
+    _, alive = psutil.wait_procs(below, timeout=120)
     assert not alive
     finished = len(only_folder(folder / "runs").per_query(cut_line_is_error=False))
     assert 4 <= finished < 24
@@ -478,7 +478,7 @@ def test_an_interrupted_driver_leaves_with_130_and_no_processes(
     assert driver.process.returncode == 130, err
     assert "--resume" in err
     assert "Traceback" not in err
-    _, alive = psutil.wait_procs(below, timeout=30)
+    _, alive = psutil.wait_procs(below, timeout=120)
     assert not alive
     assert RunFolder(only_folder(folder / "runs").path).manifest().status == "started"
 
