@@ -276,6 +276,9 @@ class Passes:
         """A thought of at most `most` tokens, then the logits of each row's labels."""
         if self.encoder_decoder:
             raise UsageError("the reasoning methods ask decoder-only models")
+        if len(encoded) > 1 and self._model.config.model_type in UNMASKED:
+            alone = zip(encoded, shares, labels, strict=True)
+            return [r for e, s, ids in alone for r in self.reason([e], [s], [ids], until, most)]
         inputs = self._rows.continued([item.prompt for item in encoded], shares)
         generate = partial(self._generate, inputs, self._greedy(most + 1))
         width, device = inputs.whole.shape[1], inputs.whole.device

@@ -307,3 +307,6 @@ def test_a_model_that_reads_padding_writes_one_at_a_time(
     monkeypatch.setattr(model._model.config, "model_type", "rwkv")
     assert [reply.value for reply in model.reply(REQUESTS[-4:])] == wanted
     assert sizes == [1] * 4
+    sizes.clear()
+    model.reply(THOUGHTS)
+    assert sizes == [1] * len(THOUGHTS)
