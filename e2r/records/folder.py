@@ -130,14 +130,14 @@ class RunFolder:
         All others are forgotten, with their parts: they will be asked again.
         """
         self._parts.mkdir(parents=True, exist_ok=True)
+        _write_atomically(self.spec_path, spec.encode())
+        self.write_manifest(manifest)
         lines = "".join(f"{json.dumps(asdict(record))}\n" for record in finished.values())
         _write_atomically(self.per_query_path, lines.encode())
         kept = {self._part(qid) for qid in finished}
         for part in self._parts.iterdir():
             if part not in kept:
                 part.unlink()
-        _write_atomically(self.spec_path, spec.encode())
-        self.write_manifest(manifest)
 
     def write_manifest(self, manifest: Manifest) -> None:
         text = json.dumps(manifest.model_dump(mode="json", by_alias=True), indent=2)
