@@ -21,8 +21,8 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from e2r.data.corpus import FileCorpus
-from e2r.data.run_index import RunIndex
+from e2r.data.files.corpus import FileCorpus
+from e2r.data.files.run_index import RunIndex
 from e2r.data.sources import Sources, load
 
 DEPTH = 100

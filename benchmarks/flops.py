@@ -140,7 +140,7 @@ def many_calls() -> list[Row]:
 def whole_method() -> Row:
     """A what-if of a whole method, its plan simulated from nothing."""
     from e2r.flops.architecture import Architecture
-    from e2r.forecast import forecast, simulate
+    from e2r.forecast.method import forecast, simulate
 
     arch = Architecture.load(MODEL)
 

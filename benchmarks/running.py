@@ -22,8 +22,8 @@ from e2r.data.collection import CandidateList
 from e2r.flops.architecture import Architecture
 from e2r.flops.estimate import estimate
 from e2r.metrics.cost import usage_of
-from e2r.models import onednn
-from e2r.models.gguf import locate
+from e2r.models.network import onednn
+from e2r.models.network.gguf import locate
 from e2r.prompts.template import PromptTemplate
 from e2r.ranking import method
 from e2r.ranking.plan import Choose, drive

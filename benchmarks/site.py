@@ -31,6 +31,7 @@ METHODS = (
 )
 MEASURES = "nDCG@10 RR(rel=2)@10 AP(rel=2)"
 KEYS = ("quality", "petaflops", "label", "rpp", "calls", "rank")
+SLIDES = 30
 OPENINGS = 5
 DATA = {"board-data.js", "pairs-data.js"}
 SORT = """async (key) => {
@@ -125,6 +126,12 @@ def browse(address: str) -> None:
         sorts = [float(page.evaluate(SORT, key)) for key in KEYS for _ in range(2)]
         print(f"page usable after {statistics.median(opened):.0f} ms (slowest {max(opened):.0f})")
         print(f"sorted after {statistics.median(sorts):.0f} ms (slowest {max(sorts):.0f})")
+        page.goto(address.replace("index.html", "what-if.html"))
+        page.get_by_role("slider", name="Passage", exact=True).focus()
+        for _ in range(SLIDES):
+            page.keyboard.press("ArrowRight")
+        slides = [float(taken) for taken in page.evaluate("window.e2rTimings")]
+        print(f"what-if answers in {statistics.median(slides):.1f} ms (slowest {max(slides):.1f})")
         browser.close()
 
 

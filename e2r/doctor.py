@@ -104,7 +104,7 @@ def _asked(name: str, ask: Callable[[], Check]) -> Check:
 
 
 def _java() -> Check:
-    from e2r.data.bm25_java import find_java
+    from e2r.data.bm25.java import find_java
 
     found = find_java()
     return Check("java", True, f"Java {found.version} at {found.home}, for BM25")

@@ -9,7 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from e2r.cascade import (
+from e2r.data import sources
+from e2r.data.collection import Collection
+from e2r.engines import name_of_engine, open_engine
+from e2r.engines.cascade import (
     Stage,
     method_facts,
     name_of,
@@ -17,10 +20,8 @@ from e2r.cascade import (
     prompts_of,
     stages_of,
 )
-from e2r.data import sources
-from e2r.data.collection import Collection
-from e2r.engines import name_of_engine, open_engine
 from e2r.engines.engine import Engine, Finished, Noted, Replied
+from e2r.engines.verification import summary, verify
 from e2r.errors import IncompleteError, UsageError
 from e2r.models import open_answerer
 from e2r.prompts.reading import READINGS, reading
@@ -38,7 +39,6 @@ from e2r.records.manifest import (
     VerifiedCall,
 )
 from e2r.records.spec import Spec, changed, identity
-from e2r.verification import summary, verify
 
 
 class Progress(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -17,49 +18,41 @@ ROOMS = {
     "hub": {"errors"},
     "flops": {"errors", "hub"},
     "ranking": {"errors"},
-    "lengths": {"errors", "flops"},
-    "forecast": {"errors", "flops", "lengths", "ranking"},
-    "budget": {"errors", "flops", "forecast", "lengths", "ranking"},
     "data": {"errors", "hub"},
-    "prompts": {"errors", "ranking", "data"},
+    "prompts": {"errors", "ranking"},
     "records": {"errors", "data"},
     "models": {"errors", "flops", "hub", "ranking", "data", "prompts", "records"},
-    "cascade": {"errors", "ranking", "data", "prompts", "records", "models"},
-    "doctor": {"data", "errors", "flops", "hub", "records"},
-    "dry_run": {
-        "cascade",
-        "errors",
-        "flops",
-        "lengths",
-        "data",
-        "prompts",
-        "ranking",
-        "records",
-        "models",
+    "engines": {"errors", "flops", "ranking", "data", "prompts", "records", "models"},
+    "forecast": {"errors", "flops", "ranking", "data", "prompts", "records", "models", "engines"},
+    "doctor": {"errors", "flops", "hub", "data", "records"},
+    "runner": {"errors", "ranking", "data", "prompts", "records", "models", "engines"},
+    "metrics": {"errors", "flops", "ranking", "data", "records", "forecast"},
+    "site": {"errors", "flops", "ranking", "data", "records", "forecast", "metrics"},
+}
+# Of forecast, the dry run alone stands on what a run stands on: a forecast needs lengths, no model.
+FROM_LENGTHS_ALONE = {"lengths", "method", "budget"}
+# Inside the larger rooms: a folder, and the folders beside it that it may import.
+ALCOVES = {
+    "models": {
+        "network": set[str](),
+        "server": {"network"},  # Tokens are counted by the tokenizer that a network would use.
+        "simulated": set[str](),
     },
-    "engines": {"cascade", "errors", "data", "prompts", "ranking", "records", "models"},
-    "verification": {"errors", "flops", "models", "records"},
-    "runner": {
-        "cascade",
-        "errors",
-        "ranking",
-        "data",
-        "prompts",
-        "records",
-        "models",
-        "engines",
-        "verification",
+    "metrics": {
+        "statistics": set[str](),
+        "runs": {"effectiveness"},
+        "reports": {"statistics", "row", "groups", "cost", "evaluation"},
     },
-    "metrics": {"errors", "records", "data", "flops", "forecast", "lengths", "ranking"},
-    "site": {
-        *{"errors", "metrics", "records", "data", "flops", "ranking"},
-        *{"budget", "forecast", "lengths"},
+    "data": {
+        "files": {"collection", "findings"},
+        "bm25": {"files", "cache", "collection"},
     },
 }
+SHARED_BY_ANSWERERS = {"answerer", "prompted", "encoding", "counting", "reuse", "sampling"}
 RAY_LIVES_IN = {"e2r.engines.ray", "e2r.engines.cluster"}
-TORCH_LIVES_IN = "e2r.models.transformers"
+TORCH_LIVES_IN = "e2r.models.network.transformers"
 TORCH_LIVES_BELOW = {
-    f"e2r.models.{name}"
+    f"e2r.models.network.{name}"
     for name in (
         "attention",
         "onednn",
@@ -72,26 +65,55 @@ TORCH_LIVES_BELOW = {
 }
 
 
-def modules() -> list[str]:
-    names = []
-    for path in PACKAGE.rglob("*.py"):
-        parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
-        names.append(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
-    return sorted(set(names) - {"e2r.__main__"})
+def dotted(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+FILES = {dotted(path): path for path in PACKAGE.rglob("*.py")}
+
+
+def imports(path: Path) -> set[str]:
+    """The files of e2r that a file imports, anywhere in it and under TYPE_CHECKING too."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            found |= {name if name in FILES else node.module for name in names}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return {name for name in found if name in FILES}
 
 
 def imported_rooms(path: Path) -> set[str]:
-    rooms = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        names = []
-        if isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module]
-            if node.module == "e2r":
-                names = [f"e2r.{alias.name}" for alias in node.names]
-        elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        rooms |= {name.split(".")[1] for name in names if name.startswith("e2r.")}
-    return rooms
+    return {name.split(".")[1] for name in imports(path) if "." in name}
+
+
+def test_no_file_imports_itself_by_a_circle() -> None:
+    graph = {name: imports(path) - {name} for name, path in FILES.items()}
+    try:
+        order = list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        pytest.fail(" → ".join(error.args[1]))
+    assert len(order) == len(FILES) > 200
+
+
+@pytest.mark.parametrize(
+    ("room", "alcove"), [(room, name) for room, names in ALCOVES.items() for name in names]
+)
+def test_an_alcove_imports_only_what_it_may_of_its_own_room(room: str, alcove: str) -> None:
+    allowed = ALCOVES[room][alcove] | (SHARED_BY_ANSWERERS if room == "models" else set())
+    for path in (PACKAGE / room / alcove).rglob("*.py"):
+        own = {name.split(".")[2] for name in imports(path) if name.startswith(f"e2r.{room}.")}
+        foreign = own - allowed - {alcove}
+        assert not foreign, f"{path.relative_to(PACKAGE)} imports {sorted(foreign)}"
+
+
+def test_a_forecast_from_lengths_stands_on_flops_and_ranking_alone() -> None:
+    for name in FROM_LENGTHS_ALONE:
+        path = PACKAGE / "forecast" / f"{name}.py"
+        assert imported_rooms(path) <= {"errors", "flops", "ranking", "forecast"}, name
+        assert "e2r.forecast.dry_run" not in imports(path)
 
 
 @pytest.mark.parametrize("room", sorted(ROOMS))
@@ -120,20 +142,14 @@ def run_python(code: str) -> str:
 
 
 def test_torch_is_imported_by_one_module_and_those_it_alone_imports() -> None:
-    below = {name.rpartition(".")[2] for name in TORCH_LIVES_BELOW}
-    for path in PACKAGE.rglob("*.py"):
-        imported = {
-            node.module.rpartition(".")[2]
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("e2r.models.")
-        }
-        allowed = {TORCH_LIVES_IN.rpartition(".")[2], *below}
-        assert not imported & below or path.stem in allowed, path
+    for name, path in FILES.items():
+        allowed = name in {TORCH_LIVES_IN, *TORCH_LIVES_BELOW}
+        assert allowed or not imports(path) & TORCH_LIVES_BELOW, path
     own = {TORCH_LIVES_IN, *TORCH_LIVES_BELOW, *RAY_LIVES_IN}
-    names = [name for name in modules() if name not in own]
-    imports = "\n".join(f"import {name}" for name in names)
+    names = [name for name in FILES if name not in {*own, "e2r.__main__"}]
+    lines = "\n".join(f"import {name}" for name in names)
     loaded = run_python(
-        f"{imports}\nimport sys\n"
+        f"{lines}\nimport sys\n"
         "print(*(m for m in ('torch', 'jnius', 'pyserini', 'ray') if m in sys.modules))"
     )
     assert loaded.strip() == ""
@@ -165,10 +181,10 @@ def test_importing_e2r_imports_next_to_nothing() -> None:
 
 
 def test_the_estimator_needs_numpy_alone() -> None:
-    names = [name for name in modules() if name.startswith("e2r.flops")]
-    imports = "\n".join(f"import {name}" for name in names)
+    names = [name for name in FILES if name.startswith("e2r.flops")]
+    lines = "\n".join(f"import {name}" for name in names)
     heavy = "pydantic", "pyarrow", "scipy", "rich", "jinja2", "torch", "transformers"
-    code = f"{imports}\nimport sys\nprint(*(m for m in {heavy} if m in sys.modules))"
+    code = f"{lines}\nimport sys\nprint(*(m for m in {heavy} if m in sys.modules))"
     assert run_python(code).strip() == ""
 
 

@@ -22,7 +22,7 @@ import pytest
 import e2r.cli
 from e2r.errors import DataError, IncompleteError, MissingError, UsageError
 from e2r.models.answerer import Answered, Question
-from e2r.models.random import Random
+from e2r.models.simulated.random import Random
 from e2r.records.folder import RunFolder
 from e2r.records.ledger import read_ledger
 from e2r.records.spec import ExecutionSpec, ModelSpec, Spec

@@ -14,7 +14,7 @@ from huggingface_hub import constants
 
 from e2r import hub
 from e2r.errors import MissingError
-from e2r.models.transformers import load
+from e2r.models.network.transformers import load
 from e2r.records.spec import ExecutionSpec, ModelSpec
 from tests.tiny_models import save_llama
 
@@ -73,24 +73,22 @@ def test_a_closed_door_and_a_silent_one_are_no_answer() -> None:
         port = silent.getsockname()[1]
         began = time.monotonic()
         assert not hub.within(0.2, f"http://127.0.0.1:{port}")
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 60, "a silent door alone would be waited at for ever"
     assert not hub.within(2, f"http://127.0.0.1:{port}")
     assert not hub.within(2, "no address")
 
 
 def test_a_search_for_a_name_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     released = threading.Event()
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *words, **options: released.wait(20) and [])
-    began = time.monotonic()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *words, **options: released.wait() and [])
     assert not hub.within(0.1, "http://hub.test")
-    assert time.monotonic() - began < 10
     released.set()
 
 
 def test_a_model_in_the_cache_is_read_where_the_hub_is_silent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without one retry: the Hub's client would pause for 23 seconds before it looks there."""
+    """Without one retry, for which the Hub's client would pause before it looks there."""
     cache = tmp_path / "hub"
     commit = "0" * 40
     kept = cache / "models--somebody--tiny"
@@ -101,9 +99,8 @@ def test_a_model_in_the_cache_is_read_where_the_hub_is_silent(
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
-    began = time.monotonic()
+    monkeypatch.setattr("time.sleep", lambda seconds: pytest.fail("it pauses for a retry"))
     model = load(ModelSpec(source="somebody/tiny"), ExecutionSpec(device="cpu"))
     assert model.record().revision == commit
     with pytest.raises(MissingError, match=r"somebody/other: it is not in .* cache, and the Hub"):
         load(ModelSpec(source="somebody/other"), ExecutionSpec(device="cpu"))
-    assert time.monotonic() - began < 10

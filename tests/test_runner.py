@@ -18,7 +18,7 @@ import pytest
 
 from e2r.errors import UsageError
 from e2r.models.answerer import Answered, Question
-from e2r.models.random import Random
+from e2r.models.simulated.random import Random
 from e2r.prompts.request import Reply
 from e2r.ranking import METHODS
 from e2r.records.folder import RunFolder, sha256_of
@@ -125,7 +125,7 @@ def test_a_replay_is_the_run(collection: Path, tmp_path: Path, method: str) -> N
 
 @pytest.mark.parametrize("method", ASKING)
 def test_the_oracle_sorts_by_grade(collection: Path, tmp_path: Path, method: str) -> None:
-    from e2r.data.trec import read_qrels
+    from e2r.data.files.trec import read_qrels
 
     judgments = read_qrels(collection / "qrels" / "test.tsv")
     folder = run(spec(collection, method, "oracle"), tmp_path)
@@ -275,16 +275,25 @@ def test_killed_for_real_and_resumed(collection: Path, tmp_path: Path, llama: Pa
         "--runs",
         str(tmp_path / "k"),
     ]
+    queries = len(undisturbed.per_query())
+
+    def begun() -> int:
+        """Queries on record; -1 before the run has begun."""
+        found = list((tmp_path / "k").rglob("manifest.json"))
+        if not found:
+            return -1
+        record = found[0].with_name("per_query.jsonl")
+        return record.read_bytes().count(b"\n") if record.exists() else 0
+
     done = None
     codes = []
     for attempt in range(12):
         process = subprocess.Popen(words, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         if attempt < 6:
-            # Wait for the run to begin, then strike within its first moments.
-            deadline = time.monotonic() + 60
-            while not list((tmp_path / "k").rglob("manifest.json")) and time.monotonic() < deadline:
-                time.sleep(0.01)
-            time.sleep(generator.uniform(0, 6))
+            # Strike when a drawn number of further queries is on record, before the last.
+            goal = generator.randrange(begun(), queries)
+            while begun() < goal and process.poll() is None:
+                time.sleep(0.001)
             if process.poll() is None:
                 os.kill(process.pid, generator.choice([signal.SIGKILL, signal.SIGTERM]))
         codes.append(process.wait())

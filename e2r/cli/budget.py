@@ -25,7 +25,7 @@ from e2r.flops.conventions import CONVENTIONS
 @click.option(
     "--convention", type=click.Choice(list(CONVENTIONS)), default="ideal", show_default=True
 )
-@click.option("--limit", type=int, default=30, show_default=True, help="Rows to show.")
+@click.option("--most", "limit", type=int, default=30, show_default=True, help="Rows to show.")
 @click.option("--json", "as_json", is_flag=True, help="JSON alone on stdout.")
 def command(
     petaflops: float | None,
@@ -46,9 +46,9 @@ def command(
 
     Example: e2r budget --milliseconds 500 --on L4 --methods pointwise.yes_no,setwise.heapsort
     """
-    from e2r.budget import Grid, search
     from e2r.flops.catalogue import entries
     from e2r.flops.hardware import accelerator
+    from e2r.forecast.budget import Grid, search
 
     found = search(
         Grid(

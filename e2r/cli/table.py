@@ -10,7 +10,7 @@ import click
 from e2r.cli import print_json
 
 if TYPE_CHECKING:
-    from e2r.metrics.tables import Report, Sheet
+    from e2r.metrics.reports.tables import Report, Sheet
 
 NARROWEST_FILE = 200
 

@@ -86,7 +86,7 @@ def _validate(
 ) -> Iterator[Validated]:
     from e2r.data.findings import Report, Teller
     from e2r.data.validate import check, kind_of
-    from e2r.metrics.recorded import find_runs
+    from e2r.metrics.runs.recorded import find_runs
 
     if path.name == "manifest.json":
         path = path.parent
@@ -123,15 +123,15 @@ def _validate(
 
 
 def _check_run(path: Path, hear: Hear, qrels: str | None) -> None:
-    from e2r.metrics.gate import check_run
+    from e2r.metrics.runs.gate import check_run
 
     check_run(path, hear, qrels)
 
 
 def _check_spec(path: Path, hear: Hear) -> None:
     """A spec, the methods and prompts it names, and its data, as `e2r run` would read them."""
-    from e2r.cascade import prompts_of, stages_of
     from e2r.data.findings import Teller, finding_of
+    from e2r.engines.cascade import prompts_of, stages_of
     from e2r.records.spec import Spec
     from e2r.runner import load_collection
 
@@ -146,8 +146,8 @@ def _check_spec(path: Path, hear: Hear) -> None:
 
 
 def _say_why_unknown(path: Path, report: Report) -> None:
+    from e2r.data.files.lines import lines
     from e2r.data.findings import Teller
-    from e2r.data.lines import lines
 
     first = next(lines(path, report.hear), None)
     if not report.errors:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from e2r.data.collection import Judgments
+from e2r.data.files.trec import Run
 from e2r.data.findings import Hear, refuse
-from e2r.data.trec import Run
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,13 @@ from typing import Any
 
 from e2r import hub
 from e2r.data.collection import Judgments
-from e2r.data.corpus import IDS, TEXTS, first_of, joined
 from e2r.data.dataset import Queries
-from e2r.data.lines import id_field
-from e2r.data.topics import IDS as QUERY_IDS
-from e2r.data.topics import TEXTS as QUERY_TEXTS
-from e2r.data.topics import chosen, unique
-from e2r.data.trec import Run
+from e2r.data.files.corpus import IDS, TEXTS, first_of, joined
+from e2r.data.files.lines import id_field
+from e2r.data.files.topics import IDS as QUERY_IDS
+from e2r.data.files.topics import TEXTS as QUERY_TEXTS
+from e2r.data.files.topics import chosen, unique
+from e2r.data.files.trec import Run
 from e2r.errors import DataError, E2RError, MissingError, UsageError
 
 LARGE = 10**9

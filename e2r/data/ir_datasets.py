@@ -13,10 +13,10 @@ from typing import Any
 
 from e2r.data.collection import Judgments
 from e2r.data.dataset import Queries
+from e2r.data.files.lines import id_field
+from e2r.data.files.topics import TEXTS, chosen, unique
+from e2r.data.files.trec import Run
 from e2r.data.findings import Hear, refuse
-from e2r.data.lines import id_field
-from e2r.data.topics import TEXTS, chosen, unique
-from e2r.data.trec import Run
 from e2r.errors import DataError, E2RError, MissingError, UsageError, unknown
 
 NOISE = ("[", "Download failed", "download error")

@@ -12,9 +12,9 @@ from typing import Protocol
 
 from e2r.data.collection import Candidate, CandidateList, Query, Searched
 from e2r.data.dataset import Queries, Texts
+from e2r.data.files.rank_llm import read_requests
+from e2r.data.files.trec import Run
 from e2r.data.findings import Hear, refuse
-from e2r.data.rank_llm import read_requests
-from e2r.data.trec import Run
 from e2r.errors import DataError
 
 Stamp = tuple[Path, int, int]

@@ -8,13 +8,13 @@ from pathlib import Path
 from e2r.data.beir import qrels_path
 from e2r.data.check import survey
 from e2r.data.collection import Candidate, CandidateList, Judgments, Query
-from e2r.data.corpus import IDS, FileCorpus
+from e2r.data.files.corpus import IDS, FileCorpus
+from e2r.data.files.lines import Line, json_object, lines
+from e2r.data.files.rank_llm import read_requests
+from e2r.data.files.run_index import RunIndex
+from e2r.data.files.topics import read_queries
+from e2r.data.files.trec import read_qrels
 from e2r.data.findings import Hear, Teller, deaf, finding_of, some
-from e2r.data.lines import Line, json_object, lines
-from e2r.data.rank_llm import read_requests
-from e2r.data.run_index import RunIndex
-from e2r.data.topics import read_queries
-from e2r.data.trec import read_qrels
 from e2r.errors import DataError
 
 BEIR_FILES = ("corpus.jsonl", "corpus.jsonl.gz", "queries.jsonl", "queries.jsonl.gz")

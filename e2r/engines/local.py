@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from e2r.cascade import stages_of
 from e2r.data.collection import CandidateList, Judgments
+from e2r.engines.cascade import stages_of
 from e2r.engines.engine import Event, Finished
 from e2r.engines.query import answer, rerank_query
 from e2r.models.answerer import Answered, Answerer

@@ -6,8 +6,8 @@ import itertools
 import time
 from collections.abc import Callable, Generator, Sequence
 
-from e2r.cascade import Reranked, Stage, rerank
 from e2r.data.collection import CandidateList
+from e2r.engines.cascade import Reranked, Stage, rerank
 from e2r.engines.engine import Finished, Replied
 from e2r.errors import E2RError
 from e2r.models.answerer import Answered, Answerer, Question

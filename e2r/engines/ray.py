@@ -13,8 +13,8 @@ from typing import Any, Literal, Self
 import ray
 from ray.exceptions import RayError, RayTaskError
 
-from e2r.cascade import prompts_of
 from e2r.data.collection import CandidateList, Judgments
+from e2r.engines.cascade import prompts_of
 from e2r.engines.cluster import connect, free, nodes, reason, refuse_client
 from e2r.engines.crew import crew_of, describe, shares
 from e2r.engines.engine import Event, Finished, Noted

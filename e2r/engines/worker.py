@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from e2r.cascade import prompts_of
 from e2r.data.collection import CandidateList, Judgments
+from e2r.engines.cascade import prompts_of
 from e2r.engines.engine import Event, Noted, Replied
 from e2r.engines.local import Local
 from e2r.errors import DataError, E2RError

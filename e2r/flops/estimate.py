@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from e2r.flops.architecture import Architecture, Parameters
+from e2r.flops.architecture import Architecture
 from e2r.flops.conventions import Convention
 from e2r.flops.conventions import convention as by_name
 from e2r.flops.expression import Expression
 from e2r.flops.operations import Operation, not_counted, operations
+from e2r.flops.structure import Parameters
 from e2r.flops.traffic import traffic
 from e2r.flops.work import LONGEST, Counts, Usage
 

@@ -11,7 +11,8 @@ from e2r.flops.expression import Expression
 from e2r.flops.work import GENERATED, PROMPT
 
 if TYPE_CHECKING:
-    from e2r.flops.architecture import Architecture, PaperShape, Stack
+    from e2r.flops.architecture import Architecture
+    from e2r.flops.structure import PaperShape, Stack
 
 NOT_COUNTED = (
     "third matrix of gated FFNs",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from e2r.flops.architecture import Architecture, Layer, Stack
 from e2r.flops.blocks import Terms, embedding, linear
 from e2r.flops.config import Config, Required, Task
+from e2r.flops.structure import Layer, Stack, Structure
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -24,7 +24,7 @@ def decoder_only(
     tied: bool | None = None,
     context: int | None = None,
     gaps: tuple[str, ...] = (),
-) -> Architecture:
+) -> Structure:
     """A causal stack under a language-model head, a scoring head, or none.
 
     `head` and `classifier` replace the usual lm_head and score; `embeddings` the usual token table.
@@ -41,7 +41,7 @@ def decoder_only(
         heads = heads if classifier is None else classifier
     else:
         heads = ()
-    return Architecture(
+    return Structure(
         name=config.source,
         model_type=config.model_type,
         task=task,
@@ -61,14 +61,14 @@ def bidirectional(
     around: Terms,
     heads: Mapping[Task, Terms],
     context: int | None = None,
-) -> Architecture:
+) -> Structure:
     """An encoder under the head of its task; encoders classify unless their config says else.
 
     `around` are embeddings, norms and projections outside the layers. A head for "generation" is
     the masked-language-model head, read at the positions asked for.
     """
     task = config.task or "classification"
-    return Architecture(
+    return Structure(
         name=config.source,
         model_type=config.model_type,
         task=task,

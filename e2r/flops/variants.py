@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from e2r.errors import DataError, UsageError
-from e2r.flops.architecture import Architecture, Layer, build
+from e2r.flops.architecture import Architecture, build
 from e2r.flops.blocks import Term, Terms
+from e2r.flops.structure import Layer
 
 
 def override(architecture: Architecture, changes: Mapping[str, Any]) -> Architecture:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from e2r.errors import unknown
-from e2r.metrics.intervals import Interval
+from e2r.metrics.reports.tables import UNDEFINED, Sheet, fixed, percent, ranged, short, spread
+from e2r.metrics.row import Row
 from e2r.metrics.standing import UNITS
-from e2r.metrics.tables import UNDEFINED, Sheet, fixed, percent, ranged, short, spread
-
-if TYPE_CHECKING:
-    from e2r.metrics.evaluation import Row
+from e2r.metrics.statistics.intervals import Interval
 
 Columns = dict[str, Callable[["Row"], str]]
 

@@ -13,10 +13,11 @@ from e2r.data.findings import some
 from e2r.errors import DataError, UsageError
 from e2r.metrics.contrast import Chances, Contrast, p_value
 from e2r.metrics.cost import PETA
-from e2r.metrics.evaluation import DEFAULT_MEASURES, Evaluation, Row, evaluate
-from e2r.metrics.intervals import Floats, Interval, intervals, resampled_means
-from e2r.metrics.significance import holm, paired_tests
-from e2r.metrics.tables import UNDEFINED, Report, Sheet, fixed, ranged
+from e2r.metrics.evaluation import DEFAULT_MEASURES, Evaluation, evaluate
+from e2r.metrics.reports.tables import UNDEFINED, Report, Sheet, fixed, ranged
+from e2r.metrics.row import Row
+from e2r.metrics.statistics.intervals import Floats, Interval, intervals, resampled_means
+from e2r.metrics.statistics.significance import holm, paired_tests
 from e2r.records.manifest import UNKNOWN
 
 _UNPRICED = Interval(None, note="one of the runs has no price")

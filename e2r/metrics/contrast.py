@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from e2r.metrics.intervals import Interval
-from e2r.metrics.significance import Paired
-from e2r.metrics.tables import short, spread
-
-if TYPE_CHECKING:
-    from e2r.metrics.evaluation import Row
+from e2r.metrics.reports.tables import short, spread
+from e2r.metrics.row import Row
+from e2r.metrics.statistics.intervals import Interval
+from e2r.metrics.statistics.significance import Paired
 
 ALPHA = 0.05
 SURE = 0.95

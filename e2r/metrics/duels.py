@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from e2r.metrics.cost import PETA
-from e2r.metrics.evaluation import Row
-from e2r.metrics.intervals import Floats, Interval, Statistic, intervals
-from e2r.metrics.significance import Paired, paired_tests, randomisations
+from e2r.metrics.row import Row
+from e2r.metrics.statistics.intervals import Floats, Interval, Statistic, intervals
+from e2r.metrics.statistics.significance import Paired, paired_tests, randomisations
 
 Pair = tuple[int, int]
 """Two places in a list of runs: first − second is what a difference means."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from e2r.metrics.cost import PETA
-from e2r.metrics.intervals import Floats, Interval, Quotient, quotients
+from e2r.metrics.statistics.intervals import Floats, Interval, Quotient, quotients
 from e2r.metrics.work import FIGURES
 
 

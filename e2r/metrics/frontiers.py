@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 
 from e2r.errors import UsageError
-from e2r.metrics.evaluation import Evaluation, Row
-from e2r.metrics.frontier import cheapest_reaching, hypervolume, members, probability
+from e2r.metrics.evaluation import Evaluation
 from e2r.metrics.groups import group_id
-from e2r.metrics.intervals import Floats, Interval, percentiles, resampled_means
-from e2r.metrics.standing import UNITS, Membership, comparable, sample
-from e2r.metrics.tables import Report, Sheet, fixed, ranged, short, spread
+from e2r.metrics.placing import comparable, sample
+from e2r.metrics.reports.tables import Report, Sheet, fixed, ranged, short, spread
+from e2r.metrics.row import Row
+from e2r.metrics.standing import UNITS, Membership
+from e2r.metrics.statistics.frontier import cheapest_reaching, hypervolume, members, probability
+from e2r.metrics.statistics.intervals import Floats, Interval, percentiles, resampled_means
 
 SHARES = (0.9, 0.95, 0.99)
 _BLOCK_ENTRIES = 2**21

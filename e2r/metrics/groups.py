@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from e2r.metrics.evaluation import Row
+from e2r.metrics.row import Row
 
 
 def group_id(row: Row) -> str:

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from e2r.metrics.intervals import Floats, Interval
-from e2r.metrics.recorded import Recorded
+from e2r.metrics.runs.recorded import Recorded
+from e2r.metrics.statistics.intervals import Floats, Interval
 from e2r.records.folder import QueryRecord
 
 FIGURES: Mapping[str, tuple[str, tuple[str, ...]]] = {

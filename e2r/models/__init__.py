@@ -1,4 +1,9 @@
-"""Who answers: language models, and the model-free oracle, random and replay."""
+"""Who answers: `network` runs a model here, `server` asks one elsewhere, `simulated` is no model.
+
+What all three share stands beside them: the protocol (answerer), prompts asked and answers read
+(prompted), text to tokens and back (encoding), tokens counted without a model (counting), calls
+that share work (reuse), and calls sampled for verification (sampling).
+"""
 
 from __future__ import annotations
 
@@ -50,23 +55,23 @@ def open_answerer(
     if spec.model.source == "none":
         if asks:
             raise UsageError(f"{spec.method.name} asks a model: pass --model")
-        from e2r.models.no_model import NoModel
+        from e2r.models.simulated.no_model import NoModel
 
         return NoModel()
     if spec.model.source == "oracle":
         if judgments is None:
             raise UsageError("the oracle answers from judgments: pass --qrels")
-        from e2r.models.oracle import Oracle
+        from e2r.models.simulated.oracle import Oracle
 
         return Oracle(judgments)
     if kind == "random":
         if not rest.isdecimal():
             raise UsageError(f"{spec.model.source!r}: give the seed, as in random:7")
-        from e2r.models.random import Random
+        from e2r.models.simulated.random import Random
 
         return Random(int(rest))
     if kind == "replay":
-        from e2r.models.replay import Replay
+        from e2r.models.simulated.replay import Replay
 
         return Replay(Path(rest))
     if not asks:
@@ -78,7 +83,7 @@ def open_answerer(
     # Read by tqdm when it is imported: transformers would draw its bars over ours.
     os.environ.setdefault("TQDM_DISABLE", "1")
     try:
-        from e2r.models.transformers import load
+        from e2r.models.network.transformers import load
     except ImportError as error:
         raise MissingError(
             f"running a model needs {error.name}; run: pip install 'e2r[run]'"
@@ -109,8 +114,8 @@ def _served(spec: Spec, stages: list[tuple[PromptTemplate, Reading]]) -> Answere
     if spec.execution.server is None:
         raise UsageError(f"{spec.model.source}: pass the server's address by --base-url")
     try:
-        from e2r.models.openai_compatible import connect
-        from e2r.models.server import Server
+        from e2r.models.server.http import Server
+        from e2r.models.server.openai_compatible import connect
     except ImportError as error:
         raise MissingError(
             f"asking a server needs {error.name}; run: pip install 'e2r[http]'"

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from e2r.data.trec import Run, read_run
+from e2r.data.files.trec import Run, read_run
 from e2r.errors import DataError, IncompleteError, UsageError
 from e2r.records.ledger import Call, merge_parts, named, replacing, write_part
 from e2r.records.manifest import Manifest

@@ -9,9 +9,9 @@ from typing import Literal
 
 import numpy as np
 
-from e2r.metrics.evaluation import Row
-from e2r.metrics.frontier import frontier, hypervolume
-from e2r.metrics.intervals import Interval
+from e2r.metrics.row import Row
+from e2r.metrics.statistics.frontier import frontier, hypervolume
+from e2r.metrics.statistics.intervals import Interval
 from e2r.site.published import Publication, Published
 
 State = Literal["ranked", "reference", "incomplete"]

@@ -13,8 +13,8 @@ from e2r.errors import DataError, E2RError, UsageError
 from e2r.flops.conventions import CONVENTIONS
 from e2r.metrics.effectiveness import parse_measures
 from e2r.metrics.evaluation import DEFAULT_MEASURES, evaluate
-from e2r.metrics.recorded import find_runs
-from e2r.metrics.result import Result
+from e2r.metrics.runs.recorded import find_runs
+from e2r.metrics.runs.result import Result
 from e2r.site.collect import make_board
 from e2r.site.pages import Links, render
 from e2r.site.published import published

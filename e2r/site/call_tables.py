@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from e2r.errors import UsageError
-from e2r.forecast import DRAWS, simulate
+from e2r.forecast.method import DRAWS, simulate
 from e2r.ranking import METHODS
 from e2r.ranking import method as find
 from e2r.ranking.method import Method

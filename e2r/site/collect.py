@@ -12,9 +12,10 @@ from pathlib import Path, PurePosixPath
 from e2r.errors import DataError
 from e2r.flops.architecture import Architecture
 from e2r.metrics.efficiency import figures
-from e2r.metrics.evaluation import Evaluation, Row
+from e2r.metrics.evaluation import Evaluation
 from e2r.metrics.groups import group_id, is_reference
-from e2r.metrics.intervals import Interval
+from e2r.metrics.row import Row
+from e2r.metrics.statistics.intervals import Interval
 from e2r.site.board import Board, Costs, Entry, Group, State, standing
 from e2r.site.published import CONVENTION, Publication, Published
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from e2r.metrics.duels import Pair, cost_ratios, duels
-from e2r.metrics.evaluation import Row
-from e2r.metrics.intervals import Interval
+from e2r.metrics.row import Row
+from e2r.metrics.statistics.intervals import Interval
 from e2r.site.board import NOTHING, Board, Entry, Group
 
 DIGITS = 6

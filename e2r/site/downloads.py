@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from e2r.metrics.columns import flat
-from e2r.metrics.tables import comma_separated
+from e2r.metrics.reports.tables import comma_separated
 from e2r.site.board import NOTHING, Board, Entry, Group
 from e2r.site.data import rounded
 

@@ -16,9 +16,9 @@ import jinja2
 from e2r.errors import UsageError
 from e2r.flops.conventions import CONVENTIONS
 from e2r.metrics.cost import PETA
-from e2r.metrics.intervals import Interval
-from e2r.metrics.pictures import THEMES, quality_against_cost
-from e2r.metrics.tables import UNDEFINED, short
+from e2r.metrics.reports.pictures import THEMES, quality_against_cost
+from e2r.metrics.reports.tables import UNDEFINED, short
+from e2r.metrics.statistics.intervals import Interval
 from e2r.site import whatif
 from e2r.site.board import NOTHING, Board, Costs, Entry
 from e2r.site.data import page_data, pair_data, rounded, script

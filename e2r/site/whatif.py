@@ -6,7 +6,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
-from e2r.budget import made_for
 from e2r.errors import UsageError
 from e2r.flops.architecture import Architecture
 from e2r.flops.catalogue import entries
@@ -16,8 +15,9 @@ from e2r.flops.conventions import CONVENTIONS
 from e2r.flops.families import index
 from e2r.flops.hardware import ACCELERATORS
 from e2r.flops.work import Mode
-from e2r.forecast import FIGURES
-from e2r.lengths import call_counts, thinks
+from e2r.forecast.budget import made_for
+from e2r.forecast.lengths import call_counts, thinks
+from e2r.forecast.method import FIGURES
 from e2r.site import call_tables
 from e2r.site.board import Board
 from e2r.site.data import script

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from e2r.data import bm25
-from e2r.data.bm25 import Bm25, Found
+from e2r.data.bm25 import search as bm25
+from e2r.data.bm25.search import Bm25, Found
 from e2r.data.sources import Sources, load
 from e2r.errors import MissingError
 from e2r.metrics import evaluate

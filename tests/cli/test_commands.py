@@ -171,7 +171,7 @@ def test_failed_queries_leave_with_five_and_are_tried_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A real, priced model that breaks on one query."""
-    from e2r.models.transformers import TransformersModel
+    from e2r.models.network.transformers import TransformersModel
     from e2r.prompts.request import Reply, Request
 
     model = save_llama(tmp_path / "llama")

@@ -164,7 +164,7 @@ def test_a_repository_out_of_reach_says_how_to_fetch_it() -> None:
         HubDataset("BeIR/scifact").queries(None)
     assert "hf download BeIR/scifact --repo-type dataset --local-dir scifact" in str(refused.value)
     assert "pass hf:scifact" in str(refused.value)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60, "the library alone would try for minutes"
 
 
 def test_what_was_fetched_before_is_read_without_the_hub(tmp_path: Path, cache: Path) -> None:

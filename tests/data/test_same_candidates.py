@@ -12,8 +12,8 @@ import datasets
 import ir_datasets
 import pytest
 
+from e2r.data.files.trec import read_qrels
 from e2r.data.sources import Sources, load
-from e2r.data.trec import read_qrels
 from tests.data.stored import beir_qrels, hub_folder, register, tsv, write
 
 DEPTH = 20

@@ -38,7 +38,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             env={**os.environ, "PYTHONPATH": str(ROOT)},
         )
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 600
         while "Ray runtime started" not in log.read_text():
             assert head.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
@@ -47,4 +47,4 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         assert head.poll() is None, "the cluster must outlive the runs that join it"
     finally:
         head.terminate()
-        head.wait(30)
+        head.wait(300)

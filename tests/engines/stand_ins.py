@@ -15,23 +15,42 @@ from e2r.engines.local import Local
 from e2r.engines.worker import Worker
 from e2r.errors import E2RError
 from e2r.models.answerer import Answered, Question
-from e2r.models.random import Random
+from e2r.models.simulated.random import Random
 from e2r.records.manifest import Environment
 
 
 class Watched(Worker):
-    """Rests after each query, and says by a file named after its process which it has to do."""
+    """Says by a file named after its process what it has to do, and begins only what it may.
+
+    `allow` says how many queries may be begun by all workers together. A query that was begun
+    before, by a worker that is lost, may be begun again.
+    """
 
     def rerank(self, topics: Sequence[CandidateList]) -> Iterator[Event | E2RError]:
         mark = Path(f"busy-{os.getpid()}")
         left = [topic.query.qid for topic in topics]
-        mark.write_text(" ".join(left))
-        for event in super().rerank(topics):
-            if isinstance(event, Finished):
-                left.remove(event.record.qid)
-                mark.write_text(" ".join(left))
-            yield event
-            time.sleep(0.1 if isinstance(event, Finished) else 0)
+        for topic in topics:
+            mark.write_text(" ".join(left))
+            _begin(topic.query.qid)
+            yield from super().rerank([topic])
+            left.remove(topic.query.qid)
+        mark.write_text("")
+
+
+def allow(folder: Path, queries: int) -> None:
+    """Let Watched workers begin so many queries of a run; they wait with the others."""
+    unfinished = folder / "allowed.tmp"
+    unfinished.write_text(str(queries))
+    unfinished.replace(folder / "allowed")
+
+
+def _begin(qid: str) -> None:
+    begun = Path(f"begun-{qid}")
+    while not begun.exists():
+        if len(list(Path.cwd().glob("begun-*"))) < int(Path("allowed").read_text()):
+            begun.touch()
+        else:
+            time.sleep(0.01)
 
 
 class Patient(Worker):
@@ -39,7 +58,7 @@ class Patient(Worker):
 
     def rerank(self, topics: Sequence[CandidateList]) -> Iterator[Event | E2RError]:
         Path(f"here-{os.getpid()}").touch()
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 600
         while len(list(Path.cwd().glob("here-*"))) < 2:
             assert time.monotonic() < deadline, "the other worker never came"
             time.sleep(0.01)

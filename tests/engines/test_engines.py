@@ -18,8 +18,8 @@ from e2r.engines.engine import Finished
 from e2r.engines.local import Local
 from e2r.engines.worker import Expected, Worker
 from e2r.errors import DataError, MissingError, UsageError
-from e2r.models.no_model import NoModel
-from e2r.models.random import Random
+from e2r.models.simulated.no_model import NoModel
+from e2r.models.simulated.random import Random
 from e2r.records.manifest import Manifest, Session
 from e2r.records.spec import RaySpec, Spec
 

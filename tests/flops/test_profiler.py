@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from e2r.flops.architecture import Architecture, Task
+from e2r.flops.architecture import Architecture
+from e2r.flops.config import Task
 from e2r.flops.estimate import estimate
 from e2r.flops.work import Usage
 

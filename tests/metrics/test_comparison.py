@@ -13,7 +13,7 @@ from scipy.stats import bootstrap, ttest_rel
 from e2r.errors import DataError, UsageError
 from e2r.metrics import evaluate
 from e2r.metrics.comparison import compare
-from e2r.metrics.intervals import RESAMPLES, SEED
+from e2r.metrics.statistics.intervals import RESAMPLES, SEED
 
 QUERIES = [f"q{i}" for i in range(12)]
 GRADES = {qid: {"a": 1} for qid in QUERIES}

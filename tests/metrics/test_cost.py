@@ -9,7 +9,7 @@ import pytest
 
 from e2r.errors import DataError, UsageError
 from e2r.metrics.cost import matched, price, sum_by
-from e2r.metrics.recorded import Recorded
+from e2r.metrics.runs.recorded import Recorded
 
 # LLAMA: width 64, FFN 160, 2 layers, 4 heads of 16 that share 2 pairs of keys and values.
 WEIGHTS = 2 * (64 * 64 + 2 * 64 * 32 + 64 * 64 + 3 * 64 * 160)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import pytrec_eval
 
-from e2r.data.trec import read_qrels, read_run
+from e2r.data.files.trec import read_qrels, read_run
 from e2r.errors import DataError, UsageError
 from e2r.metrics.effectiveness import parse_measures, score
 

@@ -14,8 +14,8 @@ from e2r.cli import main
 from e2r.errors import UsageError
 from e2r.metrics import evaluate
 from e2r.metrics.frontiers import frontiers
-from e2r.metrics.intervals import RESAMPLES, SEED
-from e2r.metrics.tables import fixed, ranged
+from e2r.metrics.reports.tables import fixed, ranged
+from e2r.metrics.statistics.intervals import RESAMPLES, SEED
 
 QUERIES = [f"q{i}" for i in range(12)]
 GRADES = {qid: {"a": 1} for qid in QUERIES}

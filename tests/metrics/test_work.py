@@ -15,9 +15,9 @@ from e2r.errors import UsageError
 from e2r.metrics import evaluate
 from e2r.metrics.columns import SHEETS
 from e2r.metrics.cost import price
-from e2r.metrics.intervals import RESAMPLES, SEED
-from e2r.metrics.recorded import Recorded
-from e2r.metrics.tables import fixed, percent, ranged, short
+from e2r.metrics.reports.tables import fixed, percent, ranged, short
+from e2r.metrics.runs.recorded import Recorded
+from e2r.metrics.statistics.intervals import RESAMPLES, SEED
 from e2r.metrics.work import latency
 
 # The default run of recorded_runs: per query calls, prompt tokens, and padding of a quarter each.

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from e2r.models import prefixes
+from e2r.models.network import prefixes
+from e2r.models.network.transformers import TransformersModel, load
 from e2r.models.reuse import Reuse, Share, common_length
-from e2r.models.transformers import TransformersModel, load
 from e2r.prompts.request import Attention, Generate, Labels, Likelihood, Reason, Reply, Request
 from e2r.prompts.template import Message
 from e2r.records.spec import ExecutionSpec, ModelSpec

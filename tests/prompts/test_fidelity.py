@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from e2r.models.transformers import load
+from e2r.models.network.transformers import load
 from e2r.prompts.read import Asked
 from e2r.prompts.reading import READINGS, reading
 from e2r.prompts.request import Generate, Likelihood, Reply

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from e2r.errors import DataError, UsageError
-from e2r.metrics.pictures import THEMES
+from e2r.metrics.reports.pictures import THEMES
 from e2r.site import build
 from e2r.site.pages import library
 from tests.site.reading import Tags, site

@@ -1,8 +1,8 @@
-"""One declarative file a model family: config facts in, Architecture out.
+"""One declarative file a model family: config facts in, Structure out.
 
 A family module names the `model_type` values it reads with the defaults that the family's own
 config class gives their fields (MODEL_TYPES), other spellings of fields if there are any (ALIASES),
-and `build(config) -> Architecture`. Dropping a file into this folder adds a family; nothing else
+and `build(config) -> Structure`. Dropping a file into this folder adds a family; nothing else
 lists them.
 """
 
@@ -13,20 +13,18 @@ import importlib
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import Protocol, cast
 
 from e2r.errors import DataError
-
-if TYPE_CHECKING:
-    from e2r.flops.architecture import Architecture
-    from e2r.flops.config import Config
+from e2r.flops.config import Config
+from e2r.flops.structure import Structure
 
 
 class Family(Protocol):
     """What a family module offers."""
 
     MODEL_TYPES: Mapping[str, Mapping[str, object]]
-    build: Callable[[Config], Architecture]
+    build: Callable[[Config], Structure]
 
 
 @cache

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from e2r.flops.architecture import Architecture, Layer, PaperShape, Stack
 from e2r.flops.blocks import (
     Term,
     Terms,
@@ -17,6 +16,7 @@ from e2r.flops.blocks import (
     self_attention,
 )
 from e2r.flops.config import Config, Heads, Required
+from e2r.flops.structure import Layer, PaperShape, Stack, Structure
 
 _BART: Mapping[str, object] = {
     "vocab_size": Required(50265),
@@ -43,7 +43,7 @@ UNUSED_POSITIONS = 2
 """Rows of the position table in front of the first position."""
 
 
-def build(config: Config) -> Architecture:
+def build(config: Config) -> Structure:
     """Both stacks under one tied head."""
     if config.task not in (None, "generation"):
         config.refuse("architectures", f"asks for {config.task}, which is not described for BART")
@@ -71,7 +71,7 @@ def build(config: Config) -> Architecture:
             )
         )
     tied = config.flag("tie_word_embeddings")
-    return Architecture(
+    return Structure(
         name=config.source,
         model_type=config.model_type,
         task="generation",

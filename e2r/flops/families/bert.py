@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from e2r.flops.architecture import Architecture, Layer, PaperShape
 from e2r.flops.blocks import Term, Terms, activation, embedding, linear, norm, self_attention
 from e2r.flops.config import Config
 from e2r.flops.shapes import bidirectional, repeat, sizes
+from e2r.flops.structure import Layer, PaperShape, Structure
 
 _BERT: Mapping[str, object] = {
     **sizes(vocab=30522, width=768, inner=3072, layers=12, heads=12),
@@ -37,7 +37,7 @@ MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
 }
 
 
-def build(config: Config) -> Architecture:
+def build(config: Config) -> Structure:
     """Layer norms after attention and after a two-matrix FFN; every matrix has a bias."""
     for name in ("is_decoder", "add_cross_attention"):
         if config.flag(name):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from e2r.flops.architecture import Architecture, Layer, PaperShape
 from e2r.flops.blocks import gated_ffn, norm, self_attention
 from e2r.flops.config import Config
 from e2r.flops.shapes import decoder_only, repeat, sizes, sliding
+from e2r.flops.structure import Layer, PaperShape, Structure
 
 _COHERE: Mapping[str, object] = {
     **sizes(vocab=256000, width=8192, inner=22528, layers=40, heads=64),
@@ -30,7 +30,7 @@ MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
 }
 
 
-def build(config: Config) -> Architecture:
+def build(config: Config) -> Structure:
     """Command R has full layers only; Command R7B (cohere2) has one full layer in four."""
     width, inner = config.size("hidden_size"), config.size("intermediate_size")
     heads = config.heads(width)

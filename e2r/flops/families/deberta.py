@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from e2r.flops.architecture import Architecture, Layer, PaperShape
 from e2r.flops.blocks import (
     Term,
     Terms,
@@ -17,6 +16,7 @@ from e2r.flops.blocks import (
 )
 from e2r.flops.config import Config, Heads
 from e2r.flops.shapes import bidirectional, sizes
+from e2r.flops.structure import Layer, PaperShape, Structure
 
 MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
     "deberta-v2": {
@@ -42,7 +42,7 @@ MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
 }
 
 
-def build(config: Config) -> Architecture:
+def build(config: Config) -> Structure:
     """The first layer is followed by a convolution where conv_kernel_size is set."""
     width, vocabulary = config.size("hidden_size"), config.size("vocab_size")
     heads = config.heads(width, kv_heads=None, head_dim="attention_head_size")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from e2r.flops.architecture import Architecture, Layer, PaperShape
 from e2r.flops.blocks import Term, Terms, attention, gated_ffn, linear, mixture, norm, residual
 from e2r.flops.config import Config
 from e2r.flops.shapes import decoder_only, repeat, sizes
+from e2r.flops.structure import Layer, PaperShape, Structure
 
 _SHARED: Mapping[str, object] = {
     "hidden_act": "silu",
@@ -48,7 +48,7 @@ MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
 ALIASES = {"num_experts": "n_routed_experts", "num_local_experts": "n_routed_experts"}
 
 
-def build(config: Config) -> Architecture:
+def build(config: Config) -> Structure:
     """`mla_kernel` (ours, not in config.json) chooses how the latent cache is read.
 
     "expanded" makes keys and values from the latent: each token's once under ideal, the whole

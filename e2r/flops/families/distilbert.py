@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from e2r.flops.architecture import Architecture, Layer, PaperShape
 from e2r.flops.blocks import activation, embedding, linear, norm, plain_ffn, self_attention
 from e2r.flops.config import Config, Required
 from e2r.flops.shapes import bidirectional, repeat
+from e2r.flops.structure import Layer, PaperShape, Structure
 
 MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
     "distilbert": {
@@ -24,7 +24,7 @@ MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
 ALIASES = {"hidden_size": "dim", "num_attention_heads": "n_heads", "num_hidden_layers": "n_layers"}
 
 
-def build(config: Config) -> Architecture:
+def build(config: Config) -> Structure:
     """Layer norms after attention and after a two-matrix FFN; every matrix has a bias."""
     width, inner, vocabulary = (
         config.size("dim"),

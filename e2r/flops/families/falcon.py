@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from e2r.flops.architecture import Architecture, Layer, PaperShape
 from e2r.flops.blocks import (
     Term,
     Terms,
@@ -17,6 +16,7 @@ from e2r.flops.blocks import (
 )
 from e2r.flops.config import Config, Required
 from e2r.flops.shapes import decoder_only, repeat
+from e2r.flops.structure import Layer, PaperShape, Structure
 
 MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
     "falcon": {
@@ -39,7 +39,7 @@ MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
 }
 
 
-def build(config: Config) -> Architecture:
+def build(config: Config) -> Structure:
     """7B has one key head, 40B and 180B (new_decoder_architecture) have groups."""
     width = config.size("hidden_size")
     _, heads, kv_heads, head_dim = config.heads(width, kv_heads="num_kv_heads", head_dim=None)

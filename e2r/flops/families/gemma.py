@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from e2r.flops.architecture import Architecture, Layer, PaperShape
 from e2r.flops.blocks import gated_ffn, norm, self_attention
 from e2r.flops.config import Config
 from e2r.flops.shapes import decoder_only, repeat, sizes, sliding
+from e2r.flops.structure import Layer, PaperShape, Structure
 
 _SHARED: Mapping[str, object] = {
     "head_dim": 256,
@@ -46,7 +46,7 @@ MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
 }
 
 
-def build(config: Config) -> Architecture:
+def build(config: Config) -> Structure:
     """Two norms a block in Gemma 1, four from Gemma 2 on, and normed heads in Gemma 3."""
     if config.flag("use_bidirectional_attention"):
         config.refuse("use_bidirectional_attention", "is true, which is not described here")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from e2r.flops.architecture import Architecture, Layer, PaperShape
 from e2r.flops.blocks import fused_gated_ffn, norm, self_attention
 from e2r.flops.config import Config
 from e2r.flops.shapes import decoder_only, repeat, sizes
+from e2r.flops.structure import Layer, PaperShape, Structure
 
 _GLM: Mapping[str, object] = {
     **sizes(vocab=151552, width=4096, inner=13696, layers=40, heads=32),
@@ -22,7 +22,7 @@ _GLM: Mapping[str, object] = {
 MODEL_TYPES: Mapping[str, Mapping[str, object]] = {"glm": _GLM, "glm4": _GLM}
 
 
-def build(config: Config) -> Architecture:
+def build(config: Config) -> Structure:
     """GLM-4-0414 (glm4) norms the output of each block too."""
     width, inner = config.size("hidden_size"), config.size("intermediate_size")
     heads = config.heads(width)

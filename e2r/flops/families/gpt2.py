@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from e2r.flops.architecture import Architecture, Layer, PaperShape
 from e2r.flops.blocks import activation, added_product, attention, embedding, norm, residual
 from e2r.flops.config import Config, Required
 from e2r.flops.shapes import decoder_only, repeat
+from e2r.flops.structure import Layer, PaperShape, Structure
 
 MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
     "gpt2": {
@@ -31,7 +31,7 @@ ALIASES = {
 }
 
 
-def build(config: Config) -> Architecture:
+def build(config: Config) -> Structure:
     """Layer norms before attention and FFN."""
     if config.flag("add_cross_attention"):
         config.refuse("add_cross_attention", "is true, which is not described here")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from e2r.flops.architecture import Architecture, Layer, PaperShape
 from e2r.flops.blocks import Term, attention, embedding, linear, norm, plain_ffn, residual
 from e2r.flops.config import Config
 from e2r.flops.shapes import decoder_only, repeat, sizes
+from e2r.flops.structure import Layer, PaperShape, Structure
 
 MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
     "gpt_neox": {
@@ -20,7 +20,7 @@ MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
 }
 
 
-def build(config: Config) -> Architecture:
+def build(config: Config) -> Structure:
     """Attention and FFN run in parallel or in turn; the arithmetic is the same."""
     width, inner = config.size("hidden_size"), config.size("intermediate_size")
     _, heads, _, head_dim = config.heads(width, kv_heads=None, head_dim=None)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from e2r.flops.architecture import Architecture, Layer, PaperShape
 from e2r.flops.blocks import Term, mixture, norm, self_attention
 from e2r.flops.config import Config
 from e2r.flops.shapes import decoder_only, repeat, sizes, sliding
+from e2r.flops.structure import Layer, PaperShape, Structure
 
 MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
     "gpt_oss": {
@@ -28,7 +28,7 @@ MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
 ALIASES = {"num_experts": "num_local_experts"}
 
 
-def build(config: Config) -> Architecture:
+def build(config: Config) -> Structure:
     """The sink of each head is one more softmax entry and no product."""
     width, inner = config.size("hidden_size"), config.size("intermediate_size")
     total, active = config.size("num_local_experts"), config.size("num_experts_per_tok")

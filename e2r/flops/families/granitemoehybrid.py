@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from e2r.flops.architecture import Architecture, Layer
 from e2r.flops.blocks import Terms, fused_gated_ffn, mixture, norm, self_attention
 from e2r.flops.config import Config
 from e2r.flops.shapes import decoder_only, repeat, sizes
 from e2r.flops.statespace import SCAN_GAP, Mixer, mamba2
+from e2r.flops.structure import Layer, Structure
 
 MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
     "granitemoehybrid": {
@@ -43,7 +43,7 @@ KINDS = {
 }
 
 
-def build(config: Config) -> Architecture:
+def build(config: Config) -> Structure:
     """Every layer has the shared FFN; experts come beside it where there are any."""
     width, count = config.size("hidden_size"), config.size("num_hidden_layers")
     heads, mixer = config.heads(width), _mixer(config)

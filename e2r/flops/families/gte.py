@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from e2r.flops.architecture import Architecture, Layer, PaperShape
 from e2r.flops.blocks import Terms, activation, embedding, linear, norm, residual, self_attention
 from e2r.flops.config import Config
 from e2r.flops.shapes import bidirectional, repeat, sizes
+from e2r.flops.structure import Layer, PaperShape, Structure
 
 MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
     "gte": {
@@ -28,7 +28,7 @@ MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
 }
 
 
-def build(config: Config) -> Architecture:
+def build(config: Config) -> Structure:
     """GTE has biases in attention and after the FFN, Nomic BERT none."""
     gte = config.model_type == "gte"
     width, inner = config.size("hidden_size"), config.size("intermediate_size")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from e2r.flops.architecture import Architecture, Layer
 from e2r.flops.blocks import Term, Terms, gated_ffn, linear, mixture, norm, residual, self_attention
 from e2r.flops.config import Config, Heads
 from e2r.flops.shapes import decoder_only, repeat, sizes
 from e2r.flops.statespace import SCAN_GAP, convolution
+from e2r.flops.structure import Layer, Structure
 
 MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
     "jamba": {
@@ -35,7 +35,7 @@ MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
 ALIASES = {"num_local_experts": "num_experts"}
 
 
-def build(config: Config) -> Architecture:
+def build(config: Config) -> Structure:
     """Attention has no positions; experts take turns with plain FFNs."""
     width, count = config.size("hidden_size"), config.size("num_hidden_layers")
     heads = config.heads(width)

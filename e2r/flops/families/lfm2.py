@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from e2r.flops.architecture import Architecture, Layer
 from e2r.flops.blocks import Term, gated_ffn, linear, norm, residual, self_attention
 from e2r.flops.config import Config
 from e2r.flops.shapes import decoder_only, repeat, sizes
 from e2r.flops.statespace import convolution
+from e2r.flops.structure import Layer, Structure
 
 MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
     "lfm2": {
@@ -29,7 +29,7 @@ MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
 ALIASES = {"block_ff_dim": "intermediate_size", "tie_embedding": "tie_word_embeddings"}
 
 
-def build(config: Config) -> Architecture:
+def build(config: Config) -> Structure:
     """The FFN width in the config is adjusted before it is used, unless it says otherwise."""
     width, count = config.size("hidden_size"), config.size("num_hidden_layers")
     heads, inner = config.heads(width), _inner(config)

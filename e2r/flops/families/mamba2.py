@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from e2r.flops.architecture import Architecture, Layer
 from e2r.flops.blocks import norm
 from e2r.flops.config import Config, Required
 from e2r.flops.shapes import decoder_only, repeat
 from e2r.flops.statespace import SCAN_GAP, Mixer, mamba2
+from e2r.flops.structure import Layer, Structure
 
 MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
     "mamba2": {
@@ -29,7 +29,7 @@ MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
 }
 
 
-def build(config: Config) -> Architecture:
+def build(config: Config) -> Structure:
     """Chunk padding makes the reference's cost a step function of the prompt's length."""
     width, heads, head_dim = (config.size(n) for n in ("hidden_size", "num_heads", "head_dim"))
     if width * config.size("expand") != heads * head_dim:

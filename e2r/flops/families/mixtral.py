@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from e2r.flops.architecture import Architecture, Layer, PaperShape
 from e2r.flops.blocks import mixture, norm, self_attention
 from e2r.flops.config import Config
 from e2r.flops.shapes import decoder_only, repeat, sizes
+from e2r.flops.structure import Layer, PaperShape, Structure
 
 MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
     "mixtral": {
@@ -26,7 +26,7 @@ MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
 ALIASES = {"num_experts": "num_local_experts"}
 
 
-def build(config: Config) -> Architecture:
+def build(config: Config) -> Structure:
     """Every layer has the same experts; a sliding window, where set, holds in all of them."""
     width, inner = config.size("hidden_size"), config.size("intermediate_size")
     total, active = config.size("num_local_experts"), config.size("num_experts_per_tok")

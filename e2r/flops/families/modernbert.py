@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from e2r.flops.architecture import Architecture, Layer, PaperShape
 from e2r.flops.blocks import Term, attention, embedding, fused_gated_ffn, linear, norm, residual
 from e2r.flops.config import Config
 from e2r.flops.shapes import bidirectional, repeat, sizes
+from e2r.flops.structure import Layer, PaperShape, Structure
 
 MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
     "modernbert": {
@@ -27,7 +27,7 @@ MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
 }
 
 
-def build(config: Config) -> Architecture:
+def build(config: Config) -> Structure:
     """Local layers see local_attention / 2 positions on each side."""
     width, inner = config.size("hidden_size"), config.size("intermediate_size")
     vocabulary, count = config.size("vocab_size"), config.size("num_hidden_layers")

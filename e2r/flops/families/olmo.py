@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from e2r.flops.architecture import Architecture, Layer, PaperShape
 from e2r.flops.blocks import gated_ffn, norm, self_attention
 from e2r.flops.config import Config
 from e2r.flops.shapes import decoder_only, repeat, sizes, sliding
+from e2r.flops.structure import Layer, PaperShape, Structure
 
 _OLMO2: Mapping[str, object] = {
     **sizes(vocab=50304, width=4096, inner=11008, layers=32, heads=32),
@@ -25,7 +25,7 @@ MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
 }
 
 
-def build(config: Config) -> Architecture:
+def build(config: Config) -> Structure:
     """OLMo 3 slides in three layers of four unless layer_types says otherwise."""
     width, inner = config.size("hidden_size"), config.size("intermediate_size")
     heads = config.heads(width)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from e2r.flops.architecture import Architecture, Layer, PaperShape
 from e2r.flops.blocks import Term, attention, fused_gated_ffn, linear, norm, residual
 from e2r.flops.config import Config
 from e2r.flops.shapes import decoder_only, repeat, sizes
+from e2r.flops.structure import Layer, PaperShape, Structure
 
 MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
     "phi3": {
@@ -22,7 +22,7 @@ MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
 }
 
 
-def build(config: Config) -> Architecture:
+def build(config: Config) -> Structure:
     """One matrix makes queries, keys and values; one makes gate and up."""
     width, inner = config.size("hidden_size"), config.size("intermediate_size")
     _, heads, kv_heads, head_dim = config.heads(width)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from e2r.flops.architecture import Architecture, Layer, PaperShape
 from e2r.flops.blocks import Terms, gated_ffn, linear, mixture, norm, self_attention
 from e2r.flops.config import Config
 from e2r.flops.shapes import decoder_only, repeat, sizes, sliding
+from e2r.flops.structure import Layer, PaperShape, Structure
 
 _DENSE: Mapping[str, object] = {
     "num_key_value_heads": 32,
@@ -86,7 +86,7 @@ MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
 ALIASES = {"num_local_experts": "num_experts"}
 
 
-def build(config: Config) -> Architecture:
+def build(config: Config) -> Structure:
     """Attention with biased projections (Qwen2) or normed heads (Qwen3), then FFN or experts."""
     width = config.size("hidden_size")
     heads = config.heads(width)

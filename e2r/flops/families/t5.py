@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from e2r.flops.architecture import Architecture, Layer, PaperShape, Stack
 from e2r.flops.blocks import (
     Term,
     Terms,
@@ -17,6 +16,7 @@ from e2r.flops.blocks import (
     residual,
 )
 from e2r.flops.config import Config, Required
+from e2r.flops.structure import Layer, PaperShape, Stack, Structure
 
 _T5: Mapping[str, object] = {
     "vocab_size": Required(32128),
@@ -49,7 +49,7 @@ ALIASES = {
 }
 
 
-def build(config: Config) -> Architecture:
+def build(config: Config) -> Structure:
     """Both stacks; the decoder reads the encoder's states through cross-attention."""
     width, inner = config.size("d_model"), config.size("d_ff")
     heads = config.size("num_heads")
@@ -82,7 +82,7 @@ def build(config: Config) -> Architecture:
         stacks.append(Stack("decoder", "decoder", width, (decoder,) * decoder_layers, around))
         tied = config.flag("tie_word_embeddings")
         head = linear("lm_head", width, vocabulary, per="position", tied=tied)
-    return Architecture(
+    return Structure(
         name=config.source,
         model_type=config.model_type,
         task=task,

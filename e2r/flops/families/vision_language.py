@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from e2r.flops.architecture import Architecture
 from e2r.flops.config import Config
 from e2r.flops.families import family
+from e2r.flops.structure import Structure
 
 _WRAPPER: Mapping[str, object] = {"text_config": None, "tie_word_embeddings": False}
 
@@ -28,7 +28,7 @@ TEXT = {
 GAP = "vision tower and projector (images are not priced, their tokens are)"
 
 
-def build(config: Config) -> Architecture:
+def build(config: Config) -> Structure:
     """The text part as its own family describes it; image tokens count as prompt tokens."""
     nested = config.get("text_config")
     if nested is not None and not isinstance(nested, Mapping):

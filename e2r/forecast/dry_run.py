@@ -1,0 +1,189 @@
+"""What a run would cost before any weight is loaded: calls, rounds, tokens, by answerer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from e2r.data.collection import Collection
+from e2r.engines.cascade import rerank, stages_of
+from e2r.errors import MissingError, UsageError
+from e2r.flops.architecture import Architecture
+from e2r.flops.estimate import estimate
+from e2r.flops.hardware import accelerator, roofline
+from e2r.flops.work import Usage
+from e2r.forecast.lengths import call_counts
+from e2r.models import prompts_by_stage
+from e2r.models.answerer import Answered, Answerer, Question
+from e2r.models.counting import Counter, Counting
+from e2r.models.server.words import WordCounter
+from e2r.models.simulated.oracle import Oracle
+from e2r.models.simulated.random import Random
+from e2r.models.simulated.replay import Replay
+from e2r.prompts.request import Reply
+from e2r.ranking.plan import drive
+from e2r.records.manifest import ModelRecord
+from e2r.records.spec import ExecutionSpec, ModelSpec, Spec
+
+LEDGER_BYTES = 150
+"""A ledger's bytes a call on disk: 120 to 190 in recorded runs of about a thousand calls."""
+COUNTS = (
+    "prompt_tokens",
+    "cached_tokens",
+    "decoder_prompt_tokens",
+    "generated_tokens",
+    "head_positions",
+)
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """A method driven by one answerer; `counts` hold each call's tokens, one array a name."""
+
+    answers: str
+    queries: int
+    rounds: int
+    counts: dict[str, Any]
+
+    @property
+    def calls(self) -> int:
+        """Calls of all queries."""
+        return len(self.counts["prompt_tokens"])
+
+    @cached_property
+    def usage(self) -> Usage:
+        """All calls, as the estimator takes them."""
+        decoder = self.counts["decoder_prompt_tokens"]
+        return Usage(
+            prompt_tokens=self.counts["prompt_tokens"],
+            cached_tokens=self.counts["cached_tokens"],
+            decoder_prompt_tokens=decoder if decoder.any() else None,
+            generated_tokens=self.counts["generated_tokens"],
+            head_positions=self.counts["head_positions"],
+        )
+
+    def per_query(self, name: str) -> float:
+        """The mean of a count over queries."""
+        return float(self.counts[name].sum()) / self.queries
+
+    def flops(self, architecture: Architecture, convention: str) -> int:
+        """FLOPs of all queries under a convention."""
+        return estimate(architecture, self.usage, convention).total if self.calls else 0
+
+    def seconds(self, architecture: Architecture, device: str, batch_size: int) -> float:
+        """Least seconds of all calls on a named accelerator, in batches of equal calls.
+
+        The mean call is priced, because a roofline is of one shape of call.
+        """
+        if not self.calls:
+            return 0.0
+        mean = {name: round(float(self.counts[name].mean())) for name in COUNTS}
+        usage = Usage(
+            mean["prompt_tokens"],
+            mean["generated_tokens"],
+            decoder_prompt_tokens=mean["decoder_prompt_tokens"] or None,
+            cached_tokens=mean["cached_tokens"],
+            head_positions=mean["head_positions"],
+        )
+        line = roofline(architecture, usage, accelerator(device), batch_size=batch_size)
+        return self.calls * line.seconds
+
+
+def answerer_of(word: str, collection: Collection) -> Answerer:
+    """Who answers: oracle, oracle:SEED, first-stage, random, random:SEED or replay:RUN.
+
+    Raises UsageError for another word and for an oracle without judgments.
+    """
+    kind, _, rest = word.partition(":")
+    if kind == "oracle" and (not rest or rest.isdigit()):
+        if collection.judgments is None:
+            raise UsageError("the oracle answers from judgments: pass --qrels")
+        return Oracle(collection.judgments, int(rest) if rest else None)
+    if kind == "first-stage":
+        return Oracle({})
+    if kind == "random" and (not rest or rest.isdigit()):
+        return Random(int(rest or 0))
+    if kind == "replay" and rest:
+        return Replay(Path(rest))
+    raise UsageError(
+        f"--answers {word!r}: give oracle, oracle:SEED, first-stage, random:SEED or replay:RUN"
+    )
+
+
+def counter_of(
+    model: ModelSpec, execution: ExecutionSpec, architecture: Architecture | None
+) -> tuple[Counter, str]:
+    """What counts tokens, and its name: the model's own tokenizer, else words and marks.
+
+    Raises MissingError where there is neither a tokenizer nor an architecture.
+    """
+    try:
+        from e2r.models.network.transformers import load
+
+        return load(model, execution), "the model's own"
+    except (MissingError, ImportError) as error:
+        if architecture is None:
+            raise MissingError(
+                f"model {model.source}: neither a tokenizer nor an architecture is at hand "
+                f"({error})"
+            ) from error
+    record = ModelRecord(
+        id=model.source, name=model.source, revision=None, dtype=model.dtype, architecture=None
+    )
+    words = WordCounter(record, encoder_decoder=architecture.mode == "decoder")
+    return words, "words and marks, because the model's own is not here"
+
+
+def counted(model: ModelSpec) -> ModelSpec:
+    """The model whose tokens are counted; for one behind a server, its tokenizer or its name."""
+    kind, _, name = model.source.partition(":")
+    if kind != "openai":
+        return model
+    return ModelSpec(source=model.tokenizer or name, dtype=model.dtype)
+
+
+def dry_run(spec: Spec, collection: Collection, counter: Counter, answers: str) -> DryRun:
+    """Drive a spec's plans over a collection, answered by `answers`, counted by `counter`."""
+    stages = stages_of(spec)
+    answerer = Counting(
+        counter,
+        prompts_by_stage(spec),
+        spec.prompt,
+        answerer_of(answers, collection),
+        reuse=spec.execution.reuse,
+    )
+    replies: list[Reply] = []
+
+    def hear(round_: int, question: Question, answered: Answered) -> None:
+        replies.append(answered.reply)
+
+    def answer(questions: Sequence[Question]) -> list[Answered]:
+        return answerer.answer(questions)
+
+    rounds = sum(drive(rerank(topic, stages, hear), answer).rounds for topic in collection.topics)
+    counts = {
+        name: np.array([getattr(reply, name) for reply in replies], dtype=np.int64)
+        for name in COUNTS
+    }
+    return DryRun(answers, max(len(collection.topics), 1), rounds, counts)
+
+
+def refuse_unfit(spec: Spec, architecture: Architecture) -> None:
+    """Raise UsageError where a stage's method asks for what such a model cannot do."""
+    for stage in stages_of(spec):
+        name = stage.method.name
+        kind = "Attend" if name == "attention.icr" else ""
+        try:
+            call_counts(architecture.mode, architecture.task, name, kind)
+        except UsageError as error:
+            raise UsageError(f"{error}; {spec.model.source} is not one") from None
+
+
+def depends_on_answers(spec: Spec) -> bool:
+    """Whether the number of calls does; it does not for methods with an exact call formula."""
+    return not all(stage.method.exact for stage in stages_of(spec))

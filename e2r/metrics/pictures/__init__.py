@@ -1,8 +1,0 @@
-"""Figures as pictures by matplotlib, the same bytes from the same data; one module a picture."""
-
-from e2r.metrics.pictures.quality import quality_against_cost
-from e2r.metrics.pictures.style import THEMES
-from e2r.metrics.pictures.sweep import Curve, write_sweeps
-from e2r.metrics.pictures.write import write_pictures
-
-__all__ = ["THEMES", "Curve", "quality_against_cost", "write_pictures", "write_sweeps"]

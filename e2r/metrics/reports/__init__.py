@@ -1,0 +1,1 @@
+"""What figures look like: tables, pictures, and the report on the paper's own figures."""

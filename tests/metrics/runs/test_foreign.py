@@ -1,0 +1,172 @@
+"""Runs made elsewhere: a ranking, its calls or both become a row; what is unknown stays so."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from e2r.cli import main
+from e2r.data.files.trec import read_run
+from e2r.errors import DataError, MissingError, UsageError
+from e2r.flops import measured
+from e2r.flops.architecture import Architecture
+from e2r.flops.conventions import CONVENTIONS
+from e2r.flops.estimate import estimate
+from e2r.flops.work import Usage
+from e2r.metrics import evaluate
+from e2r.metrics.comparison import compare
+from e2r.metrics.runs.foreign import Foreign
+
+MODEL = "Qwen/Qwen2.5-7B-Instruct"
+SMALL = "google/flan-t5-large"
+HEADER = "qid,prompt_tokens,generated_tokens,model\n"
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Path, Path, Path]:
+    qrels, ranking, usage = (tmp_path / name for name in ("q.txt", "theirs.run", "calls.csv"))
+    qrels.write_text("q1 0 a 1\nq2 0 b 1\n")
+    ranking.write_text("q1 Q0 a 1 2 x\nq1 Q0 b 2 1 x\nq2 Q0 a 1 2 x\nq2 Q0 b 2 1 x\n")
+    usage.write_text(f"{HEADER}q1,100,1,{MODEL}\nq2,200,3,{MODEL}\nq2,50,0,{MODEL}\n")
+    return qrels, ranking, usage
+
+
+def flops_of(model: str, prompt: int, generated: int) -> int:
+    return estimate(Architecture.load(model), Usage(prompt, generated)).flops
+
+
+def test_a_foreign_run_is_scored_and_priced(files) -> None:
+    qrels, ranking, usage = files
+    [row] = evaluate([], "RR", qrels=str(qrels), foreign=[Foreign(ranking, usage)]).rows
+    flops = sum(flops_of(MODEL, n, o) for n, o in [(100, 1), (200, 3), (50, 0)])
+    assert row.petaflops.value == pytest.approx(flops / 2 / 1e15)
+    assert row.measures["RR"].value == 0.75
+    assert (row.manifest.method, row.manifest.dataset.id) == ("theirs", "q")
+    assert "rounds" not in row.standing.frontiers
+    told = row.to_json()
+    for unknown in ("rounds_per_query", "seconds_per_query", "parse_failures", "padding"):
+        assert told[unknown] is None
+
+
+def test_each_call_is_priced_by_its_own_model(files) -> None:
+    qrels, ranking, usage = files
+    usage.write_text(
+        f"{HEADER}q1,100,2,{SMALL}\nq1,300,1,{MODEL}\nq2,80,2,{SMALL}\nq2,200,3,{MODEL}\n"
+    )
+    [row] = evaluate([], "RR", qrels=str(qrels), foreign=[Foreign(ranking, usage)]).rows
+    assert dict(row.cost.per_query) == {
+        "q1": flops_of(SMALL, 100, 2) + flops_of(MODEL, 300, 1),
+        "q2": flops_of(SMALL, 80, 2) + flops_of(MODEL, 200, 3),
+    }
+    assert sum(op.flops for op in row.cost.operations) == sum(row.cost.per_query.values())
+    assert row.manifest.model.name == f"{SMALL} + {MODEL}"
+
+
+def test_seconds_are_taken_from_the_file_and_never_held_against_an_unknown_machine(files) -> None:
+    qrels, ranking, usage = files
+    usage.write_text(
+        "qid,prompt_tokens,generated_tokens,model,seconds\n"
+        f"q1,100,1,{MODEL},0.5\nq1,100,1,{MODEL},1\n"
+    )
+    runs = [Foreign(ranking, usage), Foreign(ranking, usage)]
+    for row in evaluate([], "RR", qrels=str(qrels), foreign=runs).rows:
+        assert row.work.seconds_per_query == 1.5 / 2
+        assert row.to_json()["achieved_flops_per_second"] == pytest.approx(
+            2 * flops_of(MODEL, 100, 1) / 1.5
+        )
+        assert set(row.standing.frontiers) == {"petaflops"}
+
+
+def test_a_closed_model_has_quality_tokens_and_no_price(files) -> None:
+    qrels, ranking, usage = files
+    usage.write_text(f"{HEADER}q1,100,1,closed:gpt-4\nq2,200,3,{MODEL}\n")
+    [row] = evaluate([], "RR", qrels=str(qrels), foreign=[Foreign(ranking, usage)]).rows
+    assert row.measures["RR"].value == 0.75
+    assert row.work.prompt_tokens_per_query == 150
+    assert row.petaflops.value is row.qpp.value is row.rpp["RR"].ratio.value is None
+    assert "the architecture of gpt-4 is not public, so that 1 of 2 calls" in row.notes[0]
+
+
+def test_a_misspelt_model_is_not_taken_for_a_closed_one(files) -> None:
+    _, _, usage = files
+    usage.write_text(f"{HEADER}q1,100,1,gpt-4\n")
+    with pytest.raises(MissingError, match="gpt-4"):
+        evaluate([usage])
+
+
+def test_a_third_partys_real_run_has_quality_and_says_that_its_cost_is_unknown(
+    shared_data, capsys
+) -> None:
+    folder = shared_data / "trec-dl-2019"
+    ranking = folder / "rankgpt-gpt-3.5-turbo.run"
+    words = ["evaluate", str(ranking), "--qrels", f"{folder}/qrels.txt", "--name", "dl19"]
+    with pytest.raises(SystemExit) as left:
+        main([*words, "--json"])
+    assert left.value.code == 0
+    [row] = json.loads(capsys.readouterr().out)
+    assert round(row["measures"]["nDCG@10"]["value"], 4) == 0.6799
+    assert (row["dataset"], row["method"]) == ("dl19", "rankgpt-gpt-3.5-turbo")
+    assert (row["calls_per_query"], row["petaflops_per_query"]) == (None, None)
+    assert row["rpp"]["nDCG@10"]["value"] is None
+    assert row["notes"] == ["its calls are not known, so that it has no price"]
+    with pytest.raises(SystemExit):
+        main(words)
+    assert "it has no price" in capsys.readouterr().err
+
+
+def test_a_third_partys_real_run_with_its_calls(shared_data, tmp_path) -> None:
+    folder = shared_data / "trec-dl-2019"
+    ranking, usage = folder / "rankgpt-gpt-3.5-turbo.run", tmp_path / "calls.csv"
+    usage.write_text(HEADER + "".join(f"{qid},4000,100,{MODEL}\n" for qid in read_run(ranking)))
+    foreign = [Foreign(ranking, usage)]
+    [row] = evaluate([], qrels=f"{folder}/qrels.txt", foreign=foreign, dataset="dl19").rows
+    assert (row.manifest.dataset.id, len(row.qids), row.work.calls_per_query) == ("dl19", 43, 1)
+    quality = row.measures["nDCG@10"].value
+    petaflops = flops_of(MODEL, 4000, 100) / 1e15
+    assert row.rpp["nDCG@10"].ratio.value == pytest.approx(quality / petaflops)
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS)
+def test_the_authors_profiled_calls_become_rows_under_every_convention(
+    shared_data, convention
+) -> None:
+    folder = shared_data / "paper" / "measured"
+    paths = sorted(folder.glob("*.dl19.setwise-heapsort-c3.csv.gz"))
+    rows = evaluate(paths, convention=convention).rows
+    assert len(rows) == 4
+    for path, row in zip(paths, rows, strict=True):
+        calls = measured.read(path)
+        told = row.to_json()
+        assert told["model"] == calls.model
+        assert told["queries"] == 43
+        assert told["calls_per_query"] == pytest.approx(len(calls.flops) / 43)
+        assert told["prompt_tokens_per_query"] == pytest.approx(calls.prompt.sum() / 43)
+        assert told["measures"]["nDCG@10"]["value"] is None
+        priced = estimate(calls.architecture, calls.usage, convention).total
+        assert told["petaflops_per_query"] == pytest.approx(priced / 43 / 1e15)
+        assert told["qpp"]["value"] == pytest.approx(43e15 / priced)
+        assert told["seconds_per_query"] == pytest.approx(calls.seconds.sum() / 43)
+        assert told["achieved_flops_per_second"] == pytest.approx(priced / calls.seconds.sum())
+        if convention == "deepspeed":
+            assert sum(row.cost.per_query.values()) == int(calls.flops.sum())
+
+
+def test_calls_of_queries_that_are_not_ranked_are_refused(files) -> None:
+    qrels, ranking, usage = files
+    usage.write_text(f"{HEADER}q7,100,1,{MODEL}\n")
+    with pytest.raises(DataError, match="query q7 is not in"):
+        evaluate([], qrels=str(qrels), foreign=[Foreign(ranking, usage)])
+
+
+def test_judgments_have_to_be_named(files) -> None:
+    with pytest.raises(UsageError, match="--qrels"):
+        evaluate([], foreign=[Foreign(files[1], files[2])])
+    with pytest.raises(UsageError, match="--qrels"):
+        evaluate(files[1])
+
+
+def test_calls_alone_cannot_be_compared_in_quality(files) -> None:
+    with pytest.raises(DataError, match="no ranking"):
+        compare([files[2], files[2]])
