@@ -38,10 +38,32 @@ def ask_label(asked: Asked) -> Request:
     return Generate(asked.filled.messages, 2 if asked.encoder_decoder else 1, _start(asked))
 
 
-def _label(reply: Reply) -> str | None:
-    """The first letter that stands alone, upper or lower case."""
-    found = re.search(r"(?<![A-Za-z])([A-Za-z])(?![A-Za-z])", cast(str, reply.value))
-    return found[1].upper() if found else None
+_ALONE = re.compile(r"[\W_]*([A-Za-z])[\W_]*")
+_FIRST = re.compile(r"[\W_]*([A-HJ-Z])(?:[.,;:)\]}\"'*>]|\s*[-–—]\s|\s+(?:is|was|because|since)\b)")
+_NAMED = re.compile(
+    r"\b(?i:passage|document|label|answer|option|choice)(?i:\s+(?:is|label))?"
+    r"[\s:\"'*_(\[`]*(?:([A-Z])(?![\w'’])|([a-z])(?=[.,;:)\]\"'*_`]|\s*$))"
+)
+_LONE = re.compile(r"(?<![\w'’.-])(?:([B-HJ-Z])(?![\w'’-])|(A)(?=\s*(?:[.,;:)\]\"'*_]|$)))")
+
+
+def label_in(text: str, count: int) -> str | None:
+    """The label, of the first `count`, that a text chooses; None where it names none or several.
+
+    The whole text may be one letter, or it begins with the label as answers do ("B.", "A is …"),
+    or it names just one ("the best is Passage B"). The article "a" and the word "I" are no labels.
+    """
+    for pattern in (_ALONE.fullmatch, _FIRST.match):
+        if found := pattern(text):
+            return found[1].upper()
+    named = {(upper or lower).upper() for upper, lower in _NAMED.findall(text)}
+    named |= {other or a for other, a in _LONE.findall(text)}
+    named &= set(LABELS[:count])
+    return named.pop() if len(named) == 1 else None
+
+
+def _label(reply: Reply, task: Task) -> str | None:
+    return label_in(cast(str, reply.value), len(task.candidates))
 
 
 def candidate_of(label: str | None, task: Task) -> Read:
@@ -53,7 +75,7 @@ def candidate_of(label: str | None, task: Task) -> Read:
 
 
 def _read_label(reply: Reply, task: Task, encoder_decoder: bool) -> Read:
-    return candidate_of(_label(reply), task)
+    return candidate_of(_label(reply, task), task)
 
 
 def preference_of(label: str | None) -> Read:
@@ -62,7 +84,7 @@ def preference_of(label: str | None) -> Read:
 
 
 def _read_preference(reply: Reply, task: Task, encoder_decoder: bool) -> Read:
-    return preference_of(_label(reply))
+    return preference_of(_label(reply, task))
 
 
 def _write_label(answer: Any, task: Task) -> str:
@@ -80,8 +102,6 @@ def ask_label_logits(asked: Asked) -> Request:
 
 def _read_best_label(reply: Reply, task: Task, encoder_decoder: bool) -> Read:
     logits = cast("tuple[float, ...]", reply.value)
-    if not logits:
-        return Read(None, parsed=False)
     return Read(task.candidates[max(range(len(logits)), key=lambda i: (logits[i], -i))], True)
 
 
@@ -114,11 +134,9 @@ def _ask_thought(asked: Asked) -> Request:
 
 
 def _read_thought(reply: Reply, task: Task, encoder_decoder: bool) -> Read:
-    """The number between the answer tags that follow a closed thought."""
+    """The number between the answer tags that follow the thought."""
     found = re.search(
-        r"<think>.*?</think>\s*<answer>\s*\[(\d{1,6})\]\s*</answer>",
-        cast(str, reply.value).lower(),
-        re.DOTALL,
+        r"<answer>\s*\[(\d{1,6})\]\s*</answer>", cast(str, reply.value), re.IGNORECASE
     )
     place = int(found[1]) - 1 if found else -1
     if 0 <= place < len(task.candidates):

@@ -22,10 +22,18 @@ def _ask_order(asked: Asked) -> Request:
 
 
 def read_order(reply: Reply, task: Task, encoder_decoder: bool) -> Read:
-    """Identifiers in the order given, without repeats and foreign numbers, then the missing."""
+    """Identifiers in the order given, without repeats and foreign numbers, then the missing.
+
+    Where any number stands in brackets, as was asked for, those outside of brackets are words.
+    """
+    text = cast(str, reply.value)
+    return order_of(re.findall(r"\[\s*(\d+)\s*\]", text) or re.findall(r"\d+", text), task)
+
+
+def order_of(digits: list[str], task: Task) -> Read:
+    """The candidates that numbers name, in their order, then those that no number names."""
     candidates = task.candidates
-    digits = re.findall(r"\d+", cast(str, reply.value))
-    numbers = [int(found) for found in digits if len(found) < 7]
+    numbers = [int(found) for found in digits if len(found.lstrip("0")) < 7]
     named = dict.fromkeys(n for n in numbers if 1 <= n <= len(candidates))
     rest = [n for n in range(1, len(candidates) + 1) if n not in named]
     if not named:
@@ -41,12 +49,14 @@ def write_order(answer: Any, task: Task) -> str:
 
 
 def read_logits(reply: Reply, task: Task, encoder_decoder: bool) -> Read:
-    """Candidates by their labels' logits, a failure without any; ties keep the order shown."""
-    logits = cast("tuple[float, ...] | None", reply.value)
-    if logits is None:
-        return Read(None, parsed=False)
+    """Candidates by their labels' logits; ties keep the order shown.
+
+    Of two labels that a server does not list, nobody knows which is the likelier: the order is
+    then repaired, not read.
+    """
+    logits = cast("tuple[float, ...]", reply.value)
     places = sorted(range(len(logits)), key=lambda i: (-logits[i], i))
-    return Read(tuple(task.candidates[i] for i in places), parsed=True)
+    return Read(tuple(task.candidates[i] for i in places), parsed=reply.unlisted < 2)
 
 
 def _ask_first_token(asked: Asked) -> Request:

@@ -1,13 +1,15 @@
-"""What a reading is: a method's default template, and the two functions around the model."""
+"""What a reading is: a method's default template, and the functions around the model."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from e2r.prompts.request import Reply, Request
 from e2r.prompts.template import Filled
+from e2r.prompts.thought import answer_in
 from e2r.ranking.plan import Task
 
 
@@ -37,13 +39,35 @@ class Asked:
 
 @dataclass(frozen=True)
 class Reading:
-    """A method's default template, and the two functions around the model.
+    """A method's default template, and the functions around the model.
 
-    `ask(asked)` makes the request, `read(reply, task, encoder_decoder)` the answer. `write(answer,
-    task)` is the text that a model would give for an answer; it lets a dry run count tokens.
+    `ask(asked)` makes the request, `parse(reply, task, encoder_decoder)` the answer of a reply
+    whose text holds no thought and whose numbers are finite. `write(answer, task)` is the text
+    that a model would give for an answer; it lets a dry run count tokens.
     """
 
     template: str
     ask: Callable[[Asked], Request]
-    read: Callable[[Reply, Task, bool], Read]
+    parse: Callable[[Reply, Task, bool], Read]
     write: Callable[[Any, Task], str] | None = None
+
+    def read(self, reply: Reply, task: Task, encoder_decoder: bool) -> Read:
+        """The answer of a reply.
+
+        No value, a thought that never closes, and numbers that are none (arithmetic that
+        overflowed) are failures whatever the method.
+        """
+        value: Any = reply.value
+        if isinstance(value, str):
+            value = answer_in(value)
+            reply = replace(reply, value=value)
+        if value is None or not _finite(value):
+            return Read(None, parsed=False)
+        return self.parse(reply, task, encoder_decoder)
+
+
+def _finite(value: Any) -> bool:
+    """Whether a text, a number, or numbers in tuples hold no NaN and no infinity."""
+    if isinstance(value, tuple):
+        return all(_finite(part) for part in value)
+    return isinstance(value, str) or math.isfinite(value)

@@ -5,6 +5,7 @@ Only what that project does is here; docs/methods.md lists the differences one b
 
 from __future__ import annotations
 
+import re
 from typing import cast
 
 from e2r.prompts import choices, orders, scores
@@ -48,6 +49,11 @@ def _ask_order(asked: Asked) -> Request:
     return Generate(asked.filled.messages, limit, asked.filled.answer_start or "")
 
 
+def _read_order(reply: Reply, task: Task, encoder_decoder: bool) -> Read:
+    """Every number, in brackets or not."""
+    return orders.order_of(re.findall(r"\d+", cast(str, reply.value)), task)
+
+
 LABEL = Reading("setwise", choices.ask_label, _read_label, choices.LABEL.write)
 
 READINGS: dict[str, Reading] = {
@@ -64,6 +70,6 @@ READINGS: dict[str, Reading] = {
     "setwise.heapsort": LABEL,
     "setwise.bubblesort": LABEL,
     "listwise.generation": Reading(
-        "listwise_llm_rankers", _ask_order, orders.read_order, orders.write_order
+        "listwise_llm_rankers", _ask_order, _read_order, orders.write_order
     ),
 }

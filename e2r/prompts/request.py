@@ -63,10 +63,12 @@ class Reason:
 class Classify:
     """The one logit of a sequence classifier; replied to by a float.
 
-    Two messages are encoded as the model's own pair, one message as a text.
+    The roles query and passage are encoded as the model's own pair, other roles as a chat, which
+    `answer_start` ends.
     """
 
     messages: tuple[Message, ...]
+    answer_start: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,8 @@ class Reply:
     """A model's reply and what it cost: real tokens, with padding beside them.
 
     `value` is what the request asks for. `error` is set and `value` is None where the model failed
-    on this request.
+    on this request. `unlisted` counts labels that a server does not list: their values are upper
+    bounds, all equal.
     """
 
     value: str | tuple[float, ...] | tuple[tuple[float, ...], ...] | float | None
@@ -102,3 +105,4 @@ class Reply:
     seconds: float = 0.0
     batch_size: int = 1
     error: str | None = None
+    unlisted: int = 0

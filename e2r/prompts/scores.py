@@ -20,9 +20,8 @@ def _ask_likelihood(asked: Asked) -> Request:
 
 
 def read_number(reply: Reply, task: Task, encoder_decoder: bool) -> Read:
-    """The float of a reply; one that overflowed in the model's arithmetic is a failure."""
-    value = cast(float, reply.value)
-    return Read(value, parsed=True) if math.isfinite(value) else Read(None, parsed=False)
+    """The float of a reply."""
+    return Read(cast(float, reply.value), parsed=True)
 
 
 def _against(first: str, second: str) -> Reading:
@@ -35,12 +34,8 @@ def _against(first: str, second: str) -> Reading:
 
 
 def read_probability(reply: Reply, task: Task, encoder_decoder: bool) -> Read:
-    """The softmax of the first of two logits; a reply without logits is a failure."""
-    if reply.value is None:
-        return Read(None, parsed=False)
+    """The softmax of the first of two logits."""
     yes, no = cast("tuple[float, float]", reply.value)
-    if not (math.isfinite(yes) and math.isfinite(no)):
-        return Read(None, parsed=False)
     return Read(1 / (1 + math.exp(min(no - yes, 700.0))), parsed=True)
 
 
@@ -54,7 +49,7 @@ def _ask_thought(asked: Asked) -> Request:
 
 
 def _ask_class(asked: Asked) -> Request:
-    return Classify(asked.filled.messages)
+    return Classify(asked.filled.messages, asked.filled.answer_start or "")
 
 
 def _ask_attention(asked: Asked) -> Request:
@@ -71,7 +66,7 @@ def query_of(task: Task, query: str) -> str:
 
 
 def _templated(template: str, reading: Reading) -> Reading:
-    return Reading(template, reading.ask, reading.read)
+    return Reading(template, reading.ask, reading.parse)
 
 
 QLM = Reading("qlm", _ask_likelihood, read_number)

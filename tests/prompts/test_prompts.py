@@ -199,12 +199,60 @@ def test_yes_no_is_a_softmax_and_never_overflows() -> None:
     assert read(Reply((1e6, -1e6)), Score(0), False).answer == 1.0
 
 
+@pytest.mark.parametrize("fidelity", ["mended", "llm-rankers"])
+@pytest.mark.parametrize("name", READINGS)
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_a_score_that_overflowed_is_a_failure(value: float) -> None:
-    likelihood = reading("pointwise.qlm").read(Reply(value), Score(0), False)
-    yes_no = reading("pointwise.yes_no").read(Reply((value, 0.0)), Score(0), False)
-    assert (likelihood.answer, likelihood.parsed) == (None, False)
-    assert (yes_no.answer, yes_no.parsed) == (None, False)
+def test_numbers_that_overflowed_are_a_failure(value: float, name: str, fidelity: str) -> None:
+    """Whatever a method reads: one number, one a label, or one a token of each document."""
+    how = reading(name, fidelity)
+    task = Select((4, 2), 1)
+    for shape in (value, (0.0, value), ((0.0, 1.0), (value,)), None):
+        read = how.read(Reply(shape), task, False)
+        assert (read.answer, read.parsed) == (None, False)
+
+
+def test_labels_that_a_server_does_not_list_leave_an_order_unread() -> None:
+    task, values = Order((4, 2, 9)), (-3.0, -1.0, -3.0)
+    read = reading("listwise.likelihood").read
+    assert read(Reply(values, unlisted=1), task, False).parsed
+    repaired = read(Reply(values, unlisted=2), task, False)
+    assert (repaired.answer, repaired.parsed) == ((2, 4, 9), False)
+    best = reading("setwise.heapsort.likelihood").read(Reply(values, unlisted=2), task, False)
+    assert (best.answer, best.parsed) == (2, True), "the likeliest of those listed is the likeliest"
+
+
+THOUGHTS = {
+    "{}": True,
+    "<think>Maybe [1], A, Document 1</think>{}": True,
+    "Maybe [1], A, Document 1</think>\n\n{}": True,
+    "<think>[1]</think><think>A</think>{}": True,
+    "<THINKING>A [1]</THINKING> {}": True,
+    "[THINK]A [1][/THINK]{}": True,
+    "<|channel|>analysis<|message|>A [1]<|start|>assistant<|channel|>final<|message|>{}": True,
+    "<think>{}": False,
+    "<think>[1]</think><think>{}": False,
+    "[THINK]{}": False,
+    "<|channel|>analysis<|message|>{}": False,
+}
+
+
+@pytest.mark.parametrize(("text", "closed"), THOUGHTS.items(), ids=range(len(THOUGHTS)))
+@pytest.mark.parametrize(
+    ("name", "said", "answer"),
+    [
+        ("setwise.heapsort", "C", 9),
+        ("pairwise.heapsort", "B", False),
+        ("listwise.generation", "[3] > [2] > [1]", (9, 2, 4)),
+        ("tournament.tourrank", "Document 3", (9,)),
+        ("setwise.heapsort.reasoning", "<answer>[3]</answer>", 9),
+    ],
+)
+def test_thoughts_are_no_answers(
+    text: str, closed: bool, name: str, said: str, answer: object
+) -> None:
+    """Whoever opened it, the prompt or the model; one that never closes is a failure."""
+    read = reading(name).read(Reply(text.format(said)), Select((4, 2, 9), 1), False)
+    assert (read.answer, read.parsed) == ((answer, True) if closed else (None, False))
 
 
 @pytest.mark.parametrize(
@@ -219,6 +267,20 @@ def test_a_score_that_overflowed_is_a_failure(value: float) -> None:
         ("", None),
         ("Apple", None),
         ("7", None),
+        ("As a matter of fact, Passage B is", 2),
+        ("A good answer is given by Passage B.", 2),
+        ("A good answer", None),
+        ("A is the most relevant", 4),
+        ("I think that it is passage c.", 9),
+        ("I cannot tell", None),
+        ("**B**", 2),
+        ("The best is B", 2),
+        ("The best is A.", 4),
+        ("Answer: (A)", 4),
+        ("Passage A is worse than Passage B", None),
+        ("Both Passage A and B", None),
+        ("Plan D is not in Passage B", 2),
+        ("It's a", None),
     ],
 )
 def test_labels_are_read_or_missing(text: str, answer: int | None) -> None:
@@ -237,6 +299,8 @@ def test_labels_are_read_or_missing(text: str, answer: int | None) -> None:
         ("[7] > [0] > [2]", (2, 4, 9), False),
         ("I cannot say", None, False),
         ("[99999999999999999999999]", None, False),
+        ("Of the 3 passages, by relevance (2024): [2] > [1] > [3]", (2, 4, 9), True),
+        ("[0000003] > [2] > [1]", (9, 2, 4), True),
     ],
 )
 def test_orders_are_repaired_and_that_is_said(
