@@ -55,6 +55,7 @@ TORCH_LIVES_BELOW = {
     f"e2r.models.network.{name}"
     for name in (
         "attention",
+        "checkpoint",
         "onednn",
         "passes",
         "prefixes",

@@ -222,9 +222,11 @@ class Passes:
             logits, replies = self._logits(encoded, shares, lambda e: 1)
             return [
                 replace(
-                    reply, value=self._encoder.text([int(row[-1].argmax())]), generated_tokens=1
+                    reply,
+                    value=item.opened + self._encoder.text([int(row[-1].argmax())]),
+                    generated_tokens=1,
                 )
-                for row, reply in zip(logits, replies, strict=True)
+                for row, reply, item in zip(logits, replies, encoded, strict=True)
             ]
         if len(encoded) > 1 and self._model.config.model_type in UNMASKED:
             pairs = zip(encoded, shares, strict=True)
@@ -254,7 +256,7 @@ class Passes:
             idle = len(row) - length
             replies.append(
                 Reply(
-                    value=self._encoder.text(row[:length]),
+                    value=item.opened + self._encoder.text(row[:length]),
                     prompt_tokens=len(item.prompt) + (0 if self.encoder_decoder else start),
                     cached_tokens=share.cached_tokens,
                     decoder_prompt_tokens=start if self.encoder_decoder else 0,
@@ -311,14 +313,16 @@ class Passes:
         return output
 
     def _ends(self) -> set[int]:
-        end = self._model.generation_config.eos_token_id
-        return set(end) if isinstance(end, list) else {end}
+        """The ends that the checkpoint names, and those that only its tokenizer knows of."""
+        named = self._model.generation_config.eos_token_id
+        ends = set(named) if isinstance(named, list) else {named}
+        return {end for end in ends | self._encoder.ends if end is not None}
 
     def _greedy(self, most: int) -> transformers.GenerationConfig:
         return transformers.GenerationConfig(
             max_new_tokens=most,
             do_sample=False,
-            eos_token_id=self._model.generation_config.eos_token_id,
+            eos_token_id=sorted(self._ends()) or None,
             pad_token_id=self._fill,
             decoder_start_token_id=self._model.config.decoder_start_token_id
             if self.encoder_decoder

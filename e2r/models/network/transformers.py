@@ -18,6 +18,7 @@ from e2r.errors import DataError, UsageError
 from e2r.models.encoding import Encoder
 from e2r.models.network import onednn, short_attention
 from e2r.models.network.batches import Item, batches
+from e2r.models.network.checkpoint import classifies, context_of, kind_of
 from e2r.models.network.files import files_of, first_line, missing
 from e2r.models.network.passes import Passes
 from e2r.models.reuse import ALONE, Prefix, Reuse, Share
@@ -59,7 +60,7 @@ def load(
     try:
         config = transformers.AutoConfig.from_pretrained(where, **options)
         tokenizer = transformers.AutoTokenizer.from_pretrained(where, **options)
-        kind = _kind(config)
+        kind = kind_of(config)
     except (OSError, ImportError) as error:
         raise missing(spec, error) from error
     except (ValueError, KeyError) as error:
@@ -110,27 +111,6 @@ def load(
     return TransformersModel(weights, config, tokenizer, record, execution, device, note)
 
 
-def _kind(config: Any) -> Any:
-    """The class of transformers that reads the weights which a config belongs to."""
-    if _classifies(config):
-        return transformers.AutoModelForSequenceClassification
-    if config.is_encoder_decoder:
-        return transformers.AutoModelForSeq2SeqLM
-    return transformers.AutoModelForCausalLM
-
-
-def _classifies(config: Any) -> bool:
-    return any("ForSequenceClassification" in name for name in config.architectures or ())
-
-
-def _context(config: Any, tokenizer: Any) -> int | None:
-    """The longest prompt; a classifier's tokenizer knows of positions that are not for tokens."""
-    known = [getattr(config, "max_position_embeddings", None)]
-    if _classifies(config):
-        known.append(tokenizer.model_max_length)
-    return min((length for length in known if length), default=None)
-
-
 class TransformersModel:
     """A language model replying to requests in batches of similar length.
 
@@ -149,7 +129,7 @@ class TransformersModel:
     ) -> None:
         self.device = device
         self.batch_size = execution.batch_size
-        self.classifies = _classifies(config)
+        self.classifies = classifies(config)
         self.encoder_decoder: bool = config.is_encoder_decoder and not self.classifies
         self._weights = weights
         self._record = record
@@ -159,12 +139,20 @@ class TransformersModel:
         )
         # No more than a batch of queries is under way at once; see together().
         self._reuse = Reuse(2 * execution.batch_size) if execution.reuse else None
-        self._fill: int = tokenizer.pad_token_id or 0
+        self._rows: int | None = getattr(config.get_text_config(), "vocab_size", None)
+        fill = tokenizer.pad_token_id or 0
+        # Padding is never attended to, so that any row of the embedding will do.
+        self._fill: int = fill if self._rows is None or fill < self._rows else 0
         self._encoder = Encoder(
             tokenizer,
             decoder_start=config.decoder_start_token_id if self.encoder_decoder else None,
-            context=_context(config, tokenizer),
+            context=context_of(config, tokenizer, record.architecture or {}),
         )
+        if self._encoder.thinks:
+            note(
+                f"{record.name}: its chat template opens a thought, which is left empty where the "
+                "answer is read at once; where it thinks, what follows the thought is the answer"
+            )
 
     @property
     def encoder(self) -> Encoder:
@@ -248,6 +236,8 @@ class TransformersModel:
             Item(place, request, self._encoder.encode(request), share)
             for place, (request, share) in enumerate(zip(requests, shares, strict=True))
         ]
+        for item in items:
+            self._refuse_unknown(item.encoded.prompt)
         replies: dict[int, Reply] = {}
         for batch in batches(items, self.batch_size, self._batch_tokens):
             for item, reply in zip(batch, self._attempt(batch), strict=True):
@@ -315,6 +305,14 @@ class TransformersModel:
             for item in batch
             if isinstance(item.request, Labels | Reason)
         ]
+
+    def _refuse_unknown(self, ids: Sequence[int]) -> None:
+        if self._rows is not None and max(ids, default=0) >= self._rows:
+            raise DataError(
+                f"model {self._record.id}: its tokenizer gives token {max(ids)}, but its embedding "
+                f"has {self._rows} rows; the tokenizer is another model's, or tokens were added "
+                "without resizing the embedding"
+            )
 
     def _refuse(self, request: Request) -> None:
         if isinstance(request, Classify) != self.classifies:

@@ -38,27 +38,44 @@ def pair(text: str) -> Classify:
     return Classify((Message("query", "which rivers"), Message("passage", text)))
 
 
-@pytest.mark.parametrize("save", [save_cross_encoder, save_decoder_classifier])
-def test_a_classifier_scores_pairs_batched_as_alone(saved: Any, save: Any) -> None:
+def chat(text: str) -> Classify:
+    return Classify((Message("system", "judge"), Message("user", f"rivers? {text}")), " yes")
+
+
+@pytest.mark.parametrize(
+    ("save", "form"), [(save_cross_encoder, pair), (save_decoder_classifier, chat)]
+)
+def test_a_classifier_scores_its_own_form_batched_as_alone(
+    saved: Any, save: Any, form: Callable[[str], Classify]
+) -> None:
+    """Encoders read a pair; decoders a conversation with its turns and the opened answer."""
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     folder = saved(save)
     model = opened(folder)
-    requests = [pair(text) for text in (*DOCUMENTS, DOCUMENTS[0] * 3)]
+    requests = [form(text) for text in (*DOCUMENTS, DOCUMENTS[0] * 3)]
     together = model.reply(requests)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     network = AutoModelForSequenceClassification.from_pretrained(folder).eval()
     for request, reply in zip(requests, together, strict=True):
         [alone] = model.reply([request])
         assert reply.value == pytest.approx(alone.value, abs=1e-4)
-        encoded = tokenizer(*(m.content for m in request.messages), return_tensors="pt")
+        words = [m.content for m in request.messages]
+        if form is chat:
+            words = [f"<|system|>judge<|end|><|user|>{words[1]}<|end|><|assistant|> yes"]
+        encoded = tokenizer(*words, return_tensors="pt")
         with torch.inference_mode():
             by_hand = float(network(**encoded).logits[0, 0])
         assert alone.value == pytest.approx(by_hand, abs=1e-4)
         assert reply.prompt_tokens == encoded["input_ids"].shape[1]
         assert (reply.generated_tokens, reply.head_positions) == (0, 1)
     assert len({reply.value for reply in together}) == len(together)
+
+
+def test_a_decoder_is_not_shown_a_pair_without_a_sign_between(saved: Any) -> None:
+    with pytest.raises(DataError, match=r"without a sign between them.*--template qwen3"):
+        opened(saved(save_decoder_classifier)).reply([pair("the dog")])
 
 
 def test_segments_of_a_pair_reach_the_classifier(saved: Any) -> None:
