@@ -2,44 +2,60 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 
 from e2r.data.beir import qrels_path
 from e2r.data.check import survey
 from e2r.data.collection import Candidate, CandidateList, Judgments, Query
-from e2r.data.files.corpus import IDS, FileCorpus
-from e2r.data.files.lines import Line, json_object, lines
+from e2r.data.files.corpus import IDS, TEXTS, FileCorpus
+from e2r.data.files.lines import Line, is_markup, is_object, json_object, lines
 from e2r.data.files.rank_llm import read_requests
 from e2r.data.files.run_index import RunIndex
 from e2r.data.files.topics import read_queries
-from e2r.data.files.trec import read_qrels
+from e2r.data.files.trec import is_judgment_line, is_run_line, judgment_fields, read_qrels
 from e2r.data.findings import Hear, Teller, deaf, finding_of, some
 from e2r.errors import DataError
 
 BEIR_FILES = ("corpus.jsonl", "corpus.jsonl.gz", "queries.jsonl", "queries.jsonl.gz")
+LOOKED_AT = 50
+"""Lines by which a file's kind is told."""
 LONG_DOCUMENT = 1_000_000
 """Characters of a document above which it is worth a warning."""
 
 
 def kind_of(path: Path) -> str | None:
-    """What a path holds, by its content: a key of CHECKS, or None for nothing that is known."""
+    """What a path holds, by its content: a key of CHECKS, or None for nothing that is known.
+
+    The first lines are asked one by one what their readers would take them for; most decide.
+    """
     if path.is_dir():
         return "BEIR folder" if any((path / name).is_file() for name in BEIR_FILES) else None
-    first = next((line.text for line in lines(path, deaf) if not line.text.startswith("#")), None)
-    if first is None:
+    plain = (line.text for line in lines(path, deaf) if not line.text.startswith("#"))
+    first = list(islice(plain, LOOKED_AT))
+    if not first:
         return None
-    if first.lstrip().startswith("<"):
+    if is_markup(first[0]):
         return "TREC topics"
-    if first.lstrip().startswith("{"):
-        return _kind_of_object(first)
-    fields = first.split()
-    if fields[:2] == ["query-id", "corpus-id"]:
-        return "BEIR judgments"
-    by_length = {6: "TREC run", 4: "TREC judgments", 3: "BEIR judgments"}
-    if _is_number(fields[-1]) or len(fields) == 6:
-        return by_length.get(len(fields))
-    return "documents or queries" if first.count("\t") == 1 else None
+    if is_object(first[0]):
+        return _kind_of_object(first[0])
+    told = Counter(kind for kind in map(_kind_of_line, first) if kind)
+    if told:
+        return told.most_common(1)[0][0]
+    # No reader takes any of these lines: most likely a run or judgments with a fault in each.
+    return {6: "TREC run", 4: "TREC judgments"}.get(len(first[0].split()))
+
+
+def _kind_of_line(text: str) -> str | None:
+    if is_run_line(text):
+        return "TREC run"
+    if is_judgment_line(text):
+        return "BEIR judgments" if len(judgment_fields(text)) == 3 else "TREC judgments"
+    if "\t" in text:
+        return "documents or queries" if text.count("\t") == 1 else "queries"
+    return None
 
 
 def check(kind: str, path: Path, hear: Hear, judgments: Judgments | None = None) -> None:
@@ -60,17 +76,11 @@ def _kind_of_object(text: str) -> str | None:
         return "rank_llm requests"
     if "query" in row or "qid" in row or "query_id" in row:
         return "queries"
-    if "title" in row:
+    if not any(name in row for name in TEXTS):
+        return "queries" if "title" in row else "rank_llm requests"
+    if "title" in row or "text" not in row:
         return "documents"
     return "documents or queries" if any(name in row for name in IDS) else "rank_llm requests"
-
-
-def _is_number(text: str) -> bool:
-    try:
-        int(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _check_requests(path: Path, hear: Hear, judgments: Judgments | None) -> None:

@@ -151,7 +151,10 @@ def score(
     _refuse_unreachable(measures, judgments)
     values: dict[str, dict[str, float]] = {name: dict.fromkeys(counted, 0.0) for name in measures}
     names = {measure: name for name, measure in measures.items()}
-    qrels = {qid: dict(judgments[qid]) for qid in counted}
+    # trec_eval takes -2 for a mark of its own, and dies of a query that has nothing above it.
+    qrels = {
+        qid: {docid: max(grade, -1) for docid, grade in judgments[qid].items()} for qid in counted
+    }
     run = {qid: dict(ranking[qid]) for qid in counted if qid in ranking}
     if run:
         try:

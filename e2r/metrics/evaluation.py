@@ -137,8 +137,9 @@ def _row(
     also: Sequence[str] = (),
 ) -> Row:
     judged = judge.judge(run)
-    if judged.note:
-        tell(judged.note)
+    for note in (judged.note, judged.ties and f"{run.folder.path}: {judged.ties}"):
+        if note:
+            tell(note)
     if save and judged.judgments_sha256 is not None:
         try:
             Result.of(judged.scores, run.manifest, judged.judgments_sha256).save(
@@ -171,7 +172,7 @@ def _row(
         matched_petaflops=_mean(matched(records), qids),
         qpp=found.qpp,
         rpp={**dict.fromkeys(judge.measures, Rpp(unranked, unranked)), **found.rpp},
-        notes=tuple(_notes(run, scores, cost)),
+        notes=(*_notes(run, scores, cost), *([judged.ties] if judged.ties else [])),
         standing=Standing(),
         prices={name: _price(run, name) for name in also},
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from e2r.data.files.lines import Line, json_object, lines, unpacked, valid_id, valid_text
+from e2r.data.files.lines import Line, is_object, json_object, lines, unpacked, valid_id, valid_text
 from e2r.data.files.offsets import Offsets
 from e2r.data.findings import Hear, Teller, deaf, refuse
 from e2r.errors import DataError
@@ -57,7 +57,7 @@ class FileCorpus:
         objects: bool | None = None
         for line in lines(self.path, hear):
             if objects is None:
-                objects = line.text.lstrip().startswith(("{", "["))
+                objects = is_object(line.text)
             try:
                 yield line, *parse_document(line.text, objects)
             except ValueError as error:
@@ -82,7 +82,7 @@ class Lookup:
             if look is not None:
                 look(line, docid, text)
             if self._objects is None:
-                self._objects = line.text.lstrip().startswith(("{", "["))
+                self._objects = is_object(line.text)
             self._offsets.add(docid, line.offset, line.length)
         self._offsets.seal()
         self._hear_repeated(corpus, Teller(self._path, hear))

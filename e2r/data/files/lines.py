@@ -130,6 +130,16 @@ def json_rows(path: Path, hear: Hear = refuse) -> Iterator[tuple[Line, dict[str,
             tell.error(str(error), line.number)
 
 
+def is_object(text: str) -> bool:
+    """Whether a file that begins with this line holds JSON, as its readers tell."""
+    return text.lstrip().startswith(("{", "["))
+
+
+def is_markup(text: str) -> bool:
+    """Whether a file that begins with this line holds SGML or XML."""
+    return text.lstrip().startswith("<")
+
+
 def json_object(text: str) -> dict[str, Any]:
     """A JSON object. Raises ValueError saying what is wrong."""
     row = parse(text)

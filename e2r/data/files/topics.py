@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import Any, cast
 from xml.etree import ElementTree
 
-from e2r.data.files.lines import id_field, json_rows, lines, numbered_lines, valid_id
+from e2r.data.files.lines import (
+    id_field,
+    is_markup,
+    is_object,
+    json_rows,
+    lines,
+    numbered_lines,
+    valid_id,
+)
 from e2r.data.findings import Hear, Teller, finding_of, refuse
 from e2r.errors import DataError
 
@@ -20,7 +28,7 @@ NUMBERS = ("number", "num", "id", "qid")
 LONG_NAMES = {"desc": "description", "narr": "narrative"}
 # What NIST's files write before a field's text: <num> Number: 301, <desc> Description: …
 LABEL = re.compile(r"^(number|topic|description|narrative)\s*:", re.IGNORECASE)
-OPENS = re.compile(r"<top>", re.IGNORECASE)
+OPENS = re.compile(r"<top(?:\s[^>]*)?>", re.IGNORECASE)
 CLOSES = re.compile(r"</top>", re.IGNORECASE)
 TAG = re.compile(r"<(/?)([a-z_]+)[^>]*>", re.IGNORECASE)
 
@@ -36,10 +44,9 @@ def read_queries(path: Path, field: str | None = None, hear: Hear = refuse) -> d
     if first is None:
         Teller(path, hear).error("no query in it")
         return {}
-    opening = first.text.lstrip()
-    if opening.startswith(("{", "[")):
+    if is_object(first.text):
         rows = _objects(path, field, hear)
-    elif opening.startswith("<"):
+    elif is_markup(first.text):
         rows = _topics(path, field)
     elif field is None:
         rows = _columns(path, hear)

@@ -9,6 +9,8 @@ from itertools import accumulate, chain, islice, pairwise
 from math import isfinite
 from pathlib import Path
 
+import numpy as np
+
 from e2r.data.files.lines import Block, blocks, lines, lines_of
 from e2r.data.findings import Hear, Teller, refuse
 
@@ -47,6 +49,18 @@ class Group:
             return list(zip(self.docids, self.scores, strict=True))
         rows = sorted(zip((-score for score in self.scores), self.ranks, self.docids, strict=True))
         return [(docid, -key) for key, _, docid in rows]
+
+
+def judged_order(rows: Sequence[tuple[str, float]]) -> list[str]:
+    """Documents as trec_eval ranks them, whatever the order of the file.
+
+    It reads scores as 32-bit floats and breaks ties by document id, descending (trec_eval 9.0.8,
+    form_res_rels.c); bytes of UTF-8 compare as code points do.
+    """
+    with np.errstate(over="ignore"):
+        scores = np.array([score for _, score in rows], dtype=np.float32).tolist()
+    ranked = sorted(((score, docid) for (docid, _), score in zip(rows, scores, strict=True)))
+    return [docid for _, docid in reversed(ranked)]
 
 
 def merge(pieces: Sequence[Group]) -> Group:
@@ -217,6 +231,35 @@ def _hear_separators(block: Block, separators: set[str], tell: Teller) -> None:
         tell.warning("both tabs and spaces separate fields", block.first)
 
 
+def is_run_line(text: str) -> bool:
+    """Whether a line is one of a run: six fields, the fourth a rank, the fifth a score."""
+    fields = text.split()
+    if len(fields) != 6:
+        return False
+    try:
+        return isfinite(float(fields[4])) and int(fields[3]) is not None
+    except ValueError:
+        return False
+
+
+def is_judgment_line(text: str) -> bool:
+    """Whether a line is one of judgments: three or four fields, the last a grade, or BEIR's header.
+
+    One tab before several words is a query.
+    """
+    fields = judgment_fields(text)
+    if fields[:2] == ["query-id", "corpus-id"]:
+        return True
+    if text.count("\t") == 1 or len(fields) not in (3, 4):
+        return False
+    return fields[-1].removeprefix("-").isdecimal()
+
+
+def judgment_fields(text: str) -> list[str]:
+    """The fields of a line of judgments: between tabs where it has several, else between spaces."""
+    return [field.strip() for field in text.split("\t")] if text.count("\t") > 1 else text.split()
+
+
 def read_qrels(path: Path, hear: Hear = refuse) -> dict[str, dict[str, int]]:
     """Read judgments: TREC (`qid 0 docid grade`) or BEIR (`query-id corpus-id score` with header).
 
@@ -225,7 +268,7 @@ def read_qrels(path: Path, hear: Hear = refuse) -> dict[str, dict[str, int]]:
     tell = Teller(path, hear)
     judgments: dict[str, dict[str, int]] = {}
     for line in lines(path, hear):
-        fields = line.text.split()
+        fields = judgment_fields(line.text)
         if fields[0].startswith("#") or fields[:2] == ["query-id", "corpus-id"]:
             continue
         if len(fields) == 4:
@@ -236,6 +279,13 @@ def read_qrels(path: Path, hear: Hear = refuse) -> dict[str, dict[str, int]]:
             tell.error(
                 "a judgment has 4 fields (qid 0 docid grade) or, in BEIR files, 3 (qid docid "
                 f"grade); this line has {len(fields)}",
+                line.number,
+            )
+            continue
+        spaced = next((name for name in (qid, docid) if name.split() != [name]), None)
+        if spaced is not None:
+            tell.error(
+                f"id {spaced!r} cannot stand in a TREC run: it is empty or has white space",
                 line.number,
             )
             continue

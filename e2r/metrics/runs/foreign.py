@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from e2r.data.collection import content_sha256
-from e2r.data.files.trec import Run, read_run
+from e2r.data.files.trec import Run, judged_order, read_run
 from e2r.errors import DataError, UsageError
 from e2r.flops.architecture import Architecture
 from e2r.metrics.runs.recorded import COLUMNS, Recorded, Share
@@ -54,7 +54,8 @@ def read_foreign(foreign: Foreign, dataset: str = UNKNOWN) -> Recorded:
 
     The method is named after the ranking's file. What no file says is unknown, not 0: rounds, parse
     failures and truncation always, the cost without calls, the quality without a ranking. `dataset`
-    is its dataset's name where nothing else says it. Raises DataError with file and line.
+    is its dataset's name where nothing else says it. Documents rank as trec_eval ranks them, which
+    for equal scores is not as the file does. Raises DataError with file and line.
     """
     ranking, path = foreign.ranking, foreign.path
     run = {} if ranking is None else read_run(ranking)
@@ -67,6 +68,7 @@ def read_foreign(foreign: Foreign, dataset: str = UNKNOWN) -> Recorded:
                 )
     qids = list(run) if ranking is not None else list(dict.fromkeys(calls.qids if calls else ()))
     places = {qid: place for place, qid in enumerate(qids)}
+    ranked = {qid: judged_order(rows) for qid, rows in run.items()}
     unknown = {"outcomes"}
     if ranking is None:
         unknown.add("ranking")
@@ -79,7 +81,12 @@ def read_foreign(foreign: Foreign, dataset: str = UNKNOWN) -> Recorded:
         manifest=_manifest(
             foreign, foreign.dataset or calls.dataset or dataset, run, calls, shares
         ),
-        records=tuple(_records(qids, run, calls)),
+        records=tuple(_records(qids, ranked, calls)),
+        listed={
+            qid: tuple(docid for docid, _ in rows)
+            for qid, rows in run.items()
+            if ranked[qid] != [docid for docid, _ in rows]
+        },
         ledger=_ledger(calls),
         query_of_call=np.array([places[qid] for qid in calls.qids], dtype=np.intp),
         shares=shares,
@@ -98,7 +105,9 @@ def _shares(models: Sequence[str]) -> tuple[Share, ...]:
     return tuple(shares)
 
 
-def _records(qids: Iterable[str], run: Run, calls: Usages) -> Iterable[QueryRecord]:
+def _records(
+    qids: Iterable[str], ranked: Mapping[str, Sequence[str]], calls: Usages
+) -> Iterable[QueryRecord]:
     asked = Counter(calls.qids)
     prompts, generated = (_by_query(calls, name) for name in ("prompt_tokens", "generated_tokens"))
     seconds: dict[str, float] = {}
@@ -116,7 +125,7 @@ def _records(qids: Iterable[str], run: Run, calls: Usages) -> Iterable[QueryReco
             truncated=0,
             seconds=seconds.get(qid, 0.0),
             query_terms=0,
-            ranking=tuple(docid for docid, _ in run.get(qid, ())),
+            ranking=tuple(ranked.get(qid, ())),
         )
 
 

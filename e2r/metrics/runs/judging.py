@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from statistics import mean
 from typing import Any
 
 from e2r.data.collection import Judgments, judgments_sha256
@@ -20,11 +21,15 @@ _ASK = "pass its judgments by --qrels"
 
 @dataclass(frozen=True)
 class Judged:
-    """A run's scores, and the judgments' hash where these were at hand; `note` is for the user."""
+    """A run's scores, and the judgments' hash where these were at hand.
+
+    `note` is for the user; `ties` says what equal scores change.
+    """
 
     scores: Scores
     judgments_sha256: str | None = None
     note: str | None = None
+    ties: str | None = None
 
 
 def _queries(run: Recorded, judgments: Judgments) -> list[str]:
@@ -75,7 +80,8 @@ class Judge:
                 except DataError as error:
                     raise DataError(f"{path}: {error}") from None
                 extended = self._extended(scores, run, judgments)
-                return Judged(extended, sha256, self._strange(run, judgments, own))
+                strange = self._strange(run, judgments, own)
+                return Judged(extended, sha256, strange, self._ties(scores, run, judgments))
             reason = "these judgments are not those that the run was made with"
             if self.qrels is not None:
                 raise DataError(f"{path}: {self.qrels}: {reason}; pass the right ones by --qrels")
@@ -94,6 +100,30 @@ class Judge:
                 f"{path}: {reason}; {_ASK} (result.json holds only {', '.join(kept.measures)})"
             )
         return Judged(held, note=f"{path}: {reason}; values are those of its result.json")
+
+    def _ties(self, scores: Scores, run: Recorded, judgments: Judgments) -> str | None:
+        """Where documents of equal score stand otherwise in the file: what its order would give."""
+        if not run.listed:
+            return None
+        listed = {
+            qid: [(docid, float(-place)) for place, docid in enumerate(docids)]
+            for qid, docids in run.listed.items()
+        }
+        other = score(
+            self.measures, {**run.ranking, **listed}, judgments, _queries(run, judgments)
+        ).values
+        changed = []
+        for name, by_query in other.items():
+            here, there = scores.values[name], by_query
+            if here != there:
+                means = mean(there.values()), mean(here.values())
+                changed.append("{} {:.4f} instead of {:.4f}".format(name, *means))
+        if not changed:
+            return None
+        return (
+            f"{len(listed)} queries hold equal scores (as 32-bit floats), which trec_eval ranks by "
+            f"document id; the file's own order would give {', '.join(changed)}"
+        )
 
     def _extended(self, scores: Scores, run: Recorded, judgments: Judgments) -> Scores:
         """The scores, and those of the offered measures that these judgments define."""

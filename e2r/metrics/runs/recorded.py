@@ -7,7 +7,7 @@ import os
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -65,7 +65,8 @@ class Recorded:
 
     `query_of_call` holds, for each row of the ledger, the place of its query in `records`. Runs
     made elsewhere name the models of their calls in `shares`, and in `unknown` what nobody wrote
-    down: "ranking", "calls", or "outcomes" (rounds, parse failures, truncation, padding).
+    down: "ranking", "calls", or "outcomes" (rounds, parse failures, truncation, padding). `listed`
+    is the file's own order of the queries whose equal scores trec_eval orders otherwise.
     """
 
     folder: RunFolder
@@ -75,6 +76,7 @@ class Recorded:
     query_of_call: NDArray[np.intp]
     shares: tuple[Share, ...] = ()
     unknown: frozenset[str] = frozenset()
+    listed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @cached_property
     def ranking(self) -> dict[str, list[tuple[str, float]]]:

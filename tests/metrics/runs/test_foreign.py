@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,8 @@ from e2r.flops.estimate import estimate
 from e2r.flops.work import Usage
 from e2r.metrics import evaluate
 from e2r.metrics.comparison import compare
-from e2r.metrics.runs.foreign import Foreign
+from e2r.metrics.effectiveness import parse_measures, score
+from e2r.metrics.runs.foreign import Foreign, read_foreign
 
 MODEL = "Qwen/Qwen2.5-7B-Instruct"
 SMALL = "google/flan-t5-large"
@@ -170,3 +172,61 @@ def test_judgments_have_to_be_named(files) -> None:
 def test_calls_alone_cannot_be_compared_in_quality(files) -> None:
     with pytest.raises(DataError, match="no ranking"):
         compare([files[2], files[2]])
+
+
+def test_five_hundred_rankings_with_ties_score_as_trec_eval_scores_them(tmp_path: Path) -> None:
+    """Scores that are equal, equal as 32-bit floats alone, or beyond them; lines in any order."""
+    import ir_measures
+
+    measures = parse_measures("nDCG@10 nDCG@3 AP RR P@5 R@5 Bpref")
+    chance, path = random.Random(3), tmp_path / "theirs.run"
+    apart = 0
+    for _ in range(500):
+        scores = [1.0, 1 + 1e-9, -2.0, 12.3456789, 12.34567891, 1e39, 2e39, chance.random()]
+        docids = chance.sample([f"d{n}" for n in range(40)] + ["é", "ﬀ", "😀", "D1"], 15)
+        lines = [
+            f"q{q} Q0 {docid} {rank} {chance.choice(scores)!r} x\n"
+            for q in range(2)
+            for rank, docid in enumerate(chance.sample(docids, 12), start=1)
+        ]
+        path.write_text("".join(lines))
+        judgments = {
+            f"q{q}": {docid: chance.randint(-1, 3) for docid in chance.sample(docids, 8)}
+            for q in range(2)
+        }
+        run = read_foreign(Foreign(path, None))
+        apart += bool(run.listed)
+        ours = score(measures, run.ranking, judgments, ["q0", "q1"]).values
+        theirs = ir_measures.iter_calc(
+            list(measures.values()), judgments, list(ir_measures.read_trec_run(str(path)))
+        )
+        for metric in theirs:
+            assert ours[str(metric.measure)][metric.query_id] == metric.value, lines
+    assert apart > 400
+
+
+def test_what_the_order_of_the_file_would_give_is_said(tmp_path: Path) -> None:
+    (tmp_path / "q.txt").write_text("7 0 b 1\n")
+    (tmp_path / "theirs.run").write_text("7 Q0 b 1 1.0 r\n7 Q0 c 2 1.0 r\n")
+    said: list[str] = []
+    [row] = evaluate(
+        tmp_path / "theirs.run", "nDCG@10 P@2", qrels=str(tmp_path / "q.txt"), note=said.append
+    ).rows
+    assert row.measures["nDCG@10"].value == pytest.approx(0.63093, abs=1e-5)
+    [note] = [note for note in row.notes if "equal scores" in note]
+    assert "the file's own order would give nDCG@10 1.0000 instead of 0.6309" in note
+    assert "P@2" not in note
+    assert any(note in words for words in said)
+
+
+@pytest.mark.parametrize("grade", [-1, -2, -3, -9])
+def test_a_query_whose_judgments_are_all_spam_scores_0(tmp_path: Path, grade: int) -> None:
+    """-2 and less end the evaluation library's process where a query has nothing above."""
+    (tmp_path / "q.txt").write_text(f"q0 0 a 1\nq1 0 c {grade}\n")
+    lines = "q0 Q0 a 1 3 x\nq0 Q0 b 2 2 x\nq1 Q0 c 1 3 x\nq1 Q0 d 2 2 x\n"
+    (tmp_path / "theirs.run").write_text(lines)
+    words = "nDCG@10 AP RR P@5 Bpref Judged@10 RBP(rel=1)"
+    [row] = evaluate(tmp_path / "theirs.run", words, qrels=str(tmp_path / "q.txt")).rows
+    for name, values in row.scores.values.items():
+        assert values["q1"] == (0.5 if name == "Judged@10" else 0), name
+        assert values["q0"] > 0
