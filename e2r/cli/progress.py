@@ -111,7 +111,7 @@ def usage_of(reply: Reply) -> Usage:
     """A reply's cost as the estimator takes it."""
     return Usage(
         prompt_tokens=reply.prompt_tokens,
-        cached_tokens=reply.cached_tokens,
+        cached_tokens=reply.cached_tokens or 0,
         decoder_prompt_tokens=reply.decoder_prompt_tokens or None,
         generated_tokens=reply.generated_tokens,
         head_positions=reply.head_positions,

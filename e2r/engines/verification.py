@@ -58,7 +58,7 @@ def _estimated(architecture: Architecture, call: Counted) -> int:
             reply.prompt_tokens,
             reply.generated_tokens,
             decoder_prompt_tokens=reply.decoder_prompt_tokens or None,
-            cached_tokens=reply.cached_tokens,
+            cached_tokens=reply.cached_tokens or 0,
             head_positions=reply.head_positions,
         )
         for reply in call.prefills

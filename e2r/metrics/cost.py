@@ -133,7 +133,8 @@ def usage_of(ledger: pa.Table) -> Usage:
     """The calls of a ledger as the estimator takes them, one array entry a call."""
 
     def column(name: str) -> NDArray[np.int64]:
-        values: NDArray[np.int64] = ledger[name].to_numpy()
+        # What a server did not report counts as computed: the price is then an upper bound.
+        values: NDArray[np.int64] = ledger[name].fill_null(0).to_numpy()
         return values
 
     decoder_prompt = column("decoder_prompt_tokens")

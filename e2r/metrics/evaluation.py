@@ -28,6 +28,11 @@ from e2r.metrics.work import counts, work
 from e2r.records.manifest import UNKNOWN, Manifest
 
 DEFAULT_MEASURES = "nDCG@10"
+CACHING = {
+    "shared": "cached tokens depend on what the server was asked before this run, and the price "
+    "with them: another run of the same calls may cost otherwise",
+    "unknown": "the server does not report cached tokens: priced as if none were, an upper bound",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,6 +230,8 @@ def _notes(run: Recorded, scores: Scores, cost: Cost) -> list[str]:
         )
     if cost.note:
         notes.append(cost.note)
+    elif run.caching != "own":
+        notes.append(CACHING[run.caching])
     return notes
 
 

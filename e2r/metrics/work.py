@@ -92,7 +92,9 @@ def counts(run: Recorded, skipped: Set[str]) -> dict[str, Floats]:
         return sums
 
     ledger = {name: run.ledger[name].to_numpy() for name in run.ledger.column_names[1:]}
-    tokens = ("prompt_tokens", "cached_tokens", "generated_tokens", "padded_tokens")
+    tokens = ["prompt_tokens", "generated_tokens", "padded_tokens"]
+    if run.caching != "unknown":
+        tokens.append("cached_tokens")
     calls = summed(np.ones(len(run.query_of_call)))
     found = {
         "calls": calls,

@@ -77,7 +77,7 @@ def open_answerer(
     if not asks:
         raise UsageError(f"{spec.method.name} asks no model: drop --model {spec.model.source}")
     if kind == "openai":
-        return _served(spec, stages)
+        return _served(spec, stages, note)
     if kind not in ("gguf", "pypi") and "/" not in kind and not Path(kind).is_dir():
         raise unknown("model", spec.model.source, BACKENDS)
     # Read by tqdm when it is imported: transformers would draw its bars over ours.
@@ -109,7 +109,9 @@ def _prompted(
     )
 
 
-def _served(spec: Spec, stages: list[tuple[PromptTemplate, Reading]]) -> Answerer:
+def _served(
+    spec: Spec, stages: list[tuple[PromptTemplate, Reading]], note: Callable[[str], None]
+) -> Answerer:
     """The model behind a server, which is tried out here."""
     if spec.execution.server is None:
         raise UsageError(f"{spec.model.source}: pass the server's address by --base-url")
@@ -120,7 +122,7 @@ def _served(spec: Spec, stages: list[tuple[PromptTemplate, Reading]]) -> Answere
         raise MissingError(
             f"asking a server needs {error.name}; run: pip install 'e2r[http]'"
         ) from error
-    return _prompted(connect(spec, stages, Server(spec.execution.server)), spec, stages)
+    return _prompted(connect(spec, stages, Server(spec.execution.server), note), spec, stages)
 
 
 def refuse_foreign_settings(spec: Spec, *, served: bool) -> None:

@@ -91,13 +91,13 @@ class Reply:
     """A model's reply and what it cost: real tokens, with padding beside them.
 
     `value` is what the request asks for. `error` is set and `value` is None where the model failed
-    on this request. `unlisted` counts labels that a server does not list: their values are upper
-    bounds, all equal.
+    on this request. `cached_tokens` is None where a server does not say. `unlisted` counts labels
+    that a server does not list: their values are upper bounds, all equal.
     """
 
     value: str | tuple[float, ...] | tuple[tuple[float, ...], ...] | float | None
     prompt_tokens: int = 0
-    cached_tokens: int = 0
+    cached_tokens: int | None = 0
     decoder_prompt_tokens: int = 0
     generated_tokens: int = 0
     head_positions: int = 0

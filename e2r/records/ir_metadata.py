@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable
+from typing import Any
 
 from e2r.records.manifest import Manifest
 
@@ -17,13 +18,7 @@ def sidecar(manifest: Manifest) -> str:
 
     facts = {
         "tag": f"e2r-{manifest.method}",
-        "platform": {
-            "hardware": {
-                "cpu": {"model": _all(machine.processor for machine in manifest.worked)},
-                "device": _all(machine.device for machine in manifest.worked),
-            },
-            "software": {"libraries": {"python": list(_requirements(manifest))}},
-        },
+        "platform": _platform(manifest),
         "implementation": {
             "executable": {"cmd": shlex.join(manifest.command)},
             "source": {"lang": ["python"], "commit": manifest.commit or "unknown"},
@@ -45,6 +40,24 @@ def sidecar(manifest: Manifest) -> str:
     }
     text: str = yaml.safe_dump(facts, sort_keys=False, allow_unicode=True)
     return text
+
+
+def _platform(manifest: Manifest) -> dict[str, Any]:
+    """What the work was done on; of a server's machine nobody but the server knows."""
+    server = manifest.model.server
+    if server is not None:
+        software = server.version or server.software or "unknown"
+        return {
+            "hardware": {"cpu": {"model": "unknown"}, "device": "unknown"},
+            "software": {"server": software, "libraries": {}},
+        }
+    return {
+        "hardware": {
+            "cpu": {"model": _all(machine.processor for machine in manifest.worked)},
+            "device": _all(machine.device for machine in manifest.worked),
+        },
+        "software": {"libraries": {"python": list(_requirements(manifest))}},
+    }
 
 
 def _requirements(manifest: Manifest) -> list[str]:

@@ -45,7 +45,8 @@ class Call:
     """One row of the ledger.
 
     `round` and `call` count from 0 within the query. `docids` are those asked about, in prompt
-    order. `prompt_tokens` includes `cached_tokens`; neither includes `padded_tokens`.
+    order. `prompt_tokens` includes `cached_tokens`; neither includes `padded_tokens`. A server that
+    does not report cached tokens leaves them None: unknown, not 0.
     `head_positions` is how many positions the head read in the first pass. `truncated` counts the
     tokens that were cut from query and passages. `answer` is JSON: a number, a docid, a list of
     docids or of lists of numbers, or null where the completion gave none; `parsed` is false where
@@ -60,7 +61,7 @@ class Call:
     task: str
     docids: tuple[str, ...]
     prompt_tokens: int
-    cached_tokens: int
+    cached_tokens: int | None
     decoder_prompt_tokens: int
     generated_tokens: int
     head_positions: int

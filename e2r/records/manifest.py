@@ -28,7 +28,10 @@ class ServerRecord(_Part):
     `reported` is what it says of the model itself, `software` its Server header. `answer_start`
     says how the first words of an answer were given, `counted_by` whose tokens texts were cut by,
     `logprobs` how many alternatives were listed where log probabilities were read; these three
-    shape answers. `prompt_form` is how prompts travelled. `notes` are for the user's eyes.
+    shape answers, and so does `version`, the software where it tells it. `prompt_form` is how
+    prompts travelled, `settings` what was sent with each. `cache` says whether the server's prefix
+    cache was kept apart from what others asked it; None where nobody recorded that. `trial` is what
+    the questions that tried it out were answered. `notes` are for the user's eyes.
     """
 
     base_url: str
@@ -39,6 +42,10 @@ class ServerRecord(_Part):
     logprobs: int | None
     prompt_form: str
     notes: list[str]
+    version: str | None = None
+    settings: dict[str, Any] = {}
+    cache: Literal["isolated", "shared"] | None = None
+    trial: list[str | list[float] | None] = []
 
     def facts(self) -> dict[str, Any]:
         """What shapes answers, for a run's identity."""
@@ -46,6 +53,8 @@ class ServerRecord(_Part):
             "answer_start": self.answer_start,
             "counted_by": self.counted_by,
             "logprobs": self.logprobs,
+            # Unknown where the software does not tell, and in older runs, which keep their names.
+            **({"version": self.version} if self.version else {}),
         }
 
 

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from e2r.errors import DataError
@@ -77,6 +78,20 @@ class Recorded:
     shares: tuple[Share, ...] = ()
     unknown: frozenset[str] = frozenset()
     listed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @cached_property
+    def caching(self) -> Literal["own", "shared", "unknown"]:
+        """Whose computing the cached tokens were: the run's own, anyone's at the server, unknown.
+
+        Only the first makes the price a property of the run alone.
+        """
+        cached = self.ledger["cached_tokens"]
+        if cached.null_count:
+            return "unknown"
+        server = self.manifest.model.server
+        if server is None or server.cache == "isolated":
+            return "own"
+        return "shared" if pc.any(pc.greater(cached, 0)).as_py() else "unknown"
 
     @cached_property
     def ranking(self) -> dict[str, list[tuple[str, float]]]:

@@ -127,6 +127,21 @@ class Server:
 
         return _run(ask)
 
+    def beside(self, path: str) -> dict[str, Any] | None:
+        """The JSON at a path beside the API's own, asked for once; None where there is none."""
+        root = self.base_url.removesuffix("/v1")
+
+        async def ask() -> dict[str, Any] | None:
+            async with self._client() as client:
+                try:
+                    response = await client.get(f"{root}/{path}")
+                    found = response.json() if response.is_success else None
+                except (httpx2.HTTPError, ValueError):
+                    return None
+            return found if isinstance(found, dict) else None
+
+        return _run(ask)
+
     def post(self, calls: Sequence[Post[T]]) -> list[T | Failed]:
         """One answer a call, in order, whatever the timing.
 

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+_ID = re.compile(r"token_id:(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A token of the reply, its log probability where known, and the likeliest tokens there."""
+    """A token of the reply, its log probability where known, and those listed at its place.
+
+    Where two tokens print alike, `top` holds the likelier.
+    """
 
     token: str
     logprob: float | None
-    top: tuple[tuple[str, float], ...]
+    top: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Each label's log probability; of the `unlisted` ones an upper bound, the same for all."""
+
+    values: tuple[float, ...]
+    unlisted: int
 
 
 def positions(choice: dict[str, Any]) -> list[Position] | None:
@@ -30,8 +44,8 @@ def positions(choice: dict[str, Any]) -> list[Position] | None:
         return [
             Position(
                 item["token"],
-                item["logprob"],
-                tuple((other["token"], other["logprob"]) for other in item["top_logprobs"]),
+                item.get("logprob"),
+                _likeliest((other["token"], other["logprob"]) for other in item["top_logprobs"]),
             )
             for item in found["content"]
         ]
@@ -39,30 +53,44 @@ def positions(choice: dict[str, Any]) -> list[Position] | None:
         return None
     tops = found.get("top_logprobs") or [None] * len(found["tokens"])
     return [
-        Position(token, logprob, tuple((top or {}).items()))
+        Position(token, logprob, _likeliest((top or {}).items()))
         for token, logprob, top in zip(found["tokens"], found["token_logprobs"], tops, strict=True)
     ]
 
 
-def label_values(position: Position, labels: Sequence[str]) -> tuple[float, ...] | None:
-    """Each label's log probability at a position; None where no label is among those listed.
+def _likeliest(pairs: Iterable[tuple[str, float | None]]) -> dict[str, float]:
+    """Log probabilities by token: of tokens that print alike the highest, none that is null."""
+    found: dict[str, float] = {}
+    for token, logprob in pairs:
+        if logprob is not None:
+            found[token] = max(float(logprob), found.get(token, -math.inf))
+    return found
+
+
+def as_ids(position: Position) -> bool:
+    """Whether the server names tokens by their ids (vLLM's return_tokens_as_token_ids)."""
+    return bool(position.top) and all(_ID.fullmatch(token) for token in position.top)
+
+
+def label_values(position: Position, labels: Sequence[str], asked: int | None) -> Found | None:
+    """Each label's log probability at a position; None where the labels cannot be read there.
 
     A label is found by its own spelling, else by its likeliest spelling with other spaces around
     it (tokenizers differ in where they keep them). A label that is not listed is less probable
     than all that are: it is given the next smaller number below the least of them, an upper bound.
+    That bound says something only where about as many alternatives as `asked` are listed (tokens
+    that print alike count once), so that with fewer than half, or with no label, nothing is read.
     """
     listed = dict(position.top)
     if position.logprob is not None:
-        listed.setdefault(position.token, position.logprob)
-    plain: dict[str, float] = {}
-    for token, logprob in listed.items():
-        word = _bare(token)
-        plain[word] = max(logprob, plain.get(word, -math.inf))
+        listed[position.token] = max(position.logprob, listed.get(position.token, -math.inf))
+    plain = _likeliest((_bare(token), logprob) for token, logprob in listed.items())
     found = [listed.get(label, plain.get(_bare(label))) for label in labels]
-    if all(value is None for value in found):
+    unlisted = sum(value is None for value in found)
+    if unlisted == len(found) or (unlisted and asked is not None and 2 * len(position.top) < asked):
         return None
     below = math.nextafter(min(listed.values()), -math.inf)
-    return tuple(below if value is None else float(value) for value in found)
+    return Found(tuple(below if value is None else value for value in found), unlisted)
 
 
 def place_after(found: Sequence[Position], until: str) -> Position | None:

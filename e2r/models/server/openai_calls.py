@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from e2r.errors import UsageError
 from e2r.models.encoding import Encoder
 from e2r.models.server.http import Post
-from e2r.models.server.logprobs import label_values, place_after, positions
+from e2r.models.server.logprobs import Position, as_ids, label_values, place_after, positions
 from e2r.prompts.request import (
     Attention,
     Classify,
@@ -26,6 +26,12 @@ OPENING_TOKENS = 8
 """Further tokens for a model that has to write the answer's first words by itself."""
 PROMPT_FORMS = ("token ids", "text", "text without its opening token")
 NO_LOGPROBS = "the server gives no log probabilities"
+TOKENS_AS_IDS = (
+    "the server names tokens by their ids (--return-tokens-as-token-ids), which only the model's "
+    "tokenizer can read: pass --tokenizer FOLDER"
+)
+MOST_TOKENS = 2**31
+"""More tokens than any prompt can have."""
 
 
 @dataclass(frozen=True)
@@ -35,15 +41,33 @@ class Manner:
     `answer_start` is completions (the prompt is written here, by the model's own chat template),
     continue (the server continues an assistant's message) or prompt (the words end the user's
     prompt). `prompt_form` is how completions take a prompt, `logprobs` how many alternatives are
-    asked for, `limit` what chat completions call their limit of new tokens.
+    asked for, `limit` what chat completions call their limit of new tokens. `settings` are sent
+    with each call; `by_id` says that labels are asked for by their token ids.
     """
 
     model: str
-    seed: int
     answer_start: str
+    settings: Mapping[str, Any]
     prompt_form: str = "text"
     logprobs: int = 20
     limit: str = "max_tokens"
+    by_id: bool = False
+
+
+def settings(seed: int, salt: str) -> dict[str, Any]:
+    """Greedy decoding and nothing else, in every spelling that a server may know.
+
+    Penalties are named because servers take them from a checkpoint's generation_config otherwise.
+    The salt keeps a run apart from what the server's prefix cache holds of others.
+    """
+    return {
+        "temperature": 0,
+        "seed": seed,
+        "frequency_penalty": 0,
+        "presence_penalty": 0,
+        "repetition_penalty": 1.0,
+        "cache_salt": salt,
+    }
 
 
 class Calls:
@@ -73,25 +97,30 @@ class Calls:
         Raises UsageError for what no such server can be asked: attention and classifiers.
         """
         refuse(request, own=self.own)
-        # The penalty is named because some servers take one from the checkpoint otherwise.
-        body = {
-            "model": self.manner.model,
-            "temperature": 0,
-            "frequency_penalty": 0,
-            "seed": self.manner.seed,
-        }
+        body: dict[str, Any] = {"model": self.manner.model, **self.manner.settings}
         reads = self._reader(request)
         if self.manner.answer_start == "completions" or _is_plain(request):
             body |= {"prompt": self._prompt(request), "max_tokens": self.new_tokens(request)}
             if isinstance(request, Likelihood):
                 body |= {"echo": True, "logprobs": 1}
             elif isinstance(request, Labels | Reason):
-                body |= {"logprobs": self.manner.logprobs}
+                body |= {"logprobs": self.manner.logprobs, **self._by_id(request)}
             return Post("completions", body, reads)
         body |= {self.manner.limit: self.new_tokens(request), **self._conversation(request)}
         if isinstance(request, Labels | Reason):
-            body |= {"logprobs": True, "top_logprobs": self.manner.logprobs}
+            body |= {
+                "logprobs": True,
+                "top_logprobs": self.manner.logprobs,
+                **self._by_id(request),
+            }
         return Post("chat/completions", body, reads)
+
+    def _by_id(self, request: Labels | Reason) -> dict[str, Any]:
+        """What asks vLLM for just the labels' tokens, named by their ids, which no two share."""
+        if not self.manner.by_id:
+            return {}
+        ids = list(self._encoder.label_ids(request))
+        return {"logprob_token_ids": ids, "return_tokens_as_token_ids": True}
 
     def _prompt(self, request: Request) -> str | list[int]:
         if self.manner.prompt_form == "token ids":
@@ -117,14 +146,17 @@ class Calls:
     def _reader(self, request: Request) -> Callable[[dict[str, Any]], Reply]:
         def read(data: dict[str, Any]) -> Reply:
             choice = data["choices"][0]
-            reply = _usage(data)
+            reply = _usage(data, self.new_tokens(request))
             if isinstance(request, Labels):
                 return self._labels(request, choice, reply)
             if isinstance(request, Reason):
                 return self._reason(request, choice, reply)
             if isinstance(request, Likelihood):
                 return self._likelihood(request, choice, reply)
-            return replace(reply, value=_text(choice))
+            # A prompt that was written here may have begun the thought that the reply goes on with.
+            written = self.own and self.manner.answer_start == "completions"
+            opened = self._encoder.encode(request).opened if written else ""
+            return replace(reply, value=opened + _text(choice))
 
         return read
 
@@ -132,16 +164,29 @@ class Calls:
         found = positions(choice)
         if found is None:
             return replace(reply, error=NO_LOGPROBS)
-        value = label_values(found[0], self._spelled(request)) if found else None
-        return replace(reply, value=value)
+        # The token that the server writes is by the way: the prompt's last position is read.
+        reply = replace(reply, generated_tokens=0)
+        return self._read_at(found[0] if found else None, request, reply)
 
     def _reason(self, request: Reason, choice: dict[str, Any], reply: Reply) -> Reply:
         found = positions(choice)
         if found is None:
             return replace(reply, error=NO_LOGPROBS)
-        place = place_after(found, request.until)
-        value = label_values(place, self._spelled(request)) if place else None
-        return replace(reply, value=value)
+        return self._read_at(place_after(found, request.until), request, reply)
+
+    def _read_at(self, place: Position | None, request: Labels | Reason, reply: Reply) -> Reply:
+        if place is None:
+            return reply
+        spelled = self._spelled(request)
+        if as_ids(place):
+            if not self.own:
+                return replace(reply, error=TOKENS_AS_IDS)
+            spelled = tuple(f"token_id:{token}" for token in self._encoder.label_ids(request))
+        asked = None if self.manner.by_id else self.manner.logprobs
+        found = label_values(place, spelled, asked)
+        if found is None:
+            return reply
+        return replace(reply, value=found.values, unlisted=found.unlisted)
 
     def _likelihood(self, request: Likelihood, choice: dict[str, Any], reply: Reply) -> Reply:
         encoded = self._encoder.encode(request)
@@ -159,7 +204,7 @@ class Calls:
         if len(chances) < end - first or None in chances:
             return replace(reply, error="the server gives no log probabilities of the prompt")
         value = float(sum(chance for chance in chances if chance is not None))
-        return replace(reply, value=value, head_positions=len(chances))
+        return replace(reply, value=value, head_positions=len(chances), generated_tokens=0)
 
     def _spelled(self, request: Labels | Reason) -> tuple[str, ...]:
         """The tokens to look for: each label's first one, where the tokenizer is the model's."""
@@ -188,22 +233,37 @@ def _is_plain(request: Request) -> bool:
 
 
 def _text(choice: dict[str, Any]) -> str:
-    if "text" in choice:
-        return str(choice["text"])
-    return str(choice["message"].get("content") or "")
+    """The answer's words: what the server parts from it as a thought is none of them."""
+    content = choice["text"] if "text" in choice else choice["message"].get("content")
+    if isinstance(content, list):
+        shown = (part for part in content if part.get("type") in ("text", "output_text"))
+        return "".join(str(part["text"]) for part in shown)
+    return str(content or "")
 
 
-def _usage(data: dict[str, Any]) -> Reply:
-    """A reply without its value, with the tokens that the server counted."""
+def _usage(data: dict[str, Any], most: int) -> Reply:
+    """A reply without its value, with the tokens that the server counted.
+
+    Raises ValueError for counts that cannot be: more than `most` new tokens, fractions, no prompt.
+    """
     usage = data.get("usage")
     if not isinstance(usage, dict):
         raise ValueError("it says nothing of usage")
-    prompt = int(usage["prompt_tokens"])
+    prompt = _count(usage.get("prompt_tokens"), "prompt_tokens", 1, MOST_TOKENS)
     details = usage.get("prompt_tokens_details") or {}
+    cached = details.get("cached_tokens") if isinstance(details, dict) else None
+    new = usage.get("completion_tokens")
     return Reply(
         value=None,
         prompt_tokens=prompt,
-        cached_tokens=min(int(details.get("cached_tokens") or 0), prompt),
-        generated_tokens=int(usage.get("completion_tokens") or 0),
+        cached_tokens=None if cached is None else _count(cached, "cached_tokens", 0, prompt),
+        generated_tokens=0 if new is None else _count(new, "completion_tokens", 0, most),
         head_positions=1,
     )
+
+
+def _count(value: Any, name: str, least: int, most: int) -> int:
+    """A number of tokens in its possible range."""
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise ValueError(f"its {name} is {value!r}, which is no count of {least} to {most}")
+    return value

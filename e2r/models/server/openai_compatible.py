@@ -3,42 +3,38 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
-from e2r.errors import E2RError, MissingError, UsageError
+from e2r.errors import MissingError, UsageError
 from e2r.flops.architecture import Architecture
 from e2r.flops.catalogue import facts as catalogue_facts
 from e2r.models.encoding import Encoder
 from e2r.models.server.http import Failed, Server
-from e2r.models.server.openai_calls import (
-    OPENING_TOKENS,
-    PROMPT_FORMS,
-    Calls,
-    Manner,
-    refuse,
-)
+from e2r.models.server.openai_calls import OPENING_TOKENS, Calls, Manner, refuse, settings
+from e2r.models.server.trial import Trial, sample
 from e2r.models.server.words import WordTokenizer
-from e2r.prompts.read import Asked, Reading
-from e2r.prompts.request import Generate, Labels, Likelihood, Reason, Reply, Request
+from e2r.prompts.read import Reading
+from e2r.prompts.request import Generate, Labels, Reason, Reply, Request
 from e2r.prompts.template import PromptTemplate
-from e2r.ranking.plan import Select
 from e2r.records.manifest import UNKNOWN, ModelRecord, ServerRecord
 from e2r.records.spec import ExecutionSpec, ModelSpec, Spec
 
-SAMPLE = ("how long does a flea live", ("The flea lives for a year.", "Concrete costs little."))
-"""A query and two passages, for the questions that try a server out."""
-LOGPROBS = (20, 5)
-"""How many alternatives are asked for: what vLLM and chat completions allow, then completions."""
 REPORTED = ("id", "owned_by", "root", "max_model_len")
 
 
 def connect(
-    spec: Spec, stages: Sequence[tuple[PromptTemplate, Reading]], server: Server
+    spec: Spec,
+    stages: Sequence[tuple[PromptTemplate, Reading]],
+    server: Server,
+    note: Callable[[str], None] = lambda _: None,
 ) -> OpenAICompatible:
     """A model behind a server that was tried out with one small question of each kind.
+
+    `note` is told what shows only while real questions are asked.
 
     Nothing is written before that. Raises UsageError for what the server cannot be asked,
     MissingError where it does not answer, and what the tokenizer's and architecture's files raise.
@@ -52,21 +48,26 @@ def connect(
     mode = spec.model.answer_start or ("completions" if own else "prompt")
     if mode == "completions" and not own:
         raise UsageError("--answer-start completions writes the prompt here: pass --tokenizer too")
-    samples = [_sample(template, reading) for template, reading in stages]
-    for sample in samples:
-        refuse(sample, own=own)
+    samples = [sample(template, reading) for template, reading in stages]
+    for asked in samples:
+        refuse(asked, own=own)
     listed, headers = server.get("models")
     reported = {} if isinstance(listed, Failed) else _entry(listed, name)
-    calls = Calls(Manner(name, spec.seed, mode), encoder, own=own)
-    trial = Trial(server, name)
-    if own and any(trial.uses_completions(calls, sample) for sample in samples):
+    salt = uuid4().hex
+    calls = Calls(Manner(name, mode, settings(spec.seed, salt)), encoder, own=own)
+    trial = Trial(server, name, [] if isinstance(listed, Failed) else _served(listed))
+    if own and any(trial.uses_completions(calls, asked) for asked in samples):
         calls = trial.prompt_form(calls, encoder, samples[0])
-    for sample in samples:
-        calls = trial.question(calls, sample)
+    elif not isinstance(samples[0], Generate):
+        calls = trial.settled(calls, samples[0])
+    for asked in samples:
+        calls = trial.question(calls, asked)
     architecture = _architecture(spec.model, name) or config
-    reads = any(isinstance(sample, Labels | Reason) for sample in samples)
+    reads = any(isinstance(asked, Labels | Reason) for asked in samples)
     opens = [s for s in samples if getattr(s, "answer_start", "") and mode == "prompt"]
-    notes = _notes(own, architecture is not None, bool(opens), name)
+    notes = [*trial.notes, *_notes(own, architecture is not None, bool(opens), name)]
+    sent = dict(calls.manner.settings)
+    isolated = sent.pop("cache_salt", None) is not None
     record = ModelRecord(
         id=spec.model.source,
         name=Path(name).name if name.startswith("/") else name.replace("/", "--"),
@@ -81,10 +82,14 @@ def connect(
             counted_by=counted_by,
             logprobs=calls.manner.logprobs if reads else None,
             prompt_form=calls.manner.prompt_form if own else "messages",
+            version=trial.version(),
+            settings=sent,
+            cache="isolated" if isolated else "shared",
+            trial=trial.said,
             notes=notes,
         ),
     )
-    return OpenAICompatible(server, calls, encoder, record)
+    return OpenAICompatible(server, calls, encoder, record, note)
 
 
 class OpenAICompatible:
@@ -93,7 +98,16 @@ class OpenAICompatible:
     device = "server"
     encoder_decoder = False
 
-    def __init__(self, server: Server, calls: Calls, encoder: Encoder, record: ModelRecord) -> None:
+    def __init__(
+        self,
+        server: Server,
+        calls: Calls,
+        encoder: Encoder,
+        record: ModelRecord,
+        note: Callable[[str], None],
+    ) -> None:
+        self._note = note
+        self._unlisted = self._unreported = False
         self.batch_size = server.concurrency
         self._server = server
         self._calls = calls
@@ -129,6 +143,7 @@ class OpenAICompatible:
         answers = self._server.post([self._calls.post(request) for request in requests])
         seconds = (time.perf_counter() - began) / max(len(requests), 1)
         size = min(len(requests), self.batch_size)
+        self._hear(answers)
         return [
             replace(
                 Reply(None, error=answer.message) if isinstance(answer, Failed) else answer,
@@ -138,90 +153,34 @@ class OpenAICompatible:
             for answer in answers
         ]
 
-
-class Trial:
-    """Small questions that show what a server can be asked, before the first real one."""
-
-    def __init__(self, server: Server, name: str) -> None:
-        self._server = server
-        self._name = name
-
-    @staticmethod
-    def uses_completions(calls: Calls, sample: Request) -> bool:
-        """Whether a request of this kind goes to the endpoint that takes whole prompts."""
-        return calls.post(sample).path == "completions"
-
-    def prompt_form(self, calls: Calls, encoder: Encoder, sample: Request) -> Calls:
-        """The first form of a prompt that arrives as the tokens that are meant.
-
-        Raises UsageError where none does: the tokenizer is another model's.
-        """
-        plain = Generate(sample.messages, 1, getattr(sample, "answer_start", ""))
-        meant = encoder.encode(plain).length
-        said = []
-        for form in PROMPT_FORMS:
-            tried = calls.under(prompt_form=form)
-            answer = self._ask(tried.under(answer_start="completions"), plain)
-            if isinstance(answer, Reply) and answer.prompt_tokens == meant:
-                return tried
-            if isinstance(answer, Failed) and answer.status == 404:
-                raise self._refusal(answer, "it has no /completions for this model")
-            said.append(
-                f"{form}: {answer.message}"
-                if isinstance(answer, Failed)
-                else f"{form}: {answer.prompt_tokens} tokens"
+    def _hear(self, answers: Sequence[Reply | Failed]) -> None:
+        """Say once what the replies leave unknown."""
+        replies = [answer for answer in answers if isinstance(answer, Reply)]
+        if not self._unlisted and any(reply.unlisted for reply in replies):
+            self._unlisted = True
+            self._note(
+                f"labels are not all among the {self._calls.manner.logprobs} likeliest tokens that "
+                "the server lists; a label that is not has an upper bound for its probability, and "
+                "an order in which two of them tie counts as a parse failure. The same model in "
+                "this process, or a server that takes logprob_token_ids, reads them all"
             )
-        raise UsageError(
-            f"{self._server.base_url}: no prompt arrives as the {meant} tokens that --tokenizer "
-            f"makes of it ({'; '.join(said)}); give the tokenizer of the served model, or leave it "
-            "out"
-        )
-
-    def question(self, calls: Calls, sample: Request) -> Calls:
-        """The manner in which the server answers a request of this kind.
-
-        Raises UsageError where it does not: a method that reads log probabilities is refused.
-        """
-        if isinstance(sample, Generate | Reason):
-            sample = replace(sample, max_new_tokens=1)
-        answer = self._ask(calls, sample)
-        if isinstance(answer, Failed) and "max_completion_tokens" in answer.message:
-            calls = calls.under(limit="max_completion_tokens")
-            answer = self._ask(calls, sample)
-        if isinstance(sample, Labels | Reason) and isinstance(answer, Failed):
-            calls = calls.under(logprobs=LOGPROBS[1])
-            answer = self._ask(calls, sample)
-        reads = isinstance(sample, Labels | Reason | Likelihood)
-        if isinstance(answer, Reply) and answer.error is None:
-            return calls
-        if reads:
-            why = answer.message if isinstance(answer, Failed) else answer.error
-            raise UsageError(
-                f"{self._server.base_url}: this method reads log probabilities, and {why}; choose "
-                "a method that generates, or a server that gives them (docs/servers.md)"
+        if not self._unreported and any(reply.cached_tokens is None for reply in replies):
+            self._unreported = True
+            self._note(
+                "the server does not report cached tokens; the price is what it would be if none "
+                "were (vLLM reports them with --enable-prompt-tokens-details)"
             )
-        raise self._refusal(answer, "it does not answer a first question")
-
-    def _ask(self, calls: Calls, request: Request) -> Reply | Failed:
-        [answer] = self._server.post([calls.post(request)])
-        return answer
-
-    def _refusal(self, answer: Reply | Failed, what: str) -> E2RError:
-        why = answer.message if isinstance(answer, Failed) else str(answer.error)
-        text = f"{self._server.base_url}: {what} ({why})"
-        if isinstance(answer, Failed) and (answer.status or 500) >= 500:
-            return MissingError(f"{text}; look at the server's log, and start it again")
-        return UsageError(
-            f"{text}; is {self._name!r} the name that the server gives its model? See "
-            "docs/servers.md"
-        )
 
 
-def _sample(template: PromptTemplate, reading: Reading) -> Request:
-    query, passages = SAMPLE
-    filled = template.fill(query, passages, encoder_decoder=False, count=1)
-    task = Select((0, 1), 1)
-    return reading.ask(Asked(filled, query, passages, task, encoder_decoder=False))
+def _served(listed: dict[str, Any]) -> list[str]:
+    """The names of the models that a server lists, the first few."""
+    entries = listed.get("data")
+    names = (
+        [entry.get("id") for entry in entries if isinstance(entry, dict)]
+        if isinstance(entries, list)
+        else []
+    )
+    return [str(name) for name in names[:5]]
 
 
 def _entry(listed: dict[str, Any], name: str) -> dict[str, str | int]:

@@ -11,8 +11,13 @@ import pytest
 
 from e2r.errors import MissingError, UsageError
 from e2r.metrics import evaluate
+from e2r.models.encoding import Encoder
 from e2r.models.server import http as server_module
-from e2r.models.server.logprobs import Position, label_values, place_after, positions
+from e2r.models.server.logprobs import Found, Position, label_values, place_after, positions
+from e2r.models.server.openai_calls import Calls, Manner
+from e2r.models.server.words import WordTokenizer
+from e2r.prompts.request import Generate
+from e2r.prompts.template import Message
 from e2r.records.folder import RunFolder
 from e2r.records.ledger import read_ledger
 from e2r.records.spec import Spec
@@ -94,6 +99,7 @@ def test_served_equals_local(llama: Path, collection: Path, tmp_path: Path, meth
         else:
             assert theirs["answer"] == ours["answer"]
         assert theirs["truncated"] == ours["truncated"]
+        assert theirs["generated_tokens"] == ours["generated_tokens"]
         # A server reads the last token of the scored text too; it cannot be told not to.
         assert 0 <= theirs["prompt_tokens"] - ours["prompt_tokens"] <= shifts
         assert theirs["head_positions"] == ours["head_positions"]
@@ -149,7 +155,7 @@ def test_without_a_tokenizer_words_are_counted_and_it_is_said(
     assert record is not None
     assert record.counted_by == "words and marks"
     assert record.answer_start == "prompt"
-    words = ("tokenizer", "8 further tokens", "--architecture")
+    words = ("tokenizer", "8 further tokens", "--architecture", "does not report cached tokens")
     for word, note in zip(words, folder.manifest().notes, strict=True):
         assert word in note
     path, body = server.asked[-1]
@@ -262,35 +268,151 @@ def test_fewer_alternatives_are_asked_for_where_fewer_are_allowed(
 def test_labels_that_are_not_listed_are_parse_failures_or_last(
     llama: Path, collection: Path, tmp_path: Path
 ) -> None:
-    with serving(VllmLike(llama, listed=1)) as url:
+    with serving(VllmLike(llama, listed=1)) as url, pytest.raises(UsageError, match="lists 1;"):
+        run(spec(collection, "listwise.first", url, tokenizer=str(llama)), tmp_path)
+    with serving(VllmLike(llama, listed=3)) as url:
         folder = run(spec(collection, "listwise.first", url, tokenizer=str(llama)), tmp_path)
+    notes = folder.manifest().notes
+    assert any("lists 3 alternatives where 20 were asked for" in note for note in notes)
+    assert any("labels are not all among the 3 likeliest" in note for note in notes)
+    assert any(not row["parsed"] and row["answer"] != "null" for row in rows(folder))
     assert all(record.status == "ok" for record in folder.per_query())
     with serving(VllmLike(llama, listed=None)) as url:
         whole = run(spec(collection, "listwise.first", url, tokenizer=str(llama)), tmp_path / "w")
     for cut, full in zip(rows(folder), rows(whole), strict=True):
         answer = json.loads(cut["answer"])
         if cut["parsed"]:
+            assert answer == json.loads(full["answer"])
+        elif answer is not None:
             assert answer[0] == json.loads(full["answer"])[0]
-        else:
-            assert answer is None
 
 
-TOP = Position("B", -0.1, (("B", -0.1), (" A", -2.5), ("A ", -3.0), ("x", -4.0)))
+@pytest.mark.parametrize("method", ["listwise.likelihood", "pointwise.yes_no"])
+@pytest.mark.parametrize(
+    "how", [{"by_id": True}, {"names_ids": True}, {"by_id": True, "listed": 1}]
+)
+def test_labels_by_their_ids_are_those_of_a_run_here(
+    llama: Path, collection: Path, tmp_path: Path, method: str, how: dict[str, Any]
+) -> None:
+    """Twenty labels of which a list of likeliest tokens would hold few: each is asked for."""
+    with serving(VllmLike(llama, **how)) as url:
+        served = run(spec(collection, method, url, tokenizer=str(llama)), tmp_path / "served")
+    here = run(spec(collection, method, None, source=str(llama)), tmp_path / "here")
+    assert served.ranking() == here.ranking()
+    alike = ("prompt_tokens", "generated_tokens", "parsed", "docids")
+    for one, other in zip(rows(served), rows(here), strict=True):
+        assert [one[name] for name in alike] == [other[name] for name in alike]
+
+
+def test_a_server_that_names_tokens_by_ids_needs_the_tokenizer(
+    llama: Path, collection: Path, tmp_path: Path
+) -> None:
+    says = pytest.raises(UsageError, match=r"names tokens by their ids.*pass --tokenizer")
+    with serving(VllmLike(llama, names_ids=True)) as url, says:
+        run(spec(collection, "pointwise.yes_no", url), tmp_path)
+
+
+def test_settings_that_a_server_refuses_are_left_out_and_what_that_means_is_said(
+    llama: Path, collection: Path, tmp_path: Path
+) -> None:
+    refuses = ["cache_salt", "repetition_penalty", "temperature"]
+    with serving(VllmLike(llama, refuses=refuses)) as url:
+        folder = run(spec(collection, "pointwise.yes_no", url, tokenizer=str(llama)), tmp_path)
+    record = folder.manifest().model.server
+    assert record is not None
+    assert record.settings == {"seed": 0, "frequency_penalty": 0, "presence_penalty": 0}
+    assert (record.cache, record.version) == ("shared", "version: 0.1")
+    assert any("drawn at random" in note for note in folder.manifest().notes)
+    [row] = evaluate([folder.path], measures=["nDCG@10"]).to_json()
+    assert row["cached_tokens_per_query"] is None
+    assert any("does not report cached tokens" in note for note in row["notes"])
+
+
+def test_each_run_has_a_salt_of_its_own(llama: Path, collection: Path, tmp_path: Path) -> None:
+    server = VllmLike(llama)
+    server.usage = {"prompt_tokens_details": {"cached_tokens": 3}}
+    salts = set()
+    with serving(server) as url:
+        for part in ("a", "b"):
+            folder = run(spec(collection, "setwise.heapsort", url), tmp_path / part)
+            salts.add(server.asked[-1][1]["cache_salt"])
+    assert len(salts) == 2
+    assert all(salt not in folder.manifest_path.read_text() for salt in salts)
+    record = folder.manifest().model.server
+    assert record is not None
+    assert record.cache == "isolated"
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        {"prompt_tokens": -3},
+        {"prompt_tokens": 0},
+        {"prompt_tokens": 2.5},
+        {"prompt_tokens": True},
+        {"prompt_tokens": 10**12},
+        {"completion_tokens": -1},
+        {"completion_tokens": 999},
+        {"prompt_tokens_details": {"cached_tokens": -3}},
+        {"prompt_tokens_details": {"cached_tokens": 10**6}},
+    ],
+)
+def test_counts_that_cannot_be_are_no_reply(
+    llama: Path, collection: Path, tmp_path: Path, usage: dict[str, Any]
+) -> None:
+    server = VllmLike(llama)
+    server.usage = usage
+    with (
+        serving(server) as url,
+        pytest.raises((UsageError, MissingError), match="which is no count"),
+    ):
+        run(spec(collection, "listwise.generation", url), tmp_path)
+
+
+def test_an_answer_in_parts_is_its_text(llama: Path) -> None:
+    parts = [{"type": "thinking", "thinking": "A"}, {"type": "text", "text": "B"}]
+    calls = Calls(
+        Manner("m", "prompt", {}),
+        Encoder(WordTokenizer(), decoder_start=None, context=None),
+        own=False,
+    )
+    post = calls.post(Generate((Message("user", "x"),), 4))
+    usage = {"prompt_tokens": 3, "completion_tokens": 2}
+    for message, text in (
+        ({"content": parts}, "B"),
+        ({"content": None, "reasoning_content": "A"}, ""),
+        ({"content": "C"}, "C"),
+    ):
+        assert post.read({"choices": [{"message": message}], "usage": usage}).value == text
+
+
+TOP = Position("B", -0.1, {"B": -0.1, " A": -2.5, "A ": -3.0, "x": -4.0})
 
 
 def test_labels_are_found_by_their_spelling_then_without_spaces_then_below_all() -> None:
-    a, b, c = label_values(TOP, ("A", "B", "C")) or ()
-    assert (a, b) == (-2.5, -0.1)
+    found = label_values(TOP, ("A", "B", "C"), asked=4)
+    assert found is not None
+    a, b, c = found.values
+    assert (a, b, found.unlisted) == (-2.5, -0.1, 1)
     assert -4.0000001 < c < -4.0
-    assert label_values(TOP, ("A ", " A")) == (-3.0, -2.5)
-    assert label_values(Position("▁A", -1.0, ()), ("A",)) == (-1.0,)
-    assert label_values(TOP, ("C", "D")) is None
+    assert label_values(TOP, ("A ", " A"), asked=4) == Found((-3.0, -2.5), 0)
+    assert label_values(Position("▁A", -1.0, {}), ("A",), asked=20) == Found((-1.0,), 0)
+    assert label_values(TOP, ("C", "D"), asked=4) is None
+    assert label_values(TOP, ("B", "C"), asked=20) is None, "too few are listed to bound the rest"
+
+
+def test_of_tokens_that_print_alike_the_likelier_counts() -> None:
+    tops = [("Yes", -0.1), ("No", -2.4), ("Yes", -7.0), ("No", None)]
+    listed = [{"token": token, "logprob": logprob} for token, logprob in tops]
+    item = {"token": "Yes", "logprob": -0.1, "top_logprobs": listed}
+    [place] = positions({"logprobs": {"content": [item]}}) or []
+    assert label_values(place, ("Yes", "No"), asked=3) == Found((-0.1, -2.4), 0)
 
 
 def test_both_shapes_of_log_probabilities_are_read() -> None:
     chat = {"token": "B", "logprob": -0.1, "top_logprobs": [{"token": "A", "logprob": -2.0}]}
     plain = {"tokens": ["B"], "token_logprobs": [-0.1], "top_logprobs": [{"A": -2.0}]}
-    expected = [Position("B", -0.1, (("A", -2.0),))]
+    expected = [Position("B", -0.1, {"A": -2.0})]
     assert positions({"logprobs": {"content": [chat]}}) == expected
     assert positions({"logprobs": plain}) == expected
     for nothing in ({}, {"logprobs": None}, {"logprobs": {}}, {"logprobs": {"content": None}}):

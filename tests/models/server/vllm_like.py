@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,24 @@ from tests.models.server.local_servers import Said
 class VllmLike:
     """Answers /completions (echo, logprobs, token ids) and /chat/completions (continuing).
 
-    `listed` bounds how many alternatives it lists, `allowed` how many may be asked for. It is
-    written without e2r, from the model's own forward pass.
+    `listed` bounds how many alternatives it lists, `allowed` how many may be asked for, `refuses`
+    names settings that it does not know. `by_id` says that it lists the tokens asked for by their
+    ids, `names_ids` that it names tokens so always. It is written without e2r, from the model's own
+    forward pass.
     """
 
-    def __init__(self, folder: Path, listed: int | None = None, allowed: int = 20) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        listed: int | None = None,
+        allowed: int = 20,
+        refuses: Sequence[str] = (),
+        by_id: bool = False,
+        names_ids: bool = False,
+    ) -> None:
+        self._refuses = refuses
+        self._by_id = by_id
+        self._names_ids = names_ids
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
         self.model = AutoModelForCausalLM.from_pretrained(folder).eval()
         self.asked: list[tuple[str, dict[str, Any]]] = []
@@ -34,7 +47,13 @@ class VllmLike:
         if path == "/v1/models":
             entry = {"id": "tiny", "object": "model", "owned_by": "tests", "max_model_len": 1024}
             return Said.json({"data": [entry]}, 200, Server="vllm-like/1")
-        assert body is not None
+        if path == "/version":
+            return Said.json({"version": "0.1"})
+        if body is None:
+            return Said(404)
+        for name in self._refuses:
+            if name in body:
+                return Said.json({"error": {"message": f"unknown parameter: {name!r}"}}, 400)
         if body["model"] != "tiny":
             return Said.json({"error": {"message": f"no model {body['model']}"}}, 404)
         if max(int(body.get("top_logprobs") or 0), int(body.get("logprobs") or 0)) > self._allowed:
@@ -45,6 +64,7 @@ class VllmLike:
 
     def _answer(self, path: str, body: dict[str, Any]) -> Said:
         chat = path == "chat/completions"
+        self._wanted = body.get("logprob_token_ids", []) if self._by_id else []
         prompt = self._of_chat(body) if chat else body["prompt"]
         ids = self.tokenizer(prompt)["input_ids"] if isinstance(prompt, str) else list(prompt)
         logits = self.model(torch.tensor([ids])).logits[0].log_softmax(-1)
@@ -81,13 +101,18 @@ class VllmLike:
         return found
 
     def _tops(self, row: torch.Tensor) -> list[tuple[str, float]]:
+        if self._wanted:
+            return [(f"token_id:{token}", float(row[token])) for token in self._wanted]
         best = row.topk(self._listed or len(row))
         pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
-        return [(self.tokenizer.decode([token]), value) for token, value in pairs]
+        return [(self._name(token), value) for token, value in pairs]
+
+    def _name(self, token: int) -> str:
+        return f"token_id:{token}" if self._names_ids else str(self.tokenizer.decode([token]))
 
     def _plain_shape(self, found: list[Any]) -> dict[str, Any]:
         return {
-            "tokens": [self.tokenizer.decode([token]) for token, _, _ in found],
+            "tokens": [self._name(token) for token, _, _ in found],
             "token_logprobs": [value for _, value, _ in found],
             "top_logprobs": [
                 None if row is None else dict(reversed(self._tops(row))) for _, _, row in found
@@ -98,7 +123,7 @@ class VllmLike:
         return {
             "content": [
                 {
-                    "token": self.tokenizer.decode([token]),
+                    "token": self._name(token),
                     "logprob": value,
                     "top_logprobs": [{"token": t, "logprob": v} for t, v in self._tops(row)],
                 }
