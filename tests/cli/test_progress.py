@@ -46,6 +46,19 @@ def test_lines_add_up_the_price_of_the_calls(
     assert "2/2 queries, 3 calls" in err
 
 
+def test_what_has_no_price_is_not_called_0_and_sessions_are_told_apart(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = Lines()
+    model = ModelRecord(id="m", name="m", revision=None, dtype="unknown", architecture=None)
+    lines.started(tmp_path, model, queries=9, finished=8)
+    lines.answered([Reply("A", prompt_tokens=9, cached_tokens=None)] * 3)
+    lines.query_finished(record("q9"))
+    err = capsys.readouterr().err
+    assert "9/9 queries (8 finished before), 3 calls" in err
+    assert "PFLOPs" not in err
+
+
 def test_a_terminal_gets_a_bar_and_its_stdout_the_folder_alone(tmp_path: Path) -> None:
     collection = write_collection(tmp_path / "small")
     reading, terminal = pty.openpty()

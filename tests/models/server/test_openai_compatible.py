@@ -21,7 +21,7 @@ from e2r.prompts.template import Message
 from e2r.records.folder import RunFolder
 from e2r.records.ledger import read_ledger
 from e2r.records.spec import Spec
-from e2r.runner import run
+from e2r.runner import Silent, run
 from tests.models.server.local_servers import Said, free_port, serving
 from tests.models.server.vllm_like import VllmLike
 from tests.small_collection import write_collection
@@ -449,3 +449,45 @@ def test_a_served_model_needs_an_address_and_no_other_takes_one(
         run(spec(collection, "listwise.generation", None), tmp_path)
     with pytest.raises(UsageError, match="behind a server"):
         run(spec(collection, "listwise.generation", "http://h/v1", source="random:1"), tmp_path)
+
+
+def test_a_server_that_answers_otherwise_on_resume_is_told_of(
+    llama: Path, collection: Path, tmp_path: Path
+) -> None:
+    """As one does that was begun in float32 and is now served in bfloat16, under the same name."""
+    server = VllmLike(llama)
+    with serving(server) as url:
+        asked = spec(collection, "pointwise.yes_no", url, tokenizer=str(llama))
+        with pytest.raises(KeyboardInterrupt):
+            run(asked, tmp_path, progress=Interrupting())
+        server.model = server.model.bfloat16()
+        folder = run(asked, tmp_path, resume=True)
+    notes = folder.manifest().notes
+    assert any("the server answers its trial otherwise" in note for note in notes)
+
+
+class Interrupting(Silent):
+    """Interrupts a run at its first finished query."""
+
+    def query_finished(self, record: Any) -> None:
+        raise KeyboardInterrupt
+
+
+def test_a_name_that_the_server_has_not_is_called_so_though_log_probabilities_are_read(
+    llama: Path, collection: Path, tmp_path: Path
+) -> None:
+    with serving(VllmLike(llama)) as url:
+        asked = spec(collection, "pointwise.yes_no", url, source="openai:other")
+        with pytest.raises(UsageError, match="it serves tiny"):
+            run(asked, tmp_path)
+
+
+def test_the_sidecar_does_not_list_this_machine_as_the_server_s(
+    llama: Path, collection: Path, tmp_path: Path
+) -> None:
+    with serving(VllmLike(llama)) as url:
+        folder = run(spec(collection, "listwise.generation", url), tmp_path)
+    told = (folder.path / "ir-metadata.yml").read_text()
+    assert "server: 'version: 0.1'" in told
+    assert "torch" not in told
+    assert folder.manifest().environment.processor not in told
