@@ -30,6 +30,8 @@ LEGACY = {
     "conv_kernel_size": 0,
     "conv_groups": 1,
     "conv_act": "tanh",
+    "n_embed": None,
+    "scale_decoder_outputs": True,
 }
 """Fields that model code reads with a default of its own and the config class does not declare."""
 

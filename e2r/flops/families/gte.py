@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from e2r.flops.blocks import Terms, activation, embedding, linear, norm, residual, self_attention
+from e2r.flops.blocks import (
+    Terms,
+    activation,
+    embedding,
+    linear,
+    norm,
+    residual,
+    self_attention,
+    vocabulary_head,
+)
 from e2r.flops.config import Config
+from e2r.flops.heads import Classes, encoder
 from e2r.flops.shapes import bidirectional, repeat, sizes
 from e2r.flops.structure import Layer, PaperShape, Structure
 
@@ -25,6 +35,10 @@ MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
         "tie_word_embeddings": True,
         "head_dim": None,
     },
+}
+HEADS: Mapping[str, Classes] = {
+    "gte": encoder("Gte"),
+    "nomic_bert": encoder("NomicBert"),
 }
 
 
@@ -74,7 +88,11 @@ def build(config: Config) -> Structure:
             "generation": (
                 *linear(dense, width, width, bias=True, per="position"),
                 norm("lm_head.layer_norm", width, "layer", per="position"),
-                *linear(last, width, vocabulary, bias=True, per="position", tied=tied),
+                *(
+                    linear(last, width, vocabulary, bias=True, per="position", tied=tied)
+                    if gte
+                    else vocabulary_head(last, width, vocabulary, tied)
+                ),
             ),
             "embedding": (),
         },
