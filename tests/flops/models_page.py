@@ -11,6 +11,7 @@ from textwrap import fill
 import transformers
 from transformers.models.auto import modeling_auto as auto
 
+from e2r.flops.catalogue import entries
 from e2r.flops.families import family, index
 
 PAGE = Path(__file__).parents[2] / "docs" / "models.md"
@@ -50,6 +51,31 @@ This page is written by `python -m tests.flops.models_page`, and a test holds it
 """
 
 
+CATALOGUE = """
+## The catalogue
+
+{count} models are known by name, without a network: `e2r list models`. {pinned} of them are
+pinned to a commit; for the others none is known here, and `main` may have changed since. The last
+column says what confirms an entry beside the config it was taken from. A base model confirms
+sizes, not the context. Checkpoints for fusion in the decoder (LiT5, ListT5) are refused by name:
+they run the encoder once a passage, which no call of one prompt describes.
+
+| model | commit | confirmed by |
+|---|---|---|
+"""
+
+
+def catalogue() -> str:
+    """What each entry of the catalogue stands on."""
+    found = entries()
+    pinned = [name for name, entry in found.items() if entry["revision"] != "unpinned"]
+    rows = "".join(
+        f"| {name} | {entry['revision'][:8]} | {'; '.join(entry['confirmed']) or 'nothing'} |\n"
+        for name, entry in found.items()
+    )
+    return CATALOGUE.format(count=len(found), pinned=len(pinned)) + rows
+
+
 def page() -> str:
     """The page as it has to be."""
     rows = "".join(
@@ -63,7 +89,8 @@ def page() -> str:
         f"{HEAD}## Priced: {len(index())} model types\n\n"
         f"| `model_type` | classes whose head is described |\n|---|---|\n{rows}\n"
         f"## Refused: the other {len(refused)} text model types of transformers {version}\n\n"
-        f"{fill(names, 110, break_long_words=False, break_on_hyphens=False)}\n{FOOT}"
+        f"{fill(names, 110, break_long_words=False, break_on_hyphens=False)}\n"
+        f"{catalogue()}{FOOT}"
     )
 
 
