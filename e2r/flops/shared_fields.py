@@ -13,6 +13,7 @@ PER_LAYER = ("per_layer_config", "kv_sharing_modes")
 """Make layers differ from one another in any of their fields."""
 CACHED = ("sliding_window", "attention_chunk_size")
 """Read by the cache, which then keeps no more keys than that, without a word in the masks."""
+ONLY_READ = ("classification", "embedding")
 ONE_WAY = ("convolved", "chunk token", "chunk pair", "chunk carry", "recurrent")
 """Work of layers that read from left to right whatever the masks say."""
 
@@ -43,6 +44,10 @@ def refuse_strays(config: Config, layers: Sequence[Layer]) -> None:
             f"is {kinds!r}; the family attends fully in all its layers, yet its cache would obey "
             "the list",
         )
+    # Text is never written without a cache; what is only read may be.
+    uncached = config.facts.get("use_cache") is False and config.task in ONLY_READ
+    if uncached and any(term.per in ONE_WAY for term in _terms(layers)):
+        config.refuse("use_cache", "is false, which is not described for recurrent layers")
     if any(term.per == "pair" and term.window == 1 for term in _terms(layers)):
         config.refuse("sliding_window", "is 1; a token that sees itself alone is not described")
 

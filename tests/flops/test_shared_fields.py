@@ -108,6 +108,22 @@ def test_an_embedder_that_sees_both_ways_really_does() -> None:
         assert torch.equal(one, other) == causal
 
 
+def test_recurrent_layers_without_a_cache_are_refused() -> None:
+    facts = {**config_of(*CASES["jamba"]).to_diff_dict(), "use_cache": False}
+    assert Architecture.load(facts).task == "generation"
+    with pytest.raises(DataError, match="use_cache"):
+        Architecture.load(facts, task="classification")
+
+
+def test_gte_obeys_a_head_width_that_it_does_not_declare() -> None:
+    config = config_of("gte", {**ENCODERS["gte"][1], "head_dim": 22})
+    model = counter.build(config, transformers.AutoModel)
+    arch = Architecture.load({**config.to_diff_dict(), "head_dim": 22}, task="embedding")
+    assert arch.parameters.total == sum(weight.numel() for weight in model.parameters())
+    counted = counter.call_counts(model, input_ids=counter.ids(37))
+    assert counter.ours(arch, Usage(37), model) == counted
+
+
 def test_falcons_old_name_of_its_width() -> None:
     fields = {**CASES["falcon 7b"][1], "n_embed": 140}
     model = counter.build(config_of("falcon", fields))

@@ -26,6 +26,7 @@ MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
         "max_position_embeddings": 8192,
         "type_vocab_size": 1,
         "tie_word_embeddings": True,
+        "head_dim": None,
     },
     "nomic_bert": {
         **sizes(vocab=30528, width=768, inner=3072, layers=12, heads=12),
@@ -47,7 +48,7 @@ def build(config: Config) -> Structure:
     gte = config.model_type == "gte"
     width, inner = config.size("hidden_size"), config.size("intermediate_size")
     vocabulary = config.size("vocab_size")
-    heads = config.heads(width, kv_heads=None, head_dim=None if gte else "head_dim")
+    heads = config.heads(width, kv_heads=None, head_dim="head_dim")
 
     def layer(_: None) -> Layer:
         terms = (
