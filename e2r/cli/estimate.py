@@ -37,9 +37,8 @@ PETA = 10**15
 @click.option(
     "--head",
     type=click.Choice(["last", "all", "none"]),
-    default="last",
-    show_default=True,
-    help="Positions of the prompt that the output head reads.",
+    help="Positions of the prompt that the output head reads; unless given, the last one, or under "
+    "torch all that transformers reads.",
 )
 @click.option("--head-positions", type=int, help="The same as a number of positions.")
 @click.option(
@@ -104,7 +103,7 @@ def command(
     decoder_prompt_tokens: int | None,
     cached_tokens: int,
     calls: int,
-    head: str,
+    head: str | None,
     head_positions: int | None,
     convention: str,
     task: str | None,

@@ -27,18 +27,25 @@ def command(kind: str, as_json: bool) -> None:
     width = max(len(row["name"]) for row in rows)
     for row in rows:
         rest = "; ".join(
-            f"{key}: {value}" if key != "summary" else str(value)
+            f"{key}: {_text(value)}" if key != "summary" else str(value)
             for key, value in row.items()
             if key != "name"
         )
         click.echo(f"{row['name']:<{width}}  {rest}")
 
 
+def _text(value: object) -> object:
+    return (", ".join(value) or "nothing") if isinstance(value, list) else value
+
+
 def _rows(kind: str) -> list[dict[str, Any]]:
     if kind == "models":
         from e2r.flops.catalogue import entries
 
-        return [{"name": name, "source": entry["source"]} for name, entry in entries().items()]
+        return [
+            {"name": name, **{key: entry[key] for key in ("source", "revision", "confirmed")}}
+            for name, entry in entries().items()
+        ]
     if kind == "methods":
         from e2r.ranking import METHODS, method
 

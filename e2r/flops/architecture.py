@@ -12,6 +12,7 @@ from e2r import hub
 from e2r.errors import DataError, MissingError
 from e2r.flops.config import Config, Task
 from e2r.flops.families import family
+from e2r.flops.heads import task_of
 from e2r.flops.structure import Structure
 
 
@@ -26,8 +27,9 @@ class Architecture(Structure):
         """Read a catalogue name, a config.json, a folder holding one, a Hub id, or config facts.
 
         `task` is read from the config's `architectures` unless given; without either, decoders
-        generate and encoders classify. Raises DataError for an unknown model_type or for fields
-        that are missing or contradict each other, MissingError when nothing of that name is found.
+        generate and encoders classify. Raises DataError for an unknown model_type, for a head that
+        is not described and for fields that are missing or contradict each other, MissingError
+        when nothing of that name is found.
         """
         name, facts = _read(source)
         return build(facts, name, task)
@@ -44,21 +46,11 @@ def build(facts: Mapping[str, Any], name: str, task: Task | None = None) -> Arch
     if not isinstance(model_type, str):
         raise DataError(f"{name}: field 'model_type' is missing; a config.json names its family")
     module = family(model_type)
-    wanted = task or _task(facts.get("architectures"))
+    heads = module.HEADS[model_type]
+    wanted = task or task_of(facts.get("architectures"), heads, model_type, name)
     config = Config(facts, name, wanted, module.MODEL_TYPES[model_type])
     structure = module.build(config.respelled(getattr(module, "ALIASES", {})))
     return Architecture(**{part.name: getattr(structure, part.name) for part in fields(structure)})
-
-
-def _task(architectures: object) -> Task | None:
-    if not isinstance(architectures, list) or not architectures:
-        return None
-    head = str(architectures[0])
-    if head.endswith("ForSequenceClassification"):
-        return "classification"
-    if head.endswith(("ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "ForMaskedLM")):
-        return "generation"
-    return "embedding" if head.endswith(("Model", "EncoderModel")) else None
 
 
 def _read(source: str | Path | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -109,6 +109,16 @@ def linear(
     return product, Term(f"{name}.bias", "bias", 0, per, outputs)
 
 
+def vocabulary_head(name: str, width: int, rows: int, tied: bool) -> Terms:
+    """The last product of a masked-language-model head, whose bias two modules share while tied.
+
+    Untied, transformers keeps the bias twice and adds one of them.
+    """
+    product = linear(name, width, rows, bias=True, per="position", tied=tied)
+    spare = Term(f"{name}.spare_bias", "bias", 0, "position", rows, active=0)
+    return product if tied else (*product, spare)
+
+
 def added_product(name: str, inputs: int, outputs: int) -> Terms:
     """A product whose bias is added in the same call (GPT-2's Conv1D, by torch.addmm).
 

@@ -15,7 +15,7 @@ from e2r.flops.operations import Operation
 from e2r.flops.traffic import resident
 from e2r.flops.work import LONGEST
 
-FORMAT = "e2r-coefficients-1"
+FORMAT = "e2r-coefficients-2"
 
 
 def coefficients(models: Mapping[str, Architecture]) -> dict[str, Any]:
@@ -24,8 +24,8 @@ def coefficients(models: Mapping[str, Architecture]) -> dict[str, Any]:
     `units` are expressions as `Expression.to_json` writes them. A model's `flops` under a
     convention is a list of [place in units, coefficient]: their products summed are a call's FLOPs.
     `memory` is the same for the bytes held at its end, `longest` for the tokens to compare with
-    `context`. A convention that does not describe a model is left out. `weight_bytes` are those
-    that a token reads.
+    `context`. A convention that does not describe a model is left out. `first_weight_bytes` are
+    those that a call's first pass reads, `weight_bytes` those of each further pass.
     """
     units: dict[Expression, int] = {}
 
@@ -37,6 +37,7 @@ def coefficients(models: Mapping[str, Architecture]) -> dict[str, Any]:
 
     made = []
     for name, arch in models.items():
+        first, further = weight_bytes(arch)
         flops = {}
         for convention in CONVENTIONS.values():
             try:
@@ -50,7 +51,8 @@ def coefficients(models: Mapping[str, Architecture]) -> dict[str, Any]:
                 "task": arch.task,
                 "context": arch.context,
                 "parameters": arch.parameters.total,
-                "weight_bytes": weight_bytes(arch),
+                "first_weight_bytes": first,
+                "weight_bytes": further,
                 "longest": [[units.setdefault(LONGEST[arch.mode], len(units)), 1]],
                 "memory": listed(resident(arch)),
                 "flops": flops,

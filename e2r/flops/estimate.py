@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -117,6 +117,10 @@ def estimate(
     architecture does not have.
     """
     chosen = by_name(convention) if isinstance(convention, str) else convention
+    unsaid = usage.head is None and usage.head_positions is None
+    if unsaid and architecture.mode != "causal" and not chosen.asked_only:
+        # Masked-language models and encoder-decoders read every position, whoever asks.
+        usage = replace(usage, head="all")
     variables = usage.variables(architecture.mode, architecture.generates)
     return Estimate(architecture, usage, chosen, variables)
 

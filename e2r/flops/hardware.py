@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from math import ceil
 from time import perf_counter
 
 from e2r.errors import DataError, unknown
 from e2r.flops.architecture import Architecture
 from e2r.flops.conventions import Convention
 from e2r.flops.estimate import by_unit, estimate, evaluate
-from e2r.flops.traffic import VALUE, resident, traffic
+from e2r.flops.traffic import resident, traffic
 from e2r.flops.work import Usage
 
 
@@ -133,9 +134,20 @@ def roofline(
     )
 
 
-def weight_bytes(architecture: Architecture) -> int:
-    """Bytes of the weights that one token meets, which each pass reads."""
-    return VALUE * architecture.parameters.active
+def weight_bytes(architecture: Architecture) -> tuple[int, int]:
+    """Bytes of weights that a call's first pass reads, and each further one (see `traffic`).
+
+    A first pass is taken to be long enough to meet all experts. An encoder is read once a call; a
+    model that only scores has no further pass, and reads 0.
+    """
+    tokens = max(ceil(term.total / term.copies) for _, term in architecture.terms())
+    weights = by_unit(op for op in traffic(architecture) if op.name == "weights")
+
+    def read(generated: int) -> int:
+        variables = Usage(tokens, generated).variables(architecture.mode, architecture.generates)
+        return int(evaluate(weights, variables))
+
+    return read(1), read(2) - read(1) if architecture.generates else 0
 
 
 def peak_memory(architecture: Architecture, usage: Usage, batch_size: int = 1) -> int:

@@ -41,7 +41,7 @@ def operations(arch: Architecture) -> tuple[Row, ...]:
     if [stack.part for stack in arch.stacks] == ["encoder", "decoder"]:
         return (*_encoder(arch, arch.stacks[0]), *_decoder(arch, arch.stacks[1]))
     [stack] = arch.stacks
-    if stack.mode == "encoder":
+    if stack.part == "encoder":
         return tuple(_encoder(arch, stack))
     return tuple(_decoder_only(arch, stack))
 

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from e2r.flops.blocks import Terms, embedding, linear
 from e2r.flops.config import Config, Required, Task
+from e2r.flops.shared_fields import mode_of, refuse_strays, refuse_uneven
 from e2r.flops.structure import Layer, Stack, Structure
 
 Key = TypeVar("Key", bound=Hashable)
@@ -27,12 +28,15 @@ def decoder_only(
 ) -> Structure:
     """A causal stack under a language-model head, a scoring head, or none.
 
+    One that its config makes bidirectional (`is_causal` false) works as an encoder does.
     `head` and `classifier` replace the usual lm_head and score; `embeddings` the usual token table.
     """
     vocabulary = config.size("vocab_size")
     tied = config.flag("tie_word_embeddings") if tied is None else tied
     tables = (embedding("embed_tokens", vocabulary, width),) if embeddings is None else embeddings
     task = config.task or "generation"
+    refuse_strays(config, layers)
+    mode = mode_of(config, task, layers)
     if task == "generation":
         heads = linear("lm_head", width, vocabulary, per="position", tied=tied)
         heads = heads if head is None else head
@@ -45,7 +49,7 @@ def decoder_only(
         name=config.source,
         model_type=config.model_type,
         task=task,
-        stacks=(Stack("decoder", "causal", width, tuple(layers), (*tables, *final)),),
+        stacks=(Stack("decoder", mode, width, tuple(layers), (*tables, *final)),),
         head=heads,
         context=context,
         config=dict(config.facts),
@@ -67,6 +71,7 @@ def bidirectional(
     `around` are embeddings, norms and projections outside the layers. A head for "generation" is
     the masked-language-model head, read at the positions asked for.
     """
+    refuse_uneven(config)
     task = config.task or "classification"
     return Structure(
         name=config.source,

@@ -7,11 +7,12 @@ scores never leave the chip. Weights, cache and activations have VALUE bytes eac
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from e2r.flops.blocks import Term
 from e2r.flops.conventions import CONVENTIONS
-from e2r.flops.expression import Constant, Expression, minimum
+from e2r.flops.expression import Constant, Expression, maximum, minimum
 from e2r.flops.operations import Operation, unit
 from e2r.flops.work import (
     CACHED,
@@ -50,21 +51,41 @@ def traffic(arch: Architecture) -> tuple[Operation, ...]:
 
 
 def resident(arch: Architecture) -> tuple[Operation, ...]:
-    """Bytes held at the end of a call: all weights, the cache, and the widest product at work."""
-    held: list[Operation] = [
-        Operation("model", "weights", VALUE * arch.parameters.total, ONCE),
-    ]
+    """Bytes held at once, at most: all weights, and the fuller stack at work.
+
+    A stack at work holds its cache and its widest product. An encoder keeps no cache: the keys and
+    values of one layer are gone before the next is read.
+    """
+    kept: dict[Mode, Expression] = {}
     widest: dict[Mode, int] = {}
+    layer: dict[Mode, int] = {}
     for part, mode, count, term in arch.placed():
-        if term.stored:
-            kept = _kept(mode, term)
-            held.append(Operation(part, "cache", VALUE * count * term.stored, kept))
+        if term.stored and mode == "encoder":
+            layer[mode] = max(layer.get(mode, 0), term.stored)
+        elif term.stored:
+            cache = _kept(mode, term) * (VALUE * count * term.stored)
+            kept[mode] = kept[mode] + cache if mode in kept else cache
         if part != "head":
             widest[mode] = max(widest.get(mode, 0), _activations(term))
-    for mode, values in widest.items():
-        prefill = {"causal": PROMPT - CACHED, "encoder": PROMPT, "decoder": DECODER_PROMPT}[mode]
-        held.append(Operation("model", "activations", VALUE * values, prefill))
-    return tuple(held)
+    at_work = [
+        kept.get(mode, Constant(0)) + FIRST_PASS[mode] * (VALUE * (values + layer.get(mode, 0)))
+        for mode, values in widest.items()
+    ]
+    fullest = at_work[0]
+    for other in at_work[1:]:
+        fullest = maximum(fullest, other)
+    return (
+        Operation("model", "weights", VALUE * arch.parameters.total, ONCE),
+        Operation("model", "cache and activations", 1, fullest),
+    )
+
+
+FIRST_PASS: Mapping[Mode, Expression] = {
+    "causal": PROMPT - CACHED,
+    "encoder": PROMPT,
+    "decoder": DECODER_PROMPT,
+}
+"""Tokens that a stack's first pass works on at once."""
 
 
 def _weights(term: Term) -> int:
@@ -78,8 +99,7 @@ def _readings(mode: Mode, term: Term, part: str) -> Expression:
     if term.kind == "embedding":
         return TOKENS[mode]
     if term.total > 1:
-        prefill = {"causal": PROMPT - CACHED, "encoder": PROMPT, "decoder": DECODER_PROMPT}[mode]
-        touched = minimum(prefill * term.copies, term.total)
+        touched = minimum(FIRST_PASS[mode] * term.copies, term.total)
         return touched if mode == "encoder" else touched + STEPS * term.copies
     if part == "head" and term.per == "position":
         read = minimum(HEAD, 1)
@@ -115,7 +135,7 @@ def _cache(mode: Mode, term: Term) -> Expression:
 def _kept(mode: Mode, term: Term) -> Expression:
     if term.per == "recurrent":
         return ONCE
-    if term.per == "cross" or mode == "encoder":
+    if term.per == "cross":
         return PROMPT
     end = (PROMPT if mode == "causal" else DECODER_PROMPT) + STEPS
     return end if term.window is None else minimum(end, Constant(term.window))

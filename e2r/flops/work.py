@@ -46,9 +46,11 @@ class Usage:
     prefill that yields the first new token and N - 1 further passes; 0 scores the prompt and costs
     what 1 does. decoder_prompt_tokens is for encoder-decoder models (None: the start token alone).
     head_positions is how many positions of the prefill pass the output head reads; each generated
-    token after the first adds one. `head` says the same in a word: "last" is 1, "all" is every
-    position of the prefill pass, "none" is 0. Query likelihood is one pass over prompt and target
-    with head_positions = target tokens.
+    token after the first adds one. Unless said it is 1, and under conventions that count what a
+    reference runs, all positions of an encoder's or a decoder's first pass (see `estimate`).
+    `head` says the same in a word: "last" is 1, "all" is every position of the prefill pass,
+    "none" is 0. Query likelihood is one pass over prompt and target with head_positions = target
+    tokens.
     Raises DataError for counts that are negative, not whole, above 10**9, or at odds.
     """
 

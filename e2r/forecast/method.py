@@ -43,13 +43,18 @@ FIGURES: Mapping[str, Expression] = {
     "qpp": Constant(PETA) / FLOPS,
     "seconds": FLOPS / Variable("peak_flops")
     + Variable("rounds")
-    * maximum(Variable("generated_tokens") / Variable("calls"), 1)
-    * (Variable("weight_bytes") / Variable("bandwidth")),
+    * (
+        Variable("first_weight_bytes")
+        + maximum(Variable("generated_tokens") / Variable("calls") - 1, 0)
+        * Variable("weight_bytes")
+    )
+    / Variable("bandwidth"),
 }
 """What follows from a query's means, as expressions that a page's script evaluates too.
 
-Seconds are compute at an accelerator's peak plus one reading of the weights for each new token of
-each round: the rounds of a plan depend on one another, the calls of a round share a batch.
+Seconds are compute at an accelerator's peak plus the readings of weights in each round: all of them
+for its first pass, a decoder's for each further token. The rounds of a plan depend on one another,
+the calls of a round share a batch.
 """
 
 
@@ -85,12 +90,14 @@ class Forecast:
         """Least seconds of a query on an accelerator (see FIGURES)."""
         if not self.calls:
             return 0.0
+        first, further = weight_bytes(architecture)
         variables = {
             "flops": self.flops,
             "rounds": self.rounds,
             "calls": self.calls,
             "generated_tokens": self.generated_tokens,
-            "weight_bytes": weight_bytes(architecture),
+            "first_weight_bytes": first,
+            "weight_bytes": further,
             "peak_flops": device.flops,
             "bandwidth": device.bandwidth,
         }

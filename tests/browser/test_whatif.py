@@ -249,11 +249,11 @@ def test_a_model_of_ones_own_can_be_pasted(desk, tmp_path) -> None:
         ("[]", "not what e2r estimate"),
         ("null", "not what e2r estimate"),
         (json.dumps(LLAMA_LIKE), "--export"),
-        (json.dumps({"format": "e2r-coefficients-1", "units": [], "models": [{}]}), "Not used"),
+        (json.dumps({"format": "e2r-coefficients-2", "units": [], "models": [{}]}), "Not used"),
         (
             json.dumps(
                 {
-                    "format": "e2r-coefficients-1",
+                    "format": "e2r-coefficients-2",
                     "units": [["constructor", 1, 1], "__proto__"],
                     "models": [
                         {

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from e2r.errors import MissingError
+from e2r.errors import DataError, MissingError
 from e2r.flops import catalogue
 from e2r.flops.architecture import Architecture
 from e2r.flops.conventions import CONVENTIONS
@@ -79,12 +81,72 @@ PARAMETERS = {
 """Counts that the checkpoints' pages on the Hub state (tied matrices once)."""
 
 
-def test_sixty_models_and_their_sources() -> None:
+MTEB = {
+    "Qwen/Qwen3-Reranker-0.6B": 595_776_512,
+    "Qwen/Qwen3-Reranker-4B": 4_021_784_576,
+    "Qwen/Qwen3-Reranker-8B": 8_188_548_096,
+    "cross-encoder/ms-marco-MiniLM-L12-v2": 33_360_385,
+    "cross-encoder/ms-marco-MiniLM-L2-v2": 15_615_745,
+    "cross-encoder/ms-marco-MiniLM-L4-v2": 19_164_673,
+    "cross-encoder/ms-marco-MiniLM-L6-v2": 22_713_601,
+    "cross-encoder/ms-marco-TinyBERT-L2-v2": 4_386_049,
+    "google/flan-t5-base": 247_577_856,
+    "google/flan-t5-large": 783_150_080,
+    "mistralai/Mistral-7B-Instruct-v0.2": 7_241_732_096,
+    "mixedbread-ai/mxbai-rerank-base-v1": 184_422_913,
+    "mixedbread-ai/mxbai-rerank-base-v2": 494_032_768,
+    "mixedbread-ai/mxbai-rerank-large-v1": 435_062_785,
+    "mixedbread-ai/mxbai-rerank-large-v2": 1_543_714_304,
+    "mixedbread-ai/mxbai-rerank-xsmall-v1": 70_830_337,
+    "sentence-transformers/all-MiniLM-L6-v2": 22_713_216,
+}
+"""Counts that mteb's model table states for the commit it names (its repository, August 2026)."""
+
+
+def test_every_entry_is_pinned_or_says_that_it_is_not() -> None:
     entries = catalogue.entries()
-    assert len(entries) >= 60
+    assert len(entries) >= 100
     for name, entry in entries.items():
-        assert name in entry["source"]
-        assert entry["revision"]
+        assert set(entry) == {"source", "revision", "confirmed", "facts"}, name
+        pinned = re.fullmatch(r"[0-9a-f]{40}", entry["revision"])
+        assert pinned or entry["revision"] == "unpinned", name
+        commit = entry["revision"] if pinned else "main"
+        assert entry["source"] == f"https://huggingface.co/{name}/blob/{commit}/config.json"
+        kinds = [text.partition(": ")[0] for text in entry["confirmed"]]
+        assert set(kinds) <= {"revision", "parameters", "base", "config"}, name
+        assert ("revision" in kinds) == bool(pinned), name
+        said = "parameters: the model's page on the Hub" in entry["confirmed"]
+        assert said == (name in PARAMETERS), name
+        said = "parameters: mteb's model table" in entry["confirmed"]
+        assert said == (name in MTEB), name
+        for text in entry["confirmed"]:
+            if text.startswith("base: parameters of "):
+                base = Architecture.load(text.removeprefix("base: parameters of "))
+                assert Architecture.load(name).parameters.total == base.parameters.total
+
+
+@pytest.mark.parametrize(
+    ("name", "context"),
+    [
+        ("jhu-clsp/rank1-1.5b", 131072),
+        ("Qwen/Qwen2.5-1.5B-Instruct", 32768),
+        ("Qwen/Qwen1.5-MoE-A2.7B-Chat", 32768),
+        ("BAAI/bge-reranker-base", 512),
+        ("BAAI/bge-reranker-v2-m3", 8192),
+        ("google/gemma-3-4b-it", 131072),
+        ("google/flan-t5-base", None),
+    ],
+)
+def test_contexts(name: str, context: int | None) -> None:
+    assert Architecture.load(name).context == context
+
+
+@pytest.mark.parametrize(
+    "name", ["castorini/LiT5-Distill-base", "LiT5-Distill-large-v2", "soyoung97/ListT5-3b"]
+)
+def test_fusion_in_the_decoder_is_no_single_prompt(name: str) -> None:
+    with pytest.raises(DataError, match="fusion in the decoder"):
+        Architecture.load(name)
 
 
 @pytest.mark.parametrize("name", sorted(catalogue.entries()))
@@ -98,9 +160,10 @@ def test_every_entry_is_priced_under_every_convention(name: str) -> None:
         assert cost.flops > 10**6
 
 
-@pytest.mark.parametrize("name", sorted(PARAMETERS))
+@pytest.mark.parametrize("name", sorted({**PARAMETERS, **MTEB}))
 def test_parameters_of_the_published_checkpoint(name: str) -> None:
-    assert Architecture.load(name).parameters.total == PARAMETERS[name]
+    stated = {table[name] for table in (PARAMETERS, MTEB) if name in table}
+    assert {Architecture.load(name).parameters.total} == stated
 
 
 def test_names_may_leave_out_the_owner() -> None:

@@ -33,7 +33,7 @@ def test_exported_products_are_the_estimates() -> None:
     assert [model["name"] for model in exported["models"]] == list(models)
     for model in exported["models"]:
         arch = models[model["name"]]
-        usage = Usage(1234, generated_tokens=7 if arch.generates else 0)
+        usage = Usage(1234, generated_tokens=7 if arch.generates else 0, head="last")
         variables = usage.variables(arch.mode, arch.generates)
         for convention in CONVENTIONS:
             try:

@@ -13,7 +13,8 @@ from e2r.errors import DataError, MissingError
 from e2r.flops.architecture import Architecture
 from e2r.flops.config import Required
 from e2r.flops.families import family, index
-from tests.flops.test_torch_decoders import CASES, config_of
+from tests.flops.test_torch_decoders import CASES, VISION, config_of
+from tests.flops.test_torch_encoders import CASES as ENCODERS
 
 OURS = {"mla_kernel"}
 """Fields that no config.json has."""
@@ -30,6 +31,8 @@ LEGACY = {
     "conv_kernel_size": 0,
     "conv_groups": 1,
     "conv_act": "tanh",
+    "n_embed": None,
+    "scale_decoder_outputs": True,
 }
 """Fields that model code reads with a default of its own and the config class does not declare."""
 
@@ -145,3 +148,26 @@ def test_config_facts_make_the_same_architecture_again() -> None:
         again = Architecture.load(json.loads(json.dumps(dict(first.config))))
         assert again.stacks == first.stacks
         assert again.head == first.head
+
+
+@pytest.mark.parametrize("padding", [0, 1, 5])
+@pytest.mark.parametrize("model_type", ["roberta", "xlm-roberta", "camembert"])
+def test_robertas_positions_start_behind_the_padding_index(model_type: str, padding: int) -> None:
+    torch, transformers = (pytest.importorskip(name) for name in ("torch", "transformers"))
+    fields = {**ENCODERS[model_type][1], "max_position_embeddings": 40, "pad_token_id": padding}
+    config = config_of(model_type, fields)
+    context = Architecture.load(config.to_diff_dict()).context
+    assert context == 40 - padding - 1
+    model = transformers.AutoModel.from_config(config).eval()
+    ids = torch.full((1, context + 1), 7)
+    with torch.no_grad():
+        model(input_ids=ids[:, :-1])
+        with pytest.raises((IndexError, RuntimeError)):
+            model(input_ids=ids)
+
+
+@pytest.mark.parametrize("wrapper", VISION)
+def test_a_nested_text_part_knows_its_context(wrapper: str) -> None:
+    text = {**VISION[wrapper], "max_position_embeddings": 777}
+    facts = config_of(wrapper, {"text_config": text}).to_diff_dict()
+    assert Architecture.load({**facts, "max_position_embeddings": 5}).context == 777

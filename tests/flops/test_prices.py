@@ -56,6 +56,51 @@ def test_bytes_of_a_known_call() -> None:
     assert step == 2 * (parameters - table + 4096) + key_values * (1 + 1001) + activations
 
 
+def test_weights_are_read_once_a_pass() -> None:
+    row = 1024
+    first, further = hardware.weight_bytes(Architecture.load("Qwen3-0.6B"))
+    # The tied head reads the whole table, which counts once among the parameters.
+    assert first == further == 2 * (596_049_920 + row)
+    first, further = hardware.weight_bytes(Architecture.load("flan-t5-large"))
+    # A further pass reads neither the encoder nor what makes keys and values of its states.
+    layer, cross = 4 * 1024**2 + 3 * 1024 * 2816, 4 * 1024**2
+    decoder = 24 * (layer + cross + 3 * 1024) + 1024 + 32 * 16
+    assert further == 2 * (decoder - 24 * 2 * 1024**2 + 32128 * 1024)
+    encoder = 24 * (layer + 2 * 1024) + 1024 + 32 * 16
+    assert first == 2 * (decoder + encoder + 32128 * 1024 + row)
+    assert hardware.weight_bytes(Architecture.load("bge-reranker-base"))[1] == 0
+    # A first pass meets all experts, a further one those of its token.
+    sparse = Architecture.load("Qwen3-30B-A3B")
+    first, further = hardware.weight_bytes(sparse)
+    assert first > 2 * (sparse.parameters.total - 151936 * 2048)
+    assert further == pytest.approx(2 * (sparse.parameters.active), rel=1e-3)
+
+
+def test_an_encoder_holds_one_layers_keys_and_values() -> None:
+    config = dict(Architecture.load("bge-reranker-base").config)
+    shallow, deep = (
+        Architecture.load({**config, "num_hidden_layers": layers}) for layers in (1, 12)
+    )
+    for tokens in (1, 400):
+        held = [
+            hardware.peak_memory(arch, Usage(tokens)) - 2 * arch.parameters.total
+            for arch in (shallow, deep)
+        ]
+        assert held[0] == held[1] == 2 * tokens * (768 + 3072 + 2 * 768)
+
+
+def test_seconds_read_an_encoder_once_a_round() -> None:
+    arch = Architecture.load("flan-t5-base")
+    device = hardware.accelerator("H100")
+    first, further = hardware.weight_bytes(arch)
+    found = forecast(arch, "listwise.generation", depth=20)
+    steps = found.generated_tokens / found.calls - 1
+    assert steps > 5
+    readings = found.rounds * (first + steps * further) / device.bandwidth
+    wanted = found.flops / device.flops + readings
+    assert found.seconds(arch, device) == pytest.approx(wanted)
+
+
 def test_prefill_is_bound_by_compute_and_decode_by_memory() -> None:
     arch = Architecture.load("Llama-3.1-8B-Instruct")
     device = hardware.accelerator("H100")

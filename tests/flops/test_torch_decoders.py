@@ -11,6 +11,8 @@ pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 from e2r.flops.architecture import Architecture  # noqa: E402
+from e2r.flops.config import Task  # noqa: E402
+from e2r.flops.families import family, index  # noqa: E402
 from e2r.flops.work import Usage  # noqa: E402
 from tests.flops import counter  # noqa: E402
 
@@ -157,6 +159,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "deepseek_v2 lite": ("deepseek_v2", {**LATENT, "q_lora_rank": None}),
     "deepseek_v3": ("deepseek_v3", {**LATENT, "attention_bias": True}),
 }
+HEADS = {model_type: family(model_type).HEADS[model_type] for model_type in index()}
 MROPE = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 3, 3]}
 VISION: dict[str, dict[str, Any]] = {
     "qwen2_vl": {**ODD, "rope_parameters": MROPE},
@@ -217,13 +220,29 @@ def test_text_part_of_vision_models(wrapper: str) -> None:
     assert arch.parameters.total == sum(text)
 
 
-@pytest.mark.parametrize("case", ["llama", "qwen2", "qwen3", "mistral slides", "gemma2"])
-def test_sequence_classifiers(case: str) -> None:
+TASKS = {
+    "classification": transformers.AutoModelForSequenceClassification,
+    "embedding": transformers.AutoModel,
+}
+OTHER_HEADS = [
+    pytest.param(case, task, marks=pytest.mark.slow if model_type == "jamba" else ())
+    for case, (model_type, fields) in CASES.items()
+    for task in TASKS
+    if fields is next(f for t, f in CASES.values() if t == model_type)
+    and task in HEADS[model_type].values()
+]
+"""The other tasks of each model type, on the first of its cases."""
+
+
+@pytest.mark.parametrize(("case", "task"), OTHER_HEADS)
+def test_classifiers_and_bare_stacks(case: str, task: Task) -> None:
     model_type, fields = CASES[case]
-    config = config_of(model_type, {**fields, "pad_token_id": 0, "num_labels": 3})
-    model = counter.build(config, transformers.AutoModelForSequenceClassification)
-    arch = Architecture.load(config.to_diff_dict(), task="classification")
-    for tokens in (1, 37, 257):
+    # GPT-2 looks for its padding token among the ids, which have no values here.
+    padding = None if model_type == "gpt2" else 0
+    config = config_of(model_type, {**fields, "pad_token_id": padding, "num_labels": 3})
+    model = counter.build(config, TASKS[task])
+    arch = Architecture.load(config.to_diff_dict(), task=task)
+    for tokens in (1, 37):
         counted = counter.call_counts(model, input_ids=counter.ids(tokens))
         assert counter.ours(arch, Usage(tokens), model) == counted, tokens
     assert arch.parameters.total == sum(weight.numel() for weight in model.parameters())

@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 from e2r.flops.architecture import Architecture  # noqa: E402
+from e2r.flops.estimate import estimate  # noqa: E402
 from e2r.flops.work import Usage  # noqa: E402
 from tests.flops import counter  # noqa: E402
 
@@ -98,8 +99,7 @@ def test_every_module_of_encoders(case: str, task: str) -> None:
     arch = Architecture.load(config.to_diff_dict(), task=task)  # type: ignore[arg-type]
     for tokens in (1, 37, 257, 512):
         counted = counter.fake_counts(model, tokens)
-        usage = Usage(tokens, head="all" if task == "generation" else None)
-        assert counter.ours(arch, usage, model) == counted, tokens
+        assert counter.ours(arch, Usage(tokens), model) == counted, tokens
     assert arch.parameters.total == sum(weight.numel() for weight in model.parameters())
 
 
@@ -109,7 +109,23 @@ def test_every_module_of_encoder_decoders(case: str) -> None:
     model = counter.build(config, transformers.AutoModelForSeq2SeqLM)
     arch = Architecture.load(config.to_diff_dict())
     for tokens, start, steps in ((1, 1, 0), (37, 3, 2), (257, 1, 3), (512, 5, 0)):
-        usage = Usage(tokens, steps + 1, decoder_prompt_tokens=start, head="all")
+        usage = Usage(tokens, steps + 1, decoder_prompt_tokens=start)
         counted = counter.pair_counts(model, tokens=tokens, start=start, steps=steps)
         assert counter.ours(arch, usage, model) == counted, (tokens, start, steps)
     assert arch.parameters.total == sum(weight.numel() for weight in model.parameters())
+
+
+@pytest.mark.parametrize("case", [CASES["bert"], PAIRS["t5"]])
+def test_a_head_reads_what_is_asked_for(case: tuple[str, dict[str, Any]]) -> None:
+    arch = Architecture.load({"model_type": case[0], **case[1]}, task="generation")
+    start = {} if arch.mode == "encoder" else {"decoder_prompt_tokens": 5}
+    prices = {
+        (convention, head): estimate(arch, Usage(5, **start, head=head), convention).flops
+        for convention in ("ideal", "torch")
+        for head in (None, "last", "all", "none")
+    }
+    for convention in ("ideal", "torch"):
+        none, last, whole = (prices[convention, head] for head in ("none", "last", "all"))
+        assert whole - none == 5 * (last - none) > 0
+    assert prices["ideal", None] == prices["ideal", "last"]
+    assert prices["torch", None] == prices["torch", "all"]

@@ -8,14 +8,20 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from e2r.errors import MissingError
+from e2r.errors import DataError, MissingError
 
 FOLDER = Path(__file__).parent
+FUSED = ("lit5", "listt5", "fid-")
+"""What names of checkpoints begin with that were trained for fusion in the decoder."""
 
 
 @cache
 def entries() -> dict[str, dict[str, Any]]:
-    """Every model by its Hub id: {"source", "facts"}, merged from the JSON files here."""
+    """Every model by its Hub id, merged from the JSON files here.
+
+    "facts" are its config's, as found at "source"; "revision" is the commit of that page, or
+    "unpinned" where none is known; "confirmed" lists what else says the same, which may be nothing.
+    """
     found: dict[str, dict[str, Any]] = {}
     for path in sorted(FOLDER.glob("*.json")):
         found.update(json.loads(path.read_text(encoding="utf-8")))
@@ -23,7 +29,16 @@ def entries() -> dict[str, dict[str, Any]]:
 
 
 def facts(name: str) -> dict[str, Any] | None:
-    """The config facts of a model by its full Hub id, or by its last part where that is unique."""
+    """The config facts of a model by its full Hub id, or by its last part where that is unique.
+
+    Raises DataError for a checkpoint of another kind than its config says.
+    """
+    if name.rpartition("/")[2].lower().startswith(FUSED) and not Path(name).exists():
+        raise DataError(
+            f"{name}: reads each passage by an encoder run of its own and all of them by one "
+            "decoder run (fusion in the decoder), which no call of one prompt describes; its price "
+            "is refused"
+        )
     entry = entries().get(name)
     if entry is None:
         short = [key for key in entries() if key.partition("/")[2].lower() == name.lower()]

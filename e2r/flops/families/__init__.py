@@ -1,14 +1,15 @@
 """One declarative file a model family: config facts in, Structure out.
 
 A family module names the `model_type` values it reads with the defaults that the family's own
-config class gives their fields (MODEL_TYPES), other spellings of fields if there are any (ALIASES),
-and `build(config) -> Structure`. Dropping a file into this folder adds a family; nothing else
-lists them.
+config class gives their fields (MODEL_TYPES), the classes whose heads it describes (HEADS), other
+spellings of fields if there are any (ALIASES), and `build(config) -> Structure`. Dropping a file
+into this folder adds a family; nothing else lists them.
 """
 
 from __future__ import annotations
 
 import ast
+import difflib
 import importlib
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -17,6 +18,7 @@ from typing import Protocol, cast
 
 from e2r.errors import DataError
 from e2r.flops.config import Config
+from e2r.flops.heads import Classes
 from e2r.flops.structure import Structure
 
 
@@ -24,6 +26,7 @@ class Family(Protocol):
     """What a family module offers."""
 
     MODEL_TYPES: Mapping[str, Mapping[str, object]]
+    HEADS: Mapping[str, Classes]
     build: Callable[[Config], Structure]
 
 
@@ -41,10 +44,11 @@ def family(model_type: str) -> Family:
     """The module of a model_type; DataError names the known ones for an unknown one."""
     module = index().get(model_type)
     if module is None:
-        known = ", ".join(sorted(index()))
+        near = difflib.get_close_matches(model_type.lower(), index(), n=3, cutoff=0.6)
+        hint = f"did you mean {' or '.join(near)}? " if near else ""
         raise DataError(
             f"unknown model_type {model_type!r}: its arithmetic is not described here, and e2r "
-            f"does not guess; known: {known}"
+            f"does not guess; {hint}known: {', '.join(sorted(index()))}"
         )
     return cast(Family, importlib.import_module(f"{__name__}.{module}"))
 

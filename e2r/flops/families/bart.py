@@ -16,6 +16,8 @@ from e2r.flops.blocks import (
     self_attention,
 )
 from e2r.flops.config import Config, Heads, Required
+from e2r.flops.heads import Classes
+from e2r.flops.shared_fields import mode_of, refuse_strays
 from e2r.flops.structure import Layer, PaperShape, Stack, Structure
 
 _BART: Mapping[str, object] = {
@@ -30,9 +32,15 @@ _BART: Mapping[str, object] = {
     "activation_function": "gelu",
     "d_model": Required(1024),
     "tie_word_embeddings": True,
+    "is_encoder_decoder": True,
 }
 
 MODEL_TYPES: Mapping[str, Mapping[str, object]] = {"bart": _BART, "mbart": _BART}
+
+HEADS: Mapping[str, Classes] = {
+    "bart": {"BartForConditionalGeneration": "generation"},
+    "mbart": {"MBartForConditionalGeneration": "generation"},
+}
 ALIASES = {
     "num_attention_heads": "encoder_attention_heads",
     "hidden_size": "d_model",
@@ -47,8 +55,12 @@ def build(config: Config) -> Structure:
     """Both stacks under one tied head."""
     if config.task not in (None, "generation"):
         config.refuse("architectures", f"asks for {config.task}, which is not described for BART")
+    if config.get("is_encoder_decoder") is not True:
+        config.refuse("is_encoder_decoder", "is not true; a single stack is not described here")
+    mode_of(config, "generation", ())
     width, vocabulary = config.size("d_model"), config.size("vocab_size")
     positions = config.size("max_position_embeddings")
+    tied = config.flag("tie_word_embeddings")
     stacks = []
     for part in ("encoder", "decoder"):
         heads = config.heads(width, heads=f"{part}_attention_heads", kv_heads=None, head_dim=None)
@@ -58,9 +70,12 @@ def build(config: Config) -> Structure:
         )
         if part == "encoder":
             around = (embedding("shared", vocabulary, width), *around)
+        if not tied:
+            around = (embedding("embed_tokens", vocabulary, width), *around)
         if config.model_type == "mbart":
             around = (*around, norm("layer_norm", width, "layer"))
         layer = _layer(config, part, heads)
+        refuse_strays(config, (layer,) * config.size(f"{part}_layers"))
         stacks.append(
             Stack(
                 part,
@@ -70,7 +85,6 @@ def build(config: Config) -> Structure:
                 around,
             )
         )
-    tied = config.flag("tie_word_embeddings")
     return Structure(
         name=config.source,
         model_type=config.model_type,

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from e2r.flops.blocks import Term, Terms, activation, embedding, linear, norm, self_attention
+from e2r.flops.blocks import (
+    Term,
+    Terms,
+    activation,
+    embedding,
+    linear,
+    norm,
+    self_attention,
+    vocabulary_head,
+)
 from e2r.flops.config import Config
+from e2r.flops.heads import Classes, encoder
 from e2r.flops.shapes import bidirectional, repeat, sizes
 from e2r.flops.structure import Layer, PaperShape, Structure
 
@@ -19,21 +29,29 @@ _BERT: Mapping[str, object] = {
     "tie_word_embeddings": True,
     "position_embedding_type": "absolute",
 }
+_PADDED = {**_BERT, "pad_token_id": 1}
 _ROBERTA = {
-    **_BERT,
+    **_PADDED,
     **sizes(vocab=50265, width=768, inner=3072, layers=12, heads=12),
 }
 
 MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
     "bert": _BERT,
     "roberta": _ROBERTA,
-    "xlm-roberta": _BERT,
-    "camembert": _BERT,
+    "xlm-roberta": _PADDED,
+    "camembert": _PADDED,
     "electra": {
         **_BERT,
         **sizes(vocab=30522, width=256, inner=1024, layers=12, heads=4),
         "embedding_size": 128,
     },
+}
+HEADS: Mapping[str, Classes] = {
+    "bert": encoder("Bert"),
+    "roberta": encoder("Roberta"),
+    "xlm-roberta": encoder("XLMRoberta"),
+    "camembert": encoder("Camembert"),
+    "electra": encoder("Electra"),
 }
 
 
@@ -128,11 +146,17 @@ def _masked_lm(config: Config) -> Terms:
     return (
         *linear(dense, width, narrow, bias=True, per="position"),
         norm(after, narrow, "layer", per="position"),
-        *linear(last, narrow, vocabulary, bias=True, per="position", tied=tied),
+        *(
+            linear(last, narrow, vocabulary, bias=True, per="position", tied=tied)
+            if config.model_type == "electra"
+            else vocabulary_head(last, narrow, vocabulary, tied)
+        ),
     )
 
 
 def _context(config: Config) -> int:
-    # RoBERTa's position table starts behind the padding index, which leaves two rows unused.
-    unused = 0 if config.model_type in ("bert", "electra") else 2
-    return config.size("max_position_embeddings") - unused
+    positions = config.size("max_position_embeddings")
+    if config.model_type in ("bert", "electra"):
+        return positions
+    # RoBERTa's positions start behind the padding index; the rows up to it stay unused.
+    return positions - config.count("pad_token_id") - 1

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from e2r.flops.blocks import gated_ffn, norm, self_attention
 from e2r.flops.config import Config
+from e2r.flops.heads import Classes, language_model
 from e2r.flops.shapes import decoder_only, repeat, sizes, sliding
 from e2r.flops.structure import Layer, PaperShape, Structure
 
@@ -27,6 +28,10 @@ MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
         "sliding_window_pattern": 4,
         "layer_types": None,
     },
+}
+HEADS: Mapping[str, Classes] = {
+    "cohere": language_model("Cohere"),
+    "cohere2": language_model("Cohere2"),
 }
 
 

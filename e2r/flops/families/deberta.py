@@ -13,8 +13,10 @@ from e2r.flops.blocks import (
     linear,
     norm,
     residual,
+    vocabulary_head,
 )
 from e2r.flops.config import Config, Heads
+from e2r.flops.heads import Classes, encoder
 from e2r.flops.shapes import bidirectional, sizes
 from e2r.flops.structure import Layer, PaperShape, Structure
 
@@ -39,6 +41,9 @@ MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
         "attention_head_size": None,
         "embedding_size": None,
     },
+}
+HEADS: Mapping[str, Classes] = {
+    "deberta-v2": encoder("DebertaV2"),
 }
 
 
@@ -71,7 +76,7 @@ def build(config: Config) -> Structure:
             "generation": (
                 *linear(names[0], width, narrow, bias=True, per="position"),
                 norm("head.LayerNorm", narrow, "layer", per="position"),
-                *linear(names[1], narrow, vocabulary, True, per="position", tied=True),
+                *vocabulary_head(names[1], narrow, vocabulary, config.flag("tie_word_embeddings")),
             ),
             "embedding": (),
         },

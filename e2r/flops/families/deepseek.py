@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from e2r.flops.blocks import Term, Terms, attention, gated_ffn, linear, mixture, norm, residual
 from e2r.flops.config import Config
+from e2r.flops.heads import Classes, decoder
 from e2r.flops.shapes import decoder_only, repeat, sizes
 from e2r.flops.structure import Layer, PaperShape, Structure
 
@@ -45,6 +46,10 @@ MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
     },
 }
 
+HEADS: Mapping[str, Classes] = {
+    "deepseek_v2": decoder("DeepseekV2"),
+    "deepseek_v3": decoder("DeepseekV3"),
+}
 ALIASES = {"num_experts": "n_routed_experts", "num_local_experts": "n_routed_experts"}
 
 

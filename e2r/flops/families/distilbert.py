@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from e2r.flops.blocks import activation, embedding, linear, norm, plain_ffn, self_attention
 from e2r.flops.config import Config, Required
+from e2r.flops.heads import Classes, encoder
 from e2r.flops.shapes import bidirectional, repeat
 from e2r.flops.structure import Layer, PaperShape, Structure
 
@@ -20,6 +21,10 @@ MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
         "activation": "gelu",
         "tie_word_embeddings": True,
     },
+}
+
+HEADS: Mapping[str, Classes] = {
+    "distilbert": encoder("DistilBert"),
 }
 ALIASES = {"hidden_size": "dim", "num_attention_heads": "n_heads", "num_hidden_layers": "n_layers"}
 

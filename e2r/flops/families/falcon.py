@@ -15,6 +15,7 @@ from e2r.flops.blocks import (
     residual,
 )
 from e2r.flops.config import Config, Required
+from e2r.flops.heads import Classes, decoder
 from e2r.flops.shapes import decoder_only, repeat
 from e2r.flops.structure import Layer, PaperShape, Structure
 
@@ -22,6 +23,7 @@ MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
     "falcon": {
         "vocab_size": Required(65024),
         "hidden_size": Required(4544),
+        "n_embed": None,
         "num_hidden_layers": Required(32),
         "num_attention_heads": Required(71),
         "num_kv_heads": None,
@@ -37,11 +39,14 @@ MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
         "tie_word_embeddings": True,
     },
 }
+HEADS: Mapping[str, Classes] = {
+    "falcon": decoder("Falcon"),
+}
 
 
 def build(config: Config) -> Structure:
     """7B has one key head, 40B and 180B (new_decoder_architecture) have groups."""
-    width = config.size("hidden_size")
+    width = config.optional_size("n_embed") or config.size("hidden_size")
     _, heads, kv_heads, head_dim = config.heads(width, kv_heads="num_kv_heads", head_dim=None)
     grouped = config.flag("new_decoder_architecture")
     if not grouped:

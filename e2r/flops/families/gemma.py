@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from e2r.flops.blocks import gated_ffn, norm, self_attention
 from e2r.flops.config import Config
+from e2r.flops.heads import Classes, decoder
 from e2r.flops.shapes import decoder_only, repeat, sizes, sliding
 from e2r.flops.structure import Layer, PaperShape, Structure
 
@@ -42,6 +43,15 @@ MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
         "use_bidirectional_attention": False,
         "max_position_embeddings": 131072,
         "sliding_window_pattern": 6,
+    },
+}
+HEADS: Mapping[str, Classes] = {
+    "gemma": decoder("Gemma"),
+    "gemma2": decoder("Gemma2"),
+    "gemma3_text": {
+        "Gemma3ForCausalLM": "generation",
+        "Gemma3TextForSequenceClassification": "classification",
+        "Gemma3TextModel": "embedding",
     },
 }
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from e2r.flops.blocks import fused_gated_ffn, norm, self_attention
 from e2r.flops.config import Config
+from e2r.flops.heads import Classes, decoder
 from e2r.flops.shapes import decoder_only, repeat, sizes
 from e2r.flops.structure import Layer, PaperShape, Structure
 
@@ -20,6 +21,10 @@ _GLM: Mapping[str, object] = {
 }
 
 MODEL_TYPES: Mapping[str, Mapping[str, object]] = {"glm": _GLM, "glm4": _GLM}
+HEADS: Mapping[str, Classes] = {
+    "glm": decoder("Glm"),
+    "glm4": decoder("Glm4"),
+}
 
 
 def build(config: Config) -> Structure:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from e2r.flops.blocks import activation, added_product, attention, embedding, norm, residual
 from e2r.flops.config import Config, Required
+from e2r.flops.heads import Classes
 from e2r.flops.shapes import decoder_only, repeat
 from e2r.flops.structure import Layer, PaperShape, Structure
 
@@ -23,6 +24,13 @@ MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
     },
 }
 
+HEADS: Mapping[str, Classes] = {
+    "gpt2": {
+        "GPT2LMHeadModel": "generation",
+        "GPT2ForSequenceClassification": "classification",
+        "GPT2Model": "embedding",
+    },
+}
 ALIASES = {
     "hidden_size": "n_embd",
     "max_position_embeddings": "n_positions",

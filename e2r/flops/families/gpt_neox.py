@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from e2r.flops.blocks import Term, attention, embedding, linear, norm, plain_ffn, residual
 from e2r.flops.config import Config
+from e2r.flops.heads import Classes, decoder
 from e2r.flops.shapes import decoder_only, repeat, sizes
 from e2r.flops.structure import Layer, PaperShape, Structure
 
@@ -17,6 +18,9 @@ MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
         "tie_word_embeddings": False,
         "attention_bias": True,
     },
+}
+HEADS: Mapping[str, Classes] = {
+    "gpt_neox": decoder("GPTNeoX"),
 }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from e2r.flops.blocks import Terms, fused_gated_ffn, mixture, norm, self_attention
 from e2r.flops.config import Config
+from e2r.flops.heads import Classes, language_model
 from e2r.flops.shapes import decoder_only, repeat, sizes
 from e2r.flops.statespace import SCAN_GAP, Mixer, mamba2
 from e2r.flops.structure import Layer, Structure
@@ -33,6 +34,10 @@ MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
         "mamba_conv_bias": True,
         "mamba_proj_bias": False,
     },
+}
+
+HEADS: Mapping[str, Classes] = {
+    "granitemoehybrid": language_model("GraniteMoeHybrid"),
 }
 ALIASES = {"layers_block_type": "layer_types"}
 KINDS = {

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from e2r.flops.blocks import Terms, activation, embedding, linear, norm, residual, self_attention
+from e2r.flops.blocks import (
+    Terms,
+    activation,
+    embedding,
+    linear,
+    norm,
+    residual,
+    self_attention,
+    vocabulary_head,
+)
 from e2r.flops.config import Config
+from e2r.flops.heads import Classes, encoder
 from e2r.flops.shapes import bidirectional, repeat, sizes
 from e2r.flops.structure import Layer, PaperShape, Structure
 
@@ -16,6 +26,7 @@ MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
         "max_position_embeddings": 8192,
         "type_vocab_size": 1,
         "tie_word_embeddings": True,
+        "head_dim": None,
     },
     "nomic_bert": {
         **sizes(vocab=30528, width=768, inner=3072, layers=12, heads=12),
@@ -26,6 +37,10 @@ MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
         "head_dim": None,
     },
 }
+HEADS: Mapping[str, Classes] = {
+    "gte": encoder("Gte"),
+    "nomic_bert": encoder("NomicBert"),
+}
 
 
 def build(config: Config) -> Structure:
@@ -33,7 +48,7 @@ def build(config: Config) -> Structure:
     gte = config.model_type == "gte"
     width, inner = config.size("hidden_size"), config.size("intermediate_size")
     vocabulary = config.size("vocab_size")
-    heads = config.heads(width, kv_heads=None, head_dim=None if gte else "head_dim")
+    heads = config.heads(width, kv_heads=None, head_dim="head_dim")
 
     def layer(_: None) -> Layer:
         terms = (
@@ -74,7 +89,11 @@ def build(config: Config) -> Structure:
             "generation": (
                 *linear(dense, width, width, bias=True, per="position"),
                 norm("lm_head.layer_norm", width, "layer", per="position"),
-                *linear(last, width, vocabulary, bias=True, per="position", tied=tied),
+                *(
+                    linear(last, width, vocabulary, bias=True, per="position", tied=tied)
+                    if gte
+                    else vocabulary_head(last, width, vocabulary, tied)
+                ),
             ),
             "embedding": (),
         },

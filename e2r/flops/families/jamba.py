@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from e2r.flops.blocks import Term, Terms, gated_ffn, linear, mixture, norm, residual, self_attention
 from e2r.flops.config import Config, Heads
+from e2r.flops.heads import Classes, decoder
 from e2r.flops.shapes import decoder_only, repeat, sizes
 from e2r.flops.statespace import SCAN_GAP, convolution
 from e2r.flops.structure import Layer, Structure
@@ -31,6 +32,10 @@ MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
         "mamba_conv_bias": True,
         "mamba_proj_bias": False,
     },
+}
+
+HEADS: Mapping[str, Classes] = {
+    "jamba": decoder("Jamba"),
 }
 ALIASES = {"num_local_experts": "num_experts"}
 

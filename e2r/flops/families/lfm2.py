@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from e2r.flops.blocks import Term, gated_ffn, linear, norm, residual, self_attention
 from e2r.flops.config import Config
+from e2r.flops.heads import Classes, language_model
 from e2r.flops.shapes import decoder_only, repeat, sizes
 from e2r.flops.statespace import convolution
 from e2r.flops.structure import Layer, Structure
@@ -25,6 +26,10 @@ MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
         "full_attn_idxs": None,
         "layer_types": None,
     },
+}
+
+HEADS: Mapping[str, Classes] = {
+    "lfm2": language_model("Lfm2"),
 }
 ALIASES = {"block_ff_dim": "intermediate_size", "tie_embedding": "tie_word_embeddings"}
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from e2r.flops.blocks import gated_ffn, norm, self_attention
 from e2r.flops.config import Config
+from e2r.flops.heads import Classes, decoder, language_model
 from e2r.flops.shapes import decoder_only, repeat, sizes, sliding
 from e2r.flops.structure import Layer, PaperShape, Structure
 
@@ -55,6 +56,12 @@ MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
         "no_rope_layer_interval": 4,
         "layer_types": None,
     },
+}
+HEADS: Mapping[str, Classes] = {
+    "llama": decoder("Llama"),
+    "mistral": decoder("Mistral"),
+    "granite": language_model("Granite"),
+    "smollm3": decoder("SmolLM3"),
 }
 
 

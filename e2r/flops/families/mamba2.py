@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from e2r.flops.blocks import norm
 from e2r.flops.config import Config, Required
+from e2r.flops.heads import Classes, language_model
 from e2r.flops.shapes import decoder_only, repeat
 from e2r.flops.statespace import SCAN_GAP, Mixer, mamba2
 from e2r.flops.structure import Layer, Structure
@@ -26,6 +27,9 @@ MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
         "use_conv_bias": True,
         "tie_word_embeddings": False,
     },
+}
+HEADS: Mapping[str, Classes] = {
+    "mamba2": language_model("Mamba2"),
 }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from e2r.flops.blocks import mixture, norm, self_attention
 from e2r.flops.config import Config
+from e2r.flops.heads import Classes, decoder
 from e2r.flops.shapes import decoder_only, repeat, sizes
 from e2r.flops.structure import Layer, PaperShape, Structure
 
@@ -23,6 +24,9 @@ MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
     },
 }
 
+HEADS: Mapping[str, Classes] = {
+    "mixtral": decoder("Mixtral"),
+}
 ALIASES = {"num_experts": "num_local_experts"}
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from e2r.flops.blocks import Term, attention, embedding, fused_gated_ffn, linear, norm, residual
 from e2r.flops.config import Config
+from e2r.flops.heads import Classes, encoder
 from e2r.flops.shapes import bidirectional, repeat, sizes
 from e2r.flops.structure import Layer, PaperShape, Structure
 
@@ -24,6 +25,9 @@ MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
         "global_attn_every_n_layers": 3,
         "tie_word_embeddings": True,
     },
+}
+HEADS: Mapping[str, Classes] = {
+    "modernbert": encoder("ModernBert"),
 }
 
 

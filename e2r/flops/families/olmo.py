@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from e2r.flops.blocks import gated_ffn, norm, self_attention
 from e2r.flops.config import Config
+from e2r.flops.heads import Classes, decoder
 from e2r.flops.shapes import decoder_only, repeat, sizes, sliding
 from e2r.flops.structure import Layer, PaperShape, Structure
 
@@ -22,6 +23,10 @@ _OLMO2: Mapping[str, object] = {
 MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
     "olmo2": _OLMO2,
     "olmo3": {**_OLMO2, "sliding_window": 4096, "layer_types": None},
+}
+HEADS: Mapping[str, Classes] = {
+    "olmo2": decoder("Olmo2"),
+    "olmo3": decoder("Olmo3"),
 }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from e2r.flops.blocks import Term, attention, fused_gated_ffn, linear, norm, residual
 from e2r.flops.config import Config
+from e2r.flops.heads import Classes, decoder
 from e2r.flops.shapes import decoder_only, repeat, sizes
 from e2r.flops.structure import Layer, PaperShape, Structure
 
@@ -19,6 +20,9 @@ MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
         "tie_word_embeddings": False,
         "sliding_window": None,
     },
+}
+HEADS: Mapping[str, Classes] = {
+    "phi3": decoder("Phi3"),
 }
 
 

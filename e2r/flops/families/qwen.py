@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from e2r.flops.blocks import Terms, gated_ffn, linear, mixture, norm, self_attention
 from e2r.flops.config import Config
+from e2r.flops.heads import Classes, decoder
 from e2r.flops.shapes import decoder_only, repeat, sizes, sliding
 from e2r.flops.structure import Layer, PaperShape, Structure
 
@@ -83,6 +84,15 @@ MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
     },
 }
 
+HEADS: Mapping[str, Classes] = {
+    "qwen2_vl_text": {"Qwen2VLTextModel": "embedding"},
+    "qwen2_5_vl_text": {"Qwen2_5_VLTextModel": "embedding"},
+    "qwen3_vl_text": {"Qwen3VLTextModel": "embedding"},
+    "qwen2": decoder("Qwen2"),
+    "qwen3": decoder("Qwen3"),
+    "qwen2_moe": decoder("Qwen2Moe"),
+    "qwen3_moe": decoder("Qwen3Moe"),
+}
 ALIASES = {"num_local_experts": "num_experts"}
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from e2r.flops.blocks import norm, plain_ffn, self_attention
 from e2r.flops.config import Config
+from e2r.flops.heads import Classes, decoder
 from e2r.flops.shapes import decoder_only, repeat, sizes
 from e2r.flops.structure import Layer, PaperShape, Structure
 
@@ -20,6 +21,9 @@ MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
         "sliding_window": None,
         "use_bias": True,
     },
+}
+HEADS: Mapping[str, Classes] = {
+    "starcoder2": decoder("Starcoder2"),
 }
 
 

@@ -16,6 +16,8 @@ from e2r.flops.blocks import (
     residual,
 )
 from e2r.flops.config import Config, Required
+from e2r.flops.heads import Classes
+from e2r.flops.shared_fields import mode_of, refuse_strays, refuse_uneven
 from e2r.flops.structure import Layer, PaperShape, Stack, Structure
 
 _T5: Mapping[str, object] = {
@@ -29,6 +31,8 @@ _T5: Mapping[str, object] = {
     "feed_forward_proj": "relu",
     "relative_attention_num_buckets": 32,
     "tie_word_embeddings": True,
+    "is_encoder_decoder": True,
+    "scale_decoder_outputs": True,
 }
 _MT5 = {
     **_T5,
@@ -41,6 +45,21 @@ _MT5 = {
 
 MODEL_TYPES: Mapping[str, Mapping[str, object]] = {"t5": _T5, "mt5": _MT5, "umt5": _MT5}
 
+HEADS: Mapping[str, Classes] = {
+    "t5": {
+        "T5ForConditionalGeneration": "generation",
+        "T5WithLMHeadModel": "generation",
+        "T5EncoderModel": "embedding",
+    },
+    "mt5": {
+        "MT5ForConditionalGeneration": "generation",
+        "MT5EncoderModel": "embedding",
+    },
+    "umt5": {
+        "UMT5ForConditionalGeneration": "generation",
+        "UMT5EncoderModel": "embedding",
+    },
+}
 ALIASES = {
     "hidden_size": "d_model",
     "num_attention_heads": "num_heads",
@@ -76,11 +95,18 @@ def build(config: Config) -> Structure:
         )
     ]
     head: Terms = ()
+    refuse_uneven(config)
     if task == "generation":
+        if config.get("is_encoder_decoder") is not True:
+            config.refuse("is_encoder_decoder", "is not true, but the model generates")
+        refuse_strays(config, (decoder,) * decoder_layers)
+        mode_of(config, task, ())
         biases = decoder_layers if config.model_type == "umt5" else 1
         around = (*(bias,) * biases, norm("final_layer_norm", width))
         stacks.append(Stack("decoder", "decoder", width, (decoder,) * decoder_layers, around))
-        tied = config.flag("tie_word_embeddings")
+        # transformers ties both, and unties where it finds two tables, as with every checkpoint
+        # whose config says that it is not tied; later it writes that down as unscaled outputs.
+        tied = config.flag("tie_word_embeddings") and config.flag("scale_decoder_outputs")
         head = linear("lm_head", width, vocabulary, per="position", tied=tied)
     return Structure(
         name=config.source,

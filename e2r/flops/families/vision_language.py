@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from e2r.flops.config import Config
 from e2r.flops.families import family
+from e2r.flops.heads import Classes
 from e2r.flops.structure import Structure
 
 _WRAPPER: Mapping[str, object] = {"text_config": None, "tie_word_embeddings": False}
@@ -25,7 +26,32 @@ TEXT = {
     "gemma3": "gemma3_text",
     "llava": "llama",
 }
+FORWARDED = ("qwen2_vl", "qwen2_5_vl", "llava")
+"""Wrappers that take the tie flag of their text part for their own."""
 GAP = "vision tower and projector (images are not priced, their tokens are)"
+HEADS: Mapping[str, Classes] = {
+    "qwen2_vl": {
+        "Qwen2VLForConditionalGeneration": "generation",
+        "Qwen2VLModel": "embedding",
+    },
+    "qwen2_5_vl": {
+        "Qwen2_5_VLForConditionalGeneration": "generation",
+        "Qwen2_5_VLModel": "embedding",
+    },
+    "qwen3_vl": {
+        "Qwen3VLForConditionalGeneration": "generation",
+        "Qwen3VLModel": "embedding",
+    },
+    "gemma3": {
+        "Gemma3ForConditionalGeneration": "generation",
+        "Gemma3ForSequenceClassification": "classification",
+        "Gemma3Model": "embedding",
+    },
+    "llava": {
+        "LlavaForConditionalGeneration": "generation",
+        "LlavaModel": "embedding",
+    },
+}
 
 
 def build(config: Config) -> Structure:
@@ -40,8 +66,12 @@ def build(config: Config) -> Structure:
     # Early Qwen2-VL configs hold the text facts at the top, under the wrapper's own type.
     if model_type in MODEL_TYPES:
         model_type = TEXT[model_type]
-    tied = config.flag("tie_word_embeddings") or facts.get("tie_word_embeddings") is True
+    tied = config.flag("tie_word_embeddings")
+    if config.model_type in FORWARDED:
+        tied = tied or facts.get("tie_word_embeddings") is True
     facts.update(model_type=model_type, tie_word_embeddings=tied)
+    # A classifier counts the labels of the whole model, whatever the text part says.
+    facts.update({name: config.facts.get(name) for name in ("num_labels", "id2label")})
     module = family(model_type)
     text = Config(
         facts, config.source, config.task, module.MODEL_TYPES[model_type], nested=nested is not None
