@@ -19,6 +19,7 @@ from e2r.prompts.request import (
     Reply,
     Request,
 )
+from e2r.prompts.sandbox import SANDBOX
 from e2r.prompts.template import Message
 
 
@@ -170,7 +171,12 @@ class Encoder:
             or [message.role for message in messages] == ["text"]
         )
         joined = "\n".join(message.content for message in messages)
-        return (joined if plain else self._chat(messages)), plain
+        if plain:
+            return joined, True
+        try:
+            return self._chat(messages), False
+        except TemplateError as error:
+            raise DataError(f"the model's chat template cannot be filled: {error}") from None
 
     def _encode(self, request: Request) -> Encoded:
         messages = request.messages
@@ -226,10 +232,29 @@ class Encoder:
             return self._apply([{"role": "user", "content": opening}, *turns[2:]])
 
     def _apply(self, turns: list[dict[str, str]]) -> str:
-        text = self._tokenizer.apply_chat_template(
-            turns, tokenize=False, add_generation_prompt=True
-        )
-        return str(text)
+        """The chat template filled in the sandbox, where it is all that the tokenizer does."""
+        tokenizer = self._tokenizer
+        made_by = type(tokenizer).apply_chat_template.__module__
+        if made_by != "transformers.tokenization_utils_base":
+            return str(
+                tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+            )
+        tokens = {
+            name: [str(token) for token in value] if isinstance(value, list) else str(value)
+            for name, value in tokenizer.special_tokens_map.items()
+        }
+        values = {
+            "messages": turns,
+            "tools": None,
+            "documents": None,
+            "add_generation_prompt": True,
+        }
+        try:
+            template = tokenizer.get_chat_template()
+            found = SANDBOX.filled(template, {**tokens, **values}, chat=True, name="it")
+        except (DataError, ValueError) as error:
+            raise TemplateError(str(error)) from None
+        return str(found["text"])
 
 
 def _first(offsets: list[tuple[int, int]], place: int) -> int:
