@@ -9,7 +9,7 @@ import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import BinaryIO
 
 from e2r.borders.reading import kind_of
@@ -78,12 +78,12 @@ def make_folder(path: Path, root: Path) -> None:
 
 
 @contextmanager
-def replacing(path: Path, root: Path | None = None) -> Iterator[BinaryIO]:
+def replacing(path: Path, root: Path | None = None, *, durable: bool = True) -> Iterator[BinaryIO]:
     """Write a file at once: to a new name that nobody can foresee, flushed to disk, then renamed.
 
-    A write that fails leaves `path` as it was and gives back the room that the rest had taken.
-    Raises UsageError where `path` is there and no regular file, or a link is on the way from
-    `root`.
+    What can be made again need not be `durable`, and is not waited for. A write that fails leaves
+    `path` as it was and gives back the room that the rest had taken. Raises UsageError where `path`
+    is there and no regular file, or a link is on the way from `root`.
     """
     with named(path), _folder(path.parent, root) as folder:
         _refuse_special(path, folder)
@@ -93,7 +93,8 @@ def replacing(path: Path, root: Path | None = None) -> Iterator[BinaryIO]:
             with os.fdopen(handle, "wb") as stream:
                 yield stream
                 stream.flush()
-                os.fsync(stream.fileno())
+                if durable:
+                    os.fsync(stream.fileno())
             os.replace(name, path.name, src_dir_fd=folder, dst_dir_fd=folder)
         except BaseException:
             with suppress(OSError):
@@ -110,10 +111,17 @@ def _refuse_special(path: Path, folder: int) -> None:
         raise UsageError(f"{path}: is {kind_of(mode)}, which is not written over; take it away")
 
 
-def write(path: Path, content: bytes, root: Path | None = None) -> None:
+def write(path: Path, content: bytes, root: Path | None = None, *, durable: bool = True) -> None:
     """Write bytes to a file at once; see `replacing`."""
-    with replacing(path, root) as stream:
+    with replacing(path, root, durable=durable) as stream:
         stream.write(content)
+
+
+def write_below(root: Path, name: str | PurePath, content: bytes) -> None:
+    """Write a file that can be made again below `root`, whose folders are made where missing."""
+    path = root / name
+    make_folder(path.parent, root)
+    write(path, content, root, durable=False)
 
 
 def append(path: Path, content: bytes) -> None:
