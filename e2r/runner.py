@@ -108,7 +108,7 @@ def run(
     prompts = prompts_of(spec)
     facts = _identity(spec, collection, model, stages, prompts)
     name = f"{_slug(collection.name)}/{_slug(model.name)}/{method}--{identity(facts)}"
-    folder = RunFolder(runs / name)
+    folder = RunFolder(runs / name, root=runs)
     if continued is not None and continued.resolve() != folder.path.resolve():
         before = RunFolder(continued).manifest()
         difference = changed({**before.identity, "run": before.run}, {**facts, "run": name})

@@ -15,6 +15,7 @@ import pytest
 # and what the user has fetched before is not at hand.
 CACHE = tempfile.TemporaryDirectory(prefix="e2r-tests-")
 os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["XDG_CONFIG_HOME"] = f"{CACHE.name}/config"
 os.environ["HF_HOME"] = f"{CACHE.name}/huggingface"
 os.environ["IR_DATASETS_HOME"] = f"{CACHE.name}/ir_datasets"
 os.environ["IR_DATASETS_TMP"] = f"{CACHE.name}/ir_datasets"

@@ -15,19 +15,30 @@ import e2r
 PACKAGE = Path(e2r.__file__).parent
 ROOMS = {
     "errors": set[str](),
+    "borders": {"errors"},
     "hub": {"errors"},
-    "flops": {"errors", "hub"},
+    "flops": {"errors", "borders", "hub"},
     "ranking": {"errors"},
-    "data": {"errors", "hub"},
-    "prompts": {"errors", "ranking"},
-    "records": {"errors", "data"},
-    "models": {"errors", "flops", "hub", "ranking", "data", "prompts", "records"},
-    "engines": {"errors", "flops", "ranking", "data", "prompts", "records", "models"},
-    "forecast": {"errors", "flops", "ranking", "data", "prompts", "records", "models", "engines"},
+    "data": {"errors", "borders", "hub"},
+    "prompts": {"errors", "borders", "ranking"},
+    "records": {"errors", "borders", "data"},
+    "models": {"errors", "borders", "flops", "hub", "ranking", "data", "prompts", "records"},
+    "engines": {"errors", "borders", "flops", "ranking", "data", "prompts", "records", "models"},
+    "forecast": {
+        "errors",
+        "borders",
+        "flops",
+        "ranking",
+        "data",
+        "prompts",
+        "records",
+        "models",
+        "engines",
+    },
     "doctor": {"errors", "flops", "hub", "data", "records"},
-    "runner": {"errors", "ranking", "data", "prompts", "records", "models", "engines"},
-    "metrics": {"errors", "flops", "ranking", "data", "records", "forecast"},
-    "site": {"errors", "flops", "ranking", "data", "records", "forecast", "metrics"},
+    "runner": {"errors", "borders", "ranking", "data", "prompts", "records", "models", "engines"},
+    "metrics": {"errors", "borders", "flops", "ranking", "data", "records", "forecast"},
+    "site": {"errors", "borders", "flops", "ranking", "data", "records", "forecast", "metrics"},
 }
 # Of forecast, the dry run alone stands on what a run stands on: a forecast needs lengths, no model.
 FROM_LENGTHS_ALONE = {"lengths", "method", "budget"}
@@ -113,7 +124,7 @@ def test_an_alcove_imports_only_what_it_may_of_its_own_room(room: str, alcove: s
 def test_a_forecast_from_lengths_stands_on_flops_and_ranking_alone() -> None:
     for name in FROM_LENGTHS_ALONE:
         path = PACKAGE / "forecast" / f"{name}.py"
-        assert imported_rooms(path) <= {"errors", "flops", "ranking", "forecast"}, name
+        assert imported_rooms(path) <= {"errors", "borders", "flops", "ranking", "forecast"}, name
         assert "e2r.forecast.dry_run" not in imports(path)
 
 

@@ -16,12 +16,13 @@ from typing import Any
 
 import pytest
 
+from e2r.borders.reading import sha256_of
 from e2r.errors import UsageError
 from e2r.models.answerer import Answered, Question
 from e2r.models.simulated.random import Random
 from e2r.prompts.request import Reply
 from e2r.ranking import METHODS
-from e2r.records.folder import RunFolder, sha256_of
+from e2r.records.folder import RunFolder
 from e2r.records.ledger import read_ledger
 from e2r.records.manifest import ModelRecord
 from e2r.records.spec import Spec

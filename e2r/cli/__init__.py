@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "reproduce": ("e2r.cli.reproduce:command", "Recompute the paper's tables and profiles."),
     "budget": ("e2r.cli.budget:command", "What fits in a budget, cheapest first."),
     "doctor": ("e2r.cli.doctor:command", "What works on this machine, and how to mend the rest."),
+    "trust": ("e2r.cli.trust:command", "What spec files may ask for, because you typed it once."),
     "list": (
         "e2r.cli.listing:command",
         "Models, methods, backends, engines, conventions, datasets.",

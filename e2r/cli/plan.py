@@ -8,7 +8,7 @@ import click
 
 from e2r.cli import print_json
 from e2r.cli.run import command as run_command
-from e2r.cli.words import refuse_other_words, spec_with_engine, tables
+from e2r.cli.words import tables, vouched_spec
 from e2r.errors import DataError, E2RError, UsageError
 
 if TYPE_CHECKING:
@@ -77,8 +77,7 @@ def command(
 
     by_name(convention)
     if spec_file is not None:
-        refuse_other_words(context, spec_file, options)
-        spec = spec_with_engine(context, Spec.load(spec_file), options)
+        spec = vouched_spec(context, spec_file, options)
     else:
         spec = Spec.of(tables(options), "the command line")
     collection = load_collection(spec, lambda text: click.echo(f"note: {text}", err=True))

@@ -13,7 +13,7 @@ import click
 
 from e2r.cli import print_json
 from e2r.cli.progress import progress
-from e2r.cli.words import is_given, refuse_other_words, spec_with_engine, tables
+from e2r.cli.words import is_given, tables, vouched_spec
 from e2r.errors import IncompleteError
 
 
@@ -218,8 +218,7 @@ def command(
 
     continued: Path | None = None
     if spec_file is not None:
-        refuse_other_words(context, spec_file, options)
-        spec = spec_with_engine(context, Spec.load(spec_file), options)
+        spec = vouched_spec(context, spec_file, options)
         folder_of_spec = Path(spec_file).resolve().parent
         if resume and not is_given(context, "runs") and (folder_of_spec / "manifest.json").exists():
             continued = folder_of_spec

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -91,7 +92,8 @@ def _validate(
     if path.name == "manifest.json":
         path = path.parent
     report = Report(most)
-    kind = "run folder" if (path / "manifest.json").is_file() else None
+    # Whatever lies under that name: a folder that calls itself a run is checked as one.
+    kind = "run folder" if os.path.lexists(path / "manifest.json") else None
     if not path.exists():
         Teller(path, report.hear).error("no such file or folder; check the path")
         yield Validated(path, "nothing", report)

@@ -19,6 +19,8 @@ ENGINE = {
     "worker_gpus": "gpus",
 }
 """The options that say where the work is done, each with its field in the spec's table."""
+VOUCHES = ("trust_remote_code", "base_url", "api_key_env")
+"""The options beside a spec by which the user says that they mean what it asks for."""
 
 
 def is_given(context: click.Context, name: str) -> bool:
@@ -29,13 +31,48 @@ def is_given(context: click.Context, name: str) -> bool:
 def refuse_other_words(context: click.Context, spec_file: str, options: dict[str, Any]) -> None:
     """Raise UsageError where options are given beside a spec, which says everything.
 
-    But for the engine: a run may go on elsewhere than where it began.
+    But for the engine, since a run may go on elsewhere than where it began, and for what a file
+    alone is not trusted with.
     """
-    given = [name for name in options if name not in ENGINE and is_given(context, name)]
+    beside = {*ENGINE, *VOUCHES}
+    given = [name for name in options if name not in beside and is_given(context, name)]
     if given:
         raise UsageError(
             f"{spec_file} says everything; drop --{given[0].replace('_', '-')} or the file"
         )
+
+
+def vouched_spec(context: click.Context, path: str, options: dict[str, Any]) -> Spec:
+    """A spec's file, carried out as is typed beside it, and trusted with what is typed again.
+
+    Raises UsageError where something else is typed than the file asks for.
+    """
+    from e2r.models.server.access import DEFAULT_KEY
+    from e2r.records.spec import Spec
+
+    refuse_other_words(context, path, options)
+    spec = Spec.load(path)
+    model, server = spec.model, spec.execution.server
+    typed = [name for name in VOUCHES if is_given(context, name)]
+    if "trust_remote_code" in typed:
+        if not model.trust_remote_code:
+            raise UsageError(f"{path} does not ask for --trust-remote-code; drop it")
+        model = model.at(None)
+    if {"base_url", "api_key_env"} & {*typed}:
+        if server is None:
+            raise UsageError(f"{path} names no server; drop --base-url and --api-key-env")
+        if {"base_url", "api_key_env"} - {*typed}:
+            raise UsageError("give both --base-url and --api-key-env, and a key goes there")
+        same = server.base_url == options["base_url"], (server.api_key_env or DEFAULT_KEY)
+        if same != (True, options["api_key_env"]):
+            raise UsageError(
+                f"{path} asks for {server.base_url} and {server.api_key_env or DEFAULT_KEY}; type "
+                "the same, or change the file"
+            )
+        server = server.at(None)
+    execution = spec.execution.model_copy(update={"server": server})
+    spec = spec.model_copy(update={"model": model, "execution": execution})
+    return spec_with_engine(context, spec, options)
 
 
 def spec_with_engine(context: click.Context, spec: Spec, options: dict[str, Any]) -> Spec:
@@ -54,6 +91,8 @@ def spec_with_engine(context: click.Context, spec: Spec, options: dict[str, Any]
     if engine == "ray":
         before = spec.execution.ray or RaySpec()
         ray = RaySpec.model_validate({**before.model_dump(), **given})
+        # Another number of workers does not vouch for the address that the file names.
+        ray = ray.at(None if "address" in given else before.home)
     elif given:
         _ray(options)
     execution = spec.execution.model_copy(update={"ray": ray})

@@ -10,7 +10,7 @@ from e2r.data.collection import Candidate, CandidateList
 from e2r.errors import UsageError
 from e2r.models.answerer import Answered, Question
 from e2r.prompts.reading import READINGS, reading
-from e2r.prompts.template import PromptTemplate
+from e2r.prompts.template import PromptTemplate, located
 from e2r.ranking import method as find_method
 from e2r.ranking.method import Method
 from e2r.ranking.plan import Plan
@@ -111,11 +111,27 @@ def prompts_of(spec: Spec) -> dict[str, str]:
     asked = [(spec.method.name, spec.prompt.template)]
     asked += [(stage.name, stage.template) for stage in spec.method.then]
     templates = [
-        PromptTemplate.load(chosen or reading(name, spec.method.fidelity).template)
+        PromptTemplate.load(chosen or reading(name, spec.method.fidelity).template, spec.home)
         for name, chosen in asked
         if name in READINGS
     ]
     return {template.name: template.sha256 for template in templates}
+
+
+def vouched(spec: Spec) -> Spec:
+    """A spec that was accepted here, for others to carry out as if it were typed there."""
+
+    def found(template: str | None) -> str | None:
+        return None if template is None else located(template, spec.home)
+
+    stages = tuple(
+        stage.model_copy(update={"template": found(stage.template)}) for stage in spec.method.then
+    )
+    parts = {
+        "prompt": spec.prompt.model_copy(update={"template": found(spec.prompt.template)}),
+        "method": spec.method.model_copy(update={"then": stages}),
+    }
+    return spec.model_copy(update=parts).at(None)
 
 
 def method_facts(spec: Spec, stages: Sequence[Stage]) -> dict[str, Any]:

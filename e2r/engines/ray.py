@@ -13,8 +13,9 @@ from typing import Any, Literal, Self
 import ray
 from ray.exceptions import RayError, RayTaskError
 
+from e2r.borders.trust import is_trusted, remember
 from e2r.data.collection import CandidateList, Judgments
-from e2r.engines.cascade import prompts_of
+from e2r.engines.cascade import prompts_of, vouched
 from e2r.engines.cluster import connect, free, nodes, reason, refuse_client
 from e2r.engines.crew import crew_of, describe, shares
 from e2r.engines.engine import Event, Finished, Noted
@@ -50,6 +51,19 @@ class Hired:
     queries: int = 0
 
 
+def _refuse_untyped(asked: RaySpec) -> None:
+    """Raise UsageError for a cluster that a file alone names: it is sent code and data to run."""
+    if asked.address is None:
+        return
+    if asked.home is None:
+        remember("cluster", asked.address)
+    elif not is_trusted("cluster", asked.address):
+        raise UsageError(
+            f"the spec joins the Ray cluster at {asked.address}, which nobody typed on this "
+            f"machine; if that is meant, add: --engine ray --address {asked.address}"
+        )
+
+
 class Ray:
     """Starts or joins a cluster, and lets go of it however the run ends.
 
@@ -66,6 +80,7 @@ class Ray:
         self._spec = spec
         self._asked = spec.execution.ray or RaySpec()
         refuse_client(self._asked.address)
+        _refuse_untyped(self._asked)
         self._expected = Expected(answerer.record(), prompts_of(spec))
         # Only the oracle answers from judgments; nobody else needs to be sent them.
         self._judgments = judgments if spec.model.source == "oracle" else None
@@ -160,7 +175,7 @@ class Ray:
             # Ray hides no GPU from a worker that is given none.
             how["device"] = "cpu"
         execution = self._spec.execution.model_copy(update=how)
-        spec = self._spec.model_copy(update={"execution": execution})
+        spec = vouched(self._spec.model_copy(update={"execution": execution}))
         actor = self._worker.remote(spec, self._sent, self._expected, str(Path.cwd()))
         self._hired.append(Hired(len(self._hired), actor, share, actor.place.remote()))
 

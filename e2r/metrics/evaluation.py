@@ -152,6 +152,8 @@ def _row(
             )
         except OSError as error:
             tell(f"{run.folder.result_path}: cannot be written ({error.strerror})")
+        except UsageError as error:
+            tell(str(error))
     scores = judged.scores
     run = run.with_absent(scores.missing)
     cost = price(run, convention)

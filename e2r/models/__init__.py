@@ -11,11 +11,12 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from e2r.borders.trust import remember
 from e2r.data.collection import Judgments
 from e2r.errors import MissingError, UsageError, unknown
 from e2r.models.answerer import Answerer, LanguageModel
 from e2r.prompts.reading import READINGS, Reading, reading
-from e2r.prompts.template import PromptTemplate
+from e2r.prompts.template import PromptTemplate, located
 from e2r.records.spec import Spec
 
 BACKENDS: dict[str, str] = {
@@ -122,7 +123,10 @@ def _served(
         raise MissingError(
             f"asking a server needs {error.name}; run: pip install 'e2r[http]'"
         ) from error
-    return _prompted(connect(spec, stages, Server(spec.execution.server), note), spec, stages)
+    server = Server(spec.execution.server)
+    if server.withheld is not None:
+        note(server.withheld)
+    return _prompted(connect(spec, stages, server, note), spec, stages)
 
 
 def refuse_foreign_settings(spec: Spec, *, served: bool) -> None:
@@ -162,7 +166,9 @@ def prompts_by_stage(spec: Spec) -> list[tuple[PromptTemplate, Reading]]:
     stages = []
     for name, chosen in asked:
         how = reading(name, spec.method.fidelity)
-        template = PromptTemplate.load(chosen or how.template)
+        template = PromptTemplate.load(chosen or how.template, spec.home)
+        if spec.home is None and chosen is not None and chosen.endswith(".jinja"):
+            remember("template", located(chosen, None))
         template.refuse_blind(SHOWN.get(name.partition(".")[0], 3), query=name not in UNSEEN)
         stages.append((template, how))
     return stages

@@ -8,6 +8,7 @@ from typing import Any
 from jinja2 import TemplateError
 
 from e2r.errors import DataError
+from e2r.prompts.sandbox import SANDBOX
 from e2r.prompts.template import Message
 
 Turns = list[dict[str, Any]]
@@ -85,11 +86,31 @@ class Chat:
         return ""
 
     def _apply(self, turns: Turns, *, add_generation_prompt: bool) -> str:
-        return str(
-            self._tokenizer.apply_chat_template(
-                turns, tokenize=False, add_generation_prompt=add_generation_prompt
+        """The template filled in the sandbox, where filling it is all that the tokenizer does."""
+        tokenizer = self._tokenizer
+        made_by = type(tokenizer).apply_chat_template.__module__
+        if made_by != "transformers.tokenization_utils_base":
+            return str(
+                tokenizer.apply_chat_template(
+                    turns, tokenize=False, add_generation_prompt=add_generation_prompt
+                )
             )
-        )
+        tokens = {
+            name: [str(token) for token in value] if isinstance(value, list) else str(value)
+            for name, value in tokenizer.special_tokens_map.items()
+        }
+        values = {
+            "messages": turns,
+            "tools": None,
+            "documents": None,
+            "add_generation_prompt": add_generation_prompt,
+        }
+        try:
+            template = tokenizer.get_chat_template()
+            found = SANDBOX.filled(template, {**tokens, **values}, chat=True, name="it")
+        except (DataError, ValueError) as error:
+            raise TemplateError(str(error)) from None
+        return str(found["text"])
 
 
 def _lost(text: str, messages: Sequence[Message]) -> Message | None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
-from jinja2 import Environment, StrictUndefined, Template, TemplateError
+from jinja2 import TemplateError
 
-from e2r.errors import DataError, unknown
+from e2r.borders.reading import TEMPLATE_BYTES, content, told_of
+from e2r.borders.trust import is_trusted
+from e2r.errors import DataError, UsageError, unknown
+from e2r.prompts.rendering import filled
+from e2r.prompts.sandbox import SANDBOX
 
 FOLDER = Path(__file__).parent / "templates"
 LABELS = "ABCDEFGHIJKLMNOPQRSTUVW"
@@ -45,42 +49,44 @@ class PromptTemplate:
     `count`, how many passages are to be named. Text outside of `{% call message(role) %}` blocks
     makes one user message; with such blocks, they are the messages and the text around them is
     dropped. `{{ open_answer(text) }}` puts the first words into the model's mouth, instead of
-    those that the method would put there.
+    those that the method would put there. A `foreign` one, which does not come with this
+    package, is filled in a process of its own.
     """
 
     name: str
     text: str
 
+    foreign: bool = False
+
     @classmethod
-    def load(cls, name: str) -> PromptTemplate:
+    def load(cls, name: str, home: Path | None = None) -> PromptTemplate:
         """A template of this package by name, or any file by a path that ends in .jinja.
 
-        Raises UsageError for an unknown name, DataError for a file that cannot be read or parsed.
+        `home` is the folder of the spec file that names it: a path from a file is followed inside
+        of that folder only, or where the user typed it once on this machine. Raises UsageError for
+        an unknown name or such a path, DataError for a file that cannot be read or parsed.
         """
-        path = Path(name) if name.endswith(".jinja") else FOLDER / f"{name}.jinja"
-        if not name.endswith(".jinja") and not path.is_file():
-            raise unknown("template", name, (file.stem for file in FOLDER.glob("*.jinja")))
-        if not path.is_file():
-            raise DataError(f"{path}: no such file; check the path of the template")
-        try:
-            template = cls(path.stem, path.read_text(encoding="utf-8"))
-            _ = template._compiled
-        except (OSError, UnicodeDecodeError, TemplateError) as error:
-            raise DataError(f"{path}: not a readable Jinja template ({error})") from None
+        if not name.endswith(".jinja"):
+            path = FOLDER / f"{name}.jinja"
+            if not re.fullmatch(r"\w{1,60}", name) or not path.is_file():
+                raise unknown("template", name, (file.stem for file in FOLDER.glob("*.jinja")))
+        else:
+            path = _allowed(name, home)
+        with told_of(path, "a readable Jinja template"):
+            template = cls(path.stem, content(path, TEMPLATE_BYTES).decode(), path.parent != FOLDER)
         if not template.text.strip():
             raise DataError(f"{path}: is empty; a template holds at least the query and passages")
+        if template.foreign:
+            # The compiler computes what is constant, and so is as dangerous as filling.
+            SANDBOX.filled(
+                template.text, None, chat=False, name=f"{path}: not a readable Jinja template"
+            )
         return template
 
     @property
     def sha256(self) -> str:
         """Hash of the template's text: the version that a run's record names."""
         return hashlib.sha256(self.text.encode()).hexdigest()
-
-    @cached_property
-    def _compiled(self) -> Template:
-        # The output is a model's input, not a web page: nothing may be escaped.
-        environment = Environment(undefined=StrictUndefined, autoescape=False)  # noqa: S701
-        return environment.from_string(self.text)
 
     def refuse_blind(self, shown: int, *, query: bool) -> None:
         """Raise DataError where a prompt of `shown` passages lacks one, or lacks the query."""
@@ -108,28 +114,44 @@ class PromptTemplate:
 
         Raises DataError where the template asks for something that it is not given.
         """
-        messages: list[Message] = []
-        starts: list[str] = []
+        values = {
+            "query": query,
+            "passages": list(passages),
+            "labels": LABELS,
+            "letters": LETTERS,
+            "count": count,
+            "encoder_decoder": encoder_decoder,
+        }
+        where = f"template {self.name}"
+        if self.foreign:
+            found = SANDBOX.filled(self.text, values, chat=False, name=where)
+        else:
+            try:
+                found = filled(self.text, values, chat=False)
+            except TemplateError as error:
+                raise DataError(f"{where}: {error}") from None
+        messages = tuple(Message(role, words) for role, words in found["messages"])
+        starts = found["starts"]
+        return Filled(messages or (Message("user", found["text"]),), starts[-1] if starts else None)
 
-        def open_answer(text: str) -> str:
-            starts.append(text)
-            return ""
 
-        def message(role: str, caller: Callable[[], str]) -> str:
-            messages.append(Message(role, caller()))
-            return ""
+def located(name: str, home: Path | None) -> str:
+    """A template's word, its path made absolute where it is one. Raises what `load` does."""
+    return str(_allowed(name, home).resolve()) if name.endswith(".jinja") else name
 
-        try:
-            text = self._compiled.render(
-                query=query,
-                passages=passages,
-                labels=LABELS,
-                letters=LETTERS,
-                count=count,
-                encoder_decoder=encoder_decoder,
-                message=message,
-                open_answer=open_answer,
-            )
-        except TemplateError as error:
-            raise DataError(f"template {self.name}: {error}") from None
-        return Filled(tuple(messages) or (Message("user", text),), starts[-1] if starts else None)
+
+def _allowed(name: str, home: Path | None) -> Path:
+    """The file of a template that is named by a path, if a spec of this folder may name it."""
+    path = Path(name)
+    if home is None:
+        return path
+    for place in (home / path, path):
+        inside = place.resolve().is_relative_to(home.resolve())
+        if place.is_file() and (inside or is_trusted("template", str(place.resolve()))):
+            return place
+    if not (home / path).exists() and not path.exists():
+        raise DataError(f"{path}: no such file; check the path of the template")
+    raise UsageError(
+        f"template {name}: lies outside of {home}, the folder of the spec that names it; put it "
+        "there, or name it once yourself by --template"
+    )

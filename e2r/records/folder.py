@@ -7,23 +7,34 @@ import fcntl
 import gzip
 import hashlib
 import json
-import os
+import re
 import shlex
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from e2r.borders.reading import sha256_of
+from e2r.borders.writing import (
+    append,
+    lock_file,
+    make_folder,
+    remove_folder_if_empty,
+    remove_own,
+    write,
+)
 from e2r.data.files.trec import Run, read_run
 from e2r.errors import DataError, IncompleteError, UsageError
-from e2r.records.ledger import Call, merge_parts, named, replacing, write_part
+from e2r.records.ledger import Call, merge_parts, write_part
 from e2r.records.manifest import Manifest
 
 # No space, no quota, a file over its limit, a disk that fails or has been made read-only.
 DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 FINAL_FILES = ("spec.toml", "ledger.parquet", "per_query.jsonl", "run.trec.gz")
+PART = re.compile(r"[0-9a-f]{16}\.parquet")
+"""Names of parts; a query id may hold any character, and so its hash names its part."""
+NOTHING = re.compile(r"(?!)")
 
 
 @dataclass(frozen=True)
@@ -57,10 +68,14 @@ NONE: Mapping[str, QueryRecord] = MappingProxyType({})
 
 
 class RunFolder:
-    """Reads and writes the files of one run, at `path`."""
+    """Reads and writes the files of one run, at `path`.
 
-    def __init__(self, path: Path) -> None:
+    Below `root` a link on the way is refused; without it, the folder itself may be none.
+    """
+
+    def __init__(self, path: Path, root: Path | None = None) -> None:
         self.path = path
+        self._root = root or path.parent
         self.manifest_path = path / "manifest.json"
         self.ledger_path = path / "ledger.parquet"
         self.per_query_path = path / "per_query.jsonl"
@@ -82,8 +97,8 @@ class RunFolder:
         Raises UsageError while another process holds it.
         """
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            handle = (self.path / ".lock").open("w")
+            make_folder(self.path, self._root)
+            handle = lock_file(self.path / ".lock")
         except OSError as error:
             raise UsageError(
                 f"{self.path}: cannot be written ({error.strerror}); name another folder by --runs"
@@ -95,6 +110,8 @@ class RunFolder:
                 raise UsageError(
                     f"{self.path}: another process is writing this run; wait for it or stop it"
                 ) from None
+            # What a kill left of a write; nobody else writes here now.
+            remove_own(self.path, NOTHING)
             yield
 
     @contextmanager
@@ -129,28 +146,25 @@ class RunFolder:
 
         All others are forgotten, with their parts: they will be asked again.
         """
-        self._parts.mkdir(parents=True, exist_ok=True)
-        _write_atomically(self.spec_path, spec.encode())
+        make_folder(self._parts, self.path)
+        write(self.spec_path, spec.encode())
         self.write_manifest(manifest)
         lines = "".join(f"{json.dumps(asdict(record))}\n" for record in finished.values())
-        _write_atomically(self.per_query_path, lines.encode())
-        kept = {self._part(qid) for qid in finished}
-        for part in self._parts.iterdir():
-            if part not in kept:
-                part.unlink()
+        write(self.per_query_path, lines.encode())
+        remove_own(self._parts, PART, frozenset(self._part(qid).name for qid in finished))
 
     def write_manifest(self, manifest: Manifest) -> None:
         text = json.dumps(manifest.model_dump(mode="json", by_alias=True), indent=2)
-        _write_atomically(self.manifest_path, text.encode() + b"\n")
+        write(self.manifest_path, text.encode() + b"\n")
 
     def write_metadata(self, text: str) -> None:
         """Write the ir_metadata sidecar."""
-        _write_atomically(self.metadata_path, text.encode())
+        write(self.metadata_path, text.encode())
 
     def remove_parts(self) -> None:
         """Remove the parts that a kill left behind after the run was complete."""
-        if self._parts.is_dir():
-            shutil.rmtree(self._parts)
+        remove_own(self._parts, PART)
+        remove_folder_if_empty(self._parts)
 
     def manifest(self) -> Manifest:
         """The manifest. Raises DataError where it is missing or wrong."""
@@ -172,11 +186,7 @@ class RunFolder:
         """Put one finished query on disk: its calls first, then the line that says so."""
         if calls:
             write_part(self._part(record.qid), calls)
-        with named(self.per_query_path), self.per_query_path.open("ab", buffering=0) as stream:
-            line = memoryview(json.dumps(asdict(record)).encode() + b"\n")
-            while line:
-                line = line[stream.write(line) :]
-            os.fsync(stream.fileno())
+        append(self.per_query_path, json.dumps(asdict(record)).encode() + b"\n")
 
     def finish(self, manifest: Manifest, order: Iterable[str]) -> None:
         """Merge the parts, write the ranking, close the manifest and remove the parts.
@@ -187,11 +197,11 @@ class RunFolder:
         finished = {record.qid: record for record in self.per_query(cut_line_is_error=False)}
         records = [finished[qid] for qid in order if qid in finished]
         lines = "".join(f"{json.dumps(asdict(record))}\n" for record in records)
-        _write_atomically(self.per_query_path, lines.encode())
+        write(self.per_query_path, lines.encode())
         parts = [self._part(record.qid) for record in records if record.calls]
         merge_parts((part for part in parts if part.is_file()), self.ledger_path)
-        _write_atomically(self.run_path, gzip.compress(_run_lines(records, manifest), mtime=0))
-        files = {name: sha256_of(self.path / name) for name in FINAL_FILES}
+        write(self.run_path, gzip.compress(_run_lines(records, manifest), mtime=0))
+        files = {name: sha256_of(self.path / name, follow=False) for name in FINAL_FILES}
         self.write_manifest(manifest.model_copy(update={"files": files}))
         if manifest.status == "complete":
             self.remove_parts()
@@ -229,7 +239,7 @@ class RunFolder:
             path = self.path / name
             if not path.is_file():
                 yield path, "missing; remove the folder and make the run again"
-            elif sha256_of(path) != manifest.files.get(name):
+            elif sha256_of(path, follow=False) != manifest.files.get(name):
                 yield (
                     path,
                     "changed since the run finished (its sha256 is not the manifest's); restore "
@@ -241,12 +251,6 @@ class RunFolder:
         return self._parts / f"{hashlib.sha256(qid.encode()).hexdigest()[:16]}.parquet"
 
 
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hex."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def _run_lines(records: Iterable[QueryRecord], manifest: Manifest) -> bytes:
     """TREC run lines whose scores fall strictly, from the list's length down to 1."""
     tag = f"e2r-{manifest.method}"
@@ -255,8 +259,3 @@ def _run_lines(records: Iterable[QueryRecord], manifest: Manifest) -> bytes:
         for record in records
         for rank, docid in enumerate(record.ranking, start=1)
     ).encode()
-
-
-def _write_atomically(path: Path, content: bytes) -> None:
-    with replacing(path) as stream:
-        stream.write(content)

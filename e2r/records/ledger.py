@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from e2r.borders.writing import replacing
 from e2r.errors import DataError
 
 ROWS_A_GROUP = 2**15
@@ -111,35 +110,6 @@ def _write(path: Path, tables: Iterable[pa.Table]) -> None:
     with replacing(path) as stream, pq.ParquetWriter(stream, SCHEMA, compression="zstd") as writer:
         for table in tables:
             writer.write_table(table)
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Write a file at once: to a temporary name, flushed to disk, then renamed.
-
-    A write that fails leaves `path` as it was and gives back the room that the rest had taken.
-    """
-    temporary = path.with_name(f".{path.name}.tmp")
-    with named(path):
-        try:
-            with temporary.open("wb") as stream:
-                yield stream
-                stream.flush()
-                os.fsync(stream.fileno())
-            temporary.replace(path)
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
-
-
-@contextmanager
-def named(path: Path) -> Iterator[None]:
-    """Give an OSError of a write the file's name, which the system leaves out."""
-    try:
-        yield
-    except OSError as error:
-        error.filename = error.filename or str(path)
-        raise
 
 
 def read_ledger(path: Path, columns: list[str] | None = None) -> pa.Table:

@@ -4,17 +4,50 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
+from e2r.borders.reading import MissingFileError, shortened, toml_file
 from e2r.errors import DataError
+
+MOST_TOLD = 20
+"""Wrong fields that a message lists."""
 
 
 class _Part(BaseModel):
+    """A table of a spec; `home` is the folder of the file that it was read from.
+
+    What was typed or made by a program has no home. What a file asks for that could do harm is
+    done only where the user typed it too.
+    """
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    _home: Path | None = PrivateAttr(None)
+
+    @property
+    def home(self) -> Path | None:
+        """The folder of its file, None where it was typed or made by a program."""
+        return self._home
+
+    def at(self, home: Path | None) -> Self:
+        """The same as read from a file in that folder, its parts too; None: as if typed."""
+        parts = {
+            name: value.at(home)
+            for name in type(self).model_fields
+            if isinstance(value := getattr(self, name), _Part)
+        }
+        placed = self.model_copy(update=parts)
+        placed._home = home
+        return placed
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both ask for the same, wherever they were read."""
+        return type(self) is type(other) and vars(self) == vars(other)
+
+    def __hash__(self) -> int:
+        return hash(self.model_dump_json())
 
 
 class DataSpec(_Part):
@@ -146,11 +179,10 @@ class Spec(_Part):
         """Read a spec from TOML. Raises DataError with file and field for what is wrong in it."""
         path = Path(path)
         try:
-            return cls.of(tomllib.loads(path.read_text(encoding="utf-8")), str(path))
-        except FileNotFoundError:
+            tables = toml_file(path)
+        except MissingFileError:
             raise DataError(f"{path}: no such file; give the path of a spec.toml") from None
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise DataError(f"{path}: not a readable TOML file ({error})") from None
+        return cls.of(tables, str(path)).at(path.parent)
 
     @classmethod
     def of(cls, tables: dict[str, Any], where: str) -> Spec:
@@ -168,11 +200,15 @@ class Spec(_Part):
 
 
 def describe(error: ValidationError) -> str:
-    """A pydantic error as one line: each field with what is wrong there."""
-    return "; ".join(
-        f"field {'.'.join(map(str, item['loc'])) or '(whole)'}: {item['msg'].lower()}"
-        for item in error.errors()
-    )
+    """A pydantic error as one line: the first fields with what is wrong there, cut short."""
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    told = [
+        f"field {shortened('.'.join(map(str, item['loc'][:8])) or '(whole)')}: "
+        f"{shortened(item['msg'].lower())}"
+        for item in found[:MOST_TOLD]
+    ]
+    more = [f"and {len(found) - MOST_TOLD} more"] if len(found) > MOST_TOLD else []
+    return "; ".join(told + more)
 
 
 def identity(facts: dict[str, Any]) -> str:

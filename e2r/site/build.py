@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from e2r.borders.reading import MANIFEST_BYTES, json_file, shortened
+from e2r.borders.writing import remove_file, write_below
 from e2r.errors import DataError, E2RError, UsageError
 from e2r.flops.conventions import CONVENTIONS
 from e2r.metrics.effectiveness import parse_measures
@@ -20,6 +23,8 @@ from e2r.site.pages import Links, render
 from e2r.site.published import published
 
 OWNED = "site.json"
+MADE = re.compile(r"(runs/|charts/)?[\w.-]+\.(html|js|css|svg|json|csv)", re.ASCII)
+"""Paths that a build writes, in any version."""
 MOST_OFFERED = 8
 """Measures to choose from beside those named; a run's result.json must not make it a thousand."""
 LONGEST_MEASURE = 40
@@ -88,14 +93,17 @@ def _owned(out: Path) -> list[PurePosixPath]:
             )
         return []
     try:
-        content = json.loads(marker.read_text(encoding="utf-8"))
-        paths = [PurePosixPath(name) for name in content["files"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{marker}: not the list of a site's files ({error}); remove it") from None
-    for path in paths:
-        if path.is_absolute() or ".." in path.parts:
-            raise DataError(f"{marker}: {path} lies outside of the site; remove that line")
-    return paths
+        content = json_file(marker, MANIFEST_BYTES, follow=False)
+        names = [str(name) for name in content["files"]]
+    except (OSError, ValueError, KeyError, TypeError, DataError) as error:
+        raise DataError(
+            f"{marker}: not the list of a site's files ({shortened(error)}); remove it"
+        ) from None
+    for name in names:
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            raise DataError(f"{marker}: {name!r} lies outside of the site; remove that line")
+    # A list that someone else wrote may name more; a build has made nothing but these.
+    return [PurePosixPath(name) for name in names if MADE.fullmatch(name)]
 
 
 def _write(out: Path, pages: Mapping[str, bytes], before: list[PurePosixPath]) -> None:
@@ -104,10 +112,8 @@ def _write(out: Path, pages: Mapping[str, bytes], before: list[PurePosixPath]) -
     try:
         for old in before:
             if str(old) not in pages:
-                (out / old).unlink(missing_ok=True)
+                remove_file(out / old, out)
         for name, content in {**pages, OWNED: marker.encode()}.items():
-            path = out / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
+            write_below(out, name, content)
     except OSError as error:
         raise UsageError(f"{out}: cannot be written ({error}); name another folder") from None

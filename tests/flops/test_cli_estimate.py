@@ -103,7 +103,7 @@ def test_usage_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ("prompt_tokens,generated_tokens\n5,1\n5\n", "calls.csv:3"),
         ("prompt_tokens,generated_tokens\n5,1\nfive,1\n", "calls.csv:3"),
         ("prompt_tokens,generated_tokens\n5,-1\n", "-1"),
-        ("prompt_tokens,generated_tokens\n99999999999999999999,1\n", "too large"),
+        ("prompt_tokens,generated_tokens\n99999999999999999999,1\n", "lies between"),
     ],
 )
 def test_bad_usage_files(

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from e2r.borders.reading import sha256_of
 from e2r.cli import main
-from e2r.records.folder import sha256_of
 
 BINARY = {"q1": {"a": 1, "b": 0}, "q2": {"b": 1}, "q3": {"c": 1}, "q4": {"b": 1}}
 

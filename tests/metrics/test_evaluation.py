@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from e2r.borders.reading import sha256_of
 from e2r.errors import DataError
 from e2r.metrics import evaluate
 from e2r.metrics.cost import price
 from e2r.metrics.effectiveness import parse_measures
 from e2r.metrics.runs.recorded import Recorded, find_runs
-from e2r.records.folder import sha256_of
 from e2r.records.manifest import Manifest
 
 KEYS = {

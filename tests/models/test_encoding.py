@@ -66,7 +66,7 @@ def test_every_message_comes_through_the_chat_template(
     ("template", "why"),
     [
         ("hello", "leaves out the words of the system message 'Rank"),
-        ("{{ raise_exception('broken') }}", "fails .broken"),
+        ("{{ raise_exception('broken') }}", "fails .*broken"),
         (
             "{{ messages[1].content }}{{ messages[0].content }}",
             "leaves out the words of the user message 'rivers",

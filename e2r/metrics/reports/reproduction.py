@@ -8,6 +8,7 @@ from itertools import combinations, groupby
 from pathlib import Path
 from textwrap import wrap
 
+from e2r.borders.writing import write_below
 from e2r.errors import UsageError
 from e2r.flops.agreement import Agreement, Spread, agreements, profile
 from e2r.flops.conventions import CONVENTIONS
@@ -51,8 +52,7 @@ def write(found: Found, path: Path) -> list[Path]:
 
     folder = path.parent / IMAGES
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(report(found), encoding="utf-8")
+        write_below(path.parent, path.name, report(found).encode())
         return [path, *measured.write(found.files, found.agreements, folder)]
     except OSError as error:
         raise UsageError(f"{path}: cannot be written ({error.strerror})") from None

@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from e2r.borders.writing import write
 from e2r.errors import DataError
 from e2r.metrics.effectiveness import Scores
 from e2r.records.manifest import Manifest
@@ -95,6 +96,4 @@ class Result(BaseModel):
                 merged = {**before.measures, **self.measures}
         content = self.model_dump(mode="json", by_alias=True)
         content["measures"] = {name: merged[name] for name in sorted(merged)}
-        temporary = path.with_name(f".{path.name}.tmp")
-        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        temporary.replace(path)
+        write(path, (json.dumps(content, indent=1) + "\n").encode(), root=path.parent)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,10 @@ from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import LocalEntryNotFoundError
 
 from e2r import hub
-from e2r.errors import DataError, MissingError
+from e2r.borders.reading import CONFIG_BYTES, json_file, sha256_of, shortened, told_of
+from e2r.borders.trust import is_trusted, remember
+from e2r.errors import DataError, MissingError, UsageError
 from e2r.models.network.gguf import locate
-from e2r.records.folder import sha256_of
 from e2r.records.spec import ModelSpec
 
 
@@ -61,11 +64,52 @@ def files_of(spec: ModelSpec) -> tuple[str, dict[str, Any], str, str]:
 
 
 def _folder_sha256(folder: Path) -> str:
+    """Of what is read and what may be executed: code in folders below counts too."""
     digest = hashlib.sha256()
-    for path in sorted(folder.iterdir()):
-        if path.suffix in (".json", ".safetensors", ".model", ".jinja", ".txt"):
-            digest.update(f"{path.name} {sha256_of(path)}\n".encode())
+    kinds = (".json", ".safetensors", ".model", ".jinja", ".txt")
+    beside = sorted(path for path in folder.iterdir() if path.suffix in kinds)
+    code = sorted(path for path in folder.rglob("*.py"))
+    for path in [*beside, *code]:
+        with told_of(path, "a model's file"):
+            name = path.relative_to(folder).as_posix()
+            digest.update(f"{name} {sha256_of(path)}\n".encode())
     return digest.hexdigest()
+
+
+def refuse_untyped_code(spec: ModelSpec, revision: str) -> None:
+    """Raise UsageError unless the user typed that this model may run its code, now or once.
+
+    A revision names all that is executed: code that a config takes from another repository, whose
+    revision nobody names, is refused too.
+    """
+    what = revision if revision.startswith("sha256:") else f"{spec.source}@{revision}"
+    for path in sorted(Path(spec.source).glob("*config*.json")):
+        for word in _auto_mapped(json_file(path, CONFIG_BYTES)):
+            if "--" in word:
+                raise UsageError(
+                    f"{path}: takes its code from another repository ({shortened(word)}), of which "
+                    "the revision of this one says nothing; fetch it into the folder"
+                )
+    if spec.home is None:
+        remember("code", what)
+    elif not is_trusted("code", what):
+        raise UsageError(
+            f"the spec lets model {spec.source} run Python code that it brings, which nobody typed "
+            f"on this machine for {what}; if that is meant, add: --trust-remote-code"
+        )
+
+
+def _auto_mapped(value: Any) -> Iterator[str]:
+    """The words by which a config says where its code is."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            if name == "auto_map":
+                yield json.dumps(inner)
+            else:
+                yield from _auto_mapped(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _auto_mapped(inner)
 
 
 def first_line(error: Exception) -> str:

@@ -19,7 +19,7 @@ from e2r.models.encoding import Encoder
 from e2r.models.network import onednn, short_attention
 from e2r.models.network.batches import Item, batches
 from e2r.models.network.checkpoint import classifies, context_of, kind_of
-from e2r.models.network.files import files_of, first_line, missing
+from e2r.models.network.files import files_of, first_line, missing, refuse_untyped_code
 from e2r.models.network.passes import Passes
 from e2r.models.reuse import ALONE, Prefix, Reuse, Share
 from e2r.prompts.request import (
@@ -56,6 +56,8 @@ def load(
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     where, options, name, revision = files_of(spec)
+    if spec.trust_remote_code:
+        refuse_untyped_code(spec, revision)
     options["trust_remote_code"] = spec.trust_remote_code
     try:
         config = transformers.AutoConfig.from_pretrained(where, **options)
@@ -63,8 +65,11 @@ def load(
         kind = kind_of(config)
     except (OSError, ImportError) as error:
         raise missing(spec, error) from error
-    except (ValueError, KeyError) as error:
-        raise DataError(f"model {spec.source}: not a language model ({error})") from error
+    except Exception as error:
+        raise DataError(
+            f"model {spec.source}: not a language model ({type(error).__name__}: "
+            f"{first_line(error)})"
+        ) from error
     facts = {
         key: value
         for key, value in json.loads(config.to_json_string(use_diff=False)).items()

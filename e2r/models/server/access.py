@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from e2r.borders.trust import is_trusted, remember
 from e2r.errors import UsageError
 from e2r.records.spec import ServerSpec
 
@@ -32,16 +33,44 @@ def address(spec: ServerSpec) -> str:
     return spec.base_url.rstrip("/")
 
 
-def key(spec: ServerSpec, environment: Mapping[str, str]) -> str | None:
-    """The key of the environment, or none. No message repeats a word that might be the key."""
+def key(spec: ServerSpec, environment: Mapping[str, str]) -> tuple[str | None, str | None]:
+    """The key of the environment, or none; and a note where it is there and not sent.
+
+    It is sent only to a host that was typed, now or once on this machine, together with the
+    variable: a spec file alone could have any variable sent anywhere. Raises UsageError for a
+    variable that a file alone asks for. No message repeats a word that might be the key.
+    """
     name = spec.api_key_env
     if name is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
         raise UsageError(
             "--api-key-env takes the name of an environment variable, never the key itself"
+        )
+    host = _host(spec.base_url)
+    allowed = spec.home is None or is_trusted("key", f"{name or DEFAULT_KEY} to {host}")
+    shown = name if name and name in environment else "VARIABLE"
+    if name is not None and not allowed:
+        raise UsageError(
+            f"the spec asks to send the environment variable {shown} to {host}, which nobody typed "
+            f"on this machine; if that is meant, add: --base-url {spec.base_url} --api-key-env "
+            f"{shown}"
         )
     found = environment.get(name or DEFAULT_KEY, "").strip()
     if name is not None and not found:
         raise UsageError("the environment variable that --api-key-env names is not set")
     if not all("!" <= letter <= "~" for letter in found):
         raise UsageError("the API key holds letters that no header can carry; set it again")
-    return found or None
+    if found and not allowed:
+        return None, (
+            f"{DEFAULT_KEY} is not sent to {host}, which only a file names; if that is meant, add: "
+            f"--base-url {spec.base_url} --api-key-env {DEFAULT_KEY}"
+        )
+    if found and spec.home is None:
+        remember("key", f"{name or DEFAULT_KEY} to {host}")
+    return found or None, None
+
+
+def _host(base_url: str) -> str:
+    """Scheme, host and port: whoever listens there gets the key."""
+    parts = urlsplit(base_url)
+    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    return f"{parts.scheme}://{(parts.hostname or '').lower()}:{port}"

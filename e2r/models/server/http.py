@@ -103,7 +103,7 @@ class Server:
         self.base_url = address(spec)
         self.concurrency = spec.concurrency
         self._spec = spec
-        self._key = key(spec, environment)
+        self._key, self.withheld = key(spec, environment)
         self._failures = 0
 
     def get(self, path: str) -> tuple[dict[str, Any] | Failed, Mapping[str, str]]:

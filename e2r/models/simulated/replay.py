@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from e2r.borders.reading import sha256_of
 from e2r.errors import DataError
 from e2r.models.answerer import Answered, Question
 from e2r.prompts.request import Reply
-from e2r.records.folder import RunFolder, sha256_of
+from e2r.records.folder import RunFolder
 from e2r.records.ledger import decode_answer, read_ledger
 from e2r.records.manifest import ModelRecord
 

@@ -13,11 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from e2r.borders.reading import sha256_of
 from e2r.data.findings import Report
 from e2r.metrics import evaluate
 from e2r.metrics.runs.gate import check_run
 from e2r.ranking import METHODS
-from e2r.records.folder import FINAL_FILES, sha256_of
+from e2r.records.folder import FINAL_FILES
 from e2r.records.spec import Spec
 from e2r.runner import run
 from tests.small_collection import write_collection

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from e2r.borders.writing import write_below
 from e2r.errors import UsageError
 
 if TYPE_CHECKING:
@@ -129,8 +130,7 @@ def save(figures: Mapping[str, Figure | None], folder: Path, dpi: int = DPI) -> 
         for form in FORMS:
             path = folder / f"{name}.{form}"
             try:
-                folder.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(as_bytes(figure, form, dpi))
+                write_below(folder, path.name, as_bytes(figure, form, dpi))
             except OSError as error:
                 raise UsageError(f"{path}: cannot be written ({error.strerror})") from None
             written.append(path)

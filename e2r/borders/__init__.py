@@ -1,0 +1,1 @@
+"""What a stranger may hand in: opened, bounded, written, shown and trusted in one place each."""

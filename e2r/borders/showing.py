@@ -1,0 +1,83 @@
+"""Text from a file on its way to a terminal or a log: what could steer either is shown escaped."""
+
+from __future__ import annotations
+
+import io
+import re
+import unicodedata
+from typing import Any, TextIO
+
+_STEERS = re.compile(
+    # C0 and C1 controls, and DEL; marks that turn or hide text; separators; half surrogates.
+    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+    "\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e0fff]"
+)
+_CI_COMMAND = re.compile(r"(?m)^([ \t]*)(::(?=[a-zA-Z])|##\[)")
+"""Words at the start of a line that the runner of a CI takes for a command of its own."""
+
+
+def shown(text: object) -> str:
+    """Text as one line without anything that steers a terminal: line ends are escaped too."""
+    return _STEERS.sub(_escaped, str(text))
+
+
+def escaped(text: str) -> str:
+    """The same for text of several lines: line ends and tabs stay."""
+    kept = _STEERS.sub(lambda found: found[0] if found[0] in "\n\t" else _escaped(found), text)
+    return _CI_COMMAND.sub(r"\1\\\2", kept)
+
+
+def json_escaped(text: str) -> str:
+    """The same JSON, all that steers a terminal written as \\uXXXX."""
+    return _STEERS.sub(lambda found: found[0] if found[0] in "\n\t" else _as_json(found[0]), text)
+
+
+def _as_json(character: str) -> str:
+    raw = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{raw[i]:02x}{raw[i + 1]:02x}" for i in range(0, len(raw), 2))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    short = {10: "\\n", 13: "\\r", 9: "\\t", 27: "\\x1b"}.get(code)
+    if short is not None:
+        return short
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def is_plain(text: str) -> bool:
+    """Whether a name holds nothing that would be escaped, and no character without a meaning."""
+    return not _STEERS.search(text) and all(unicodedata.category(c)[0] != "C" for c in text)
+
+
+class Guarded(io.TextIOBase):
+    """A text stream that lets nothing through that steers a terminal.
+
+    `bare` is the stream behind it, for those who mean to move the cursor and escape what they show.
+    """
+
+    def __init__(self, bare: TextIO) -> None:
+        self.bare = bare
+
+    def write(self, text: str) -> int:
+        """Write text with everything escaped that steers a terminal."""
+        self.bare.write(escaped(text))
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush what is behind."""
+        self.bare.flush()
+
+    def isatty(self) -> bool:
+        """Whether a terminal is behind."""
+        return self.bare.isatty()
+
+    def fileno(self) -> int:
+        """The descriptor of what is behind."""
+        return self.bare.fileno()
+
+    def writable(self) -> bool:
+        return True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.bare, name)
