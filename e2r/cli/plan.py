@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from e2r.cli import print_json
+from e2r.cli.options import ON
 from e2r.cli.run import command as run_command
 from e2r.cli.words import tables, vouched_spec
 from e2r.errors import DataError, E2RError, UsageError
@@ -35,12 +36,7 @@ NOT_OF_A_PLAN = {"runs", "resume"}
     show_default=True,
     help="The convention of the headline figures; the others are shown beside it.",
 )
-@click.option(
-    "--on",
-    "hardware",
-    metavar="ACCELERATOR",
-    help="Also the least seconds on an accelerator, by roofline: H100 …",
-)
+@ON
 @click.pass_context
 def command(
     context: click.Context,
@@ -48,7 +44,7 @@ def command(
     spec_file: str | None,
     answers: str | None,
     convention: str,
-    hardware: str | None,
+    on: str | None,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -109,8 +105,8 @@ def command(
         "queries": runs[0].queries,
         "tokenizer": tokenizer,
         **priced[0],
-        "seconds_per_query": _seconds(runs[0], architecture, hardware, spec),
-        "hardware": hardware,
+        "seconds_per_query": _seconds(runs[0], architecture, on, spec),
+        "hardware": on,
         "ledger_bytes": _ledger_bytes(runs[0]),
         "range": priced,
     }

@@ -21,7 +21,7 @@ from e2r.forecast.lengths import call_counts
 from e2r.models import prompts_by_stage
 from e2r.models.answerer import Answered, Answerer, Question
 from e2r.models.counting import Counter, Counting
-from e2r.models.server.words import WordCounter
+from e2r.models.server.word_tokenizer import WordCounter
 from e2r.models.simulated.oracle import Oracle
 from e2r.models.simulated.random import Random
 from e2r.models.simulated.replay import Replay
