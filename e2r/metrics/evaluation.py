@@ -20,12 +20,14 @@ from e2r.metrics.reports.tables import Report, Sheet
 from e2r.metrics.row import Row
 from e2r.metrics.runs.foreign import Foreign, read_foreign
 from e2r.metrics.runs.judging import Judge
+from e2r.metrics.runs.priced import read_priced
 from e2r.metrics.runs.recorded import Place, Recorded, find_runs
 from e2r.metrics.runs.result import Result
 from e2r.metrics.standing import Standing
 from e2r.metrics.statistics.intervals import Interval
 from e2r.metrics.work import counts, work
 from e2r.records.manifest import UNKNOWN, Manifest
+from e2r.records.priced import PRICED
 
 DEFAULT_MEASURES = "nDCG@10"
 CACHING = {
@@ -127,6 +129,8 @@ def _placed(rows: Sequence[Row]) -> tuple[Row, ...]:
 
 def _read(place: Place, tell: Callable[[str], None]) -> Recorded | None:
     """The run at a place; None for one under way that nobody asked for by name."""
+    if (place.path / PRICED).is_file():
+        return read_priced(place.path)
     if not place.named and Manifest.load(place.path / "manifest.json").status == "started":
         tell(f"{place.path}: this run has not finished and is left out")
         return None
@@ -165,6 +169,8 @@ def _row(
     flops = None if cost.per_query is None else _of(cost.per_query, qids)
     counted = counts(run, skipped)
     found = figures(values, flops, counted)
+    if "spread" in run.unknown:
+        found = found.without_spread()
     return Row(
         path=run.folder.path,
         manifest=_judged_by(run.manifest, judged.judgments_sha256),
@@ -182,6 +188,7 @@ def _row(
         notes=(*_notes(run, scores, cost), *([judged.ties] if judged.ties else [])),
         standing=Standing(),
         prices={name: _price(run, name) for name in also},
+        priced=run.priced,
     )
 
 

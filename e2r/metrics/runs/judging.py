@@ -12,6 +12,7 @@ from e2r.data.collection import Judgments, judgments_sha256
 from e2r.data.sources import Sources, load_judgments
 from e2r.errors import DataError, E2RError, UsageError
 from e2r.metrics.effectiveness import Scores, score
+from e2r.metrics.runs.priced import scores_of
 from e2r.metrics.runs.recorded import Recorded
 from e2r.metrics.runs.result import Result
 from e2r.records.spec import Spec
@@ -69,6 +70,13 @@ class Judge:
         path, manifest = run.folder.path, run.manifest
         if "ranking" in run.unknown:
             return Judged(Scores({}, (), ()))
+        if run.priced is not None:
+            priced = run.priced.measures
+            offered = {name: self.offered[name] for name in self.offered if name in priced}
+            try:
+                return Judged(scores_of(run.priced, {**self.measures, **offered}))
+            except DataError as error:
+                raise DataError(f"{path}: {error}") from None
         own = manifest.dataset.judgments_sha256
         found = self._judgments(run)
         if isinstance(found, tuple):
