@@ -49,8 +49,13 @@ class Measured:
 
     @property
     def usage(self) -> Usage:
-        """The calls as the estimator takes them."""
-        return Usage(self.prompt, self.generated, decoder_prompt_tokens=self.decoder_prompt or None)
+        """The calls as the estimator takes them; an answer is read from one position at a time."""
+        return Usage(
+            self.prompt,
+            self.generated,
+            decoder_prompt_tokens=self.decoder_prompt or None,
+            head="last",
+        )
 
 
 def read_all(data: Path) -> list[Measured]:
