@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,7 +86,7 @@ def command(paths: tuple[str, ...], qrels: str | None, most: int, as_json: bool)
 def _validate(
     path: Path, qrels: str | None, judgments: Judgments | None, most: int
 ) -> Iterator[Validated]:
-    from e2r.data.findings import Report, Teller
+    from e2r.data.findings import Report, Teller, TooManyError
     from e2r.data.validate import check, kind_of
     from e2r.metrics.runs.recorded import find_runs
 
@@ -112,16 +113,17 @@ def _validate(
         for place in places:
             yield from _validate(place.path, qrels, judgments, most)
         return
-    if kind == "run folder":
-        _check_run(path, report.hear, qrels)
-    elif kind == "spec":
-        _check_spec(path, report.hear)
-    elif kind is None:
-        kind = "nothing known"
-        _say_why_unknown(path, report)
-    else:
-        check(kind, path, report.hear, judgments)
-    yield Validated(path, kind, report)
+    # Beyond so many findings the rest of a path is not read; how many there were is shown.
+    with suppress(TooManyError):
+        if kind == "run folder":
+            _check_run(path, report.hear, qrels)
+        elif kind == "spec":
+            _check_spec(path, report.hear)
+        elif kind is None:
+            _say_why_unknown(path, report)
+        else:
+            check(kind, path, report.hear, judgments)
+    yield Validated(path, kind or "nothing known", report)
 
 
 def _check_run(path: Path, hear: Hear, qrels: str | None) -> None:

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import jinja2
 
+from e2r.borders.reading import SPEC_BYTES, content
 from e2r.errors import UsageError
 from e2r.flops.conventions import CONVENTIONS
 from e2r.metrics.cost import PETA
@@ -137,7 +138,8 @@ def _run_values(entry: Entry, links: Links) -> dict[str, Any]:
     row = entry.row
     if row is None:
         return {}
-    asked = (row.path / "spec.toml").read_text(encoding="utf-8", errors="replace")
+    raw = content(row.path / "spec.toml", SPEC_BYTES, follow=False)
+    asked = raw.decode("utf-8", errors="replace")
     if len(asked) > _LONGEST_SPEC:
         asked = f"{asked[:_LONGEST_SPEC]}…\n(cut; the file holds the rest)"
     queries = [

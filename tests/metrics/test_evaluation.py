@@ -134,7 +134,7 @@ def test_a_result_that_lies_about_its_files_is_not_used(make_run, tmp_path) -> N
         evaluate(folder.path)
     content["measures"]["nDCG@10"]["q1"] = float("nan")
     folder.result_path.write_text(json.dumps(content))
-    with pytest.raises(DataError, match="measures"):
+    with pytest.raises(DataError, match="no finite number"):
         evaluate(folder.path)
 
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from e2r.borders.reading import (
+    MANIFEST_BYTES,
+    RESULT_BYTES,
+    SPEC_BYTES,
+    content,
+    json_file,
+)
 from e2r.data.collection import CandidateList, Collection, judgments_sha256
 from e2r.data.findings import Finding, Hear, Teller, finding_of
 from e2r.data.sources import Sources, load, load_judgments
@@ -175,14 +181,15 @@ def _words(checked: Checked) -> list[tuple[Path, str]]:
     found = [
         (folder.ledger_path, " ".join(ledger["task"].to_pylist() + ledger["answer"].to_pylist()))
     ]
-    paths = folder.manifest_path, folder.per_query_path, folder.result_path
-    for path in (path for path in paths if path.is_file()):
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-        values = map(json.loads, lines) if path.suffix == ".jsonl" else [json.loads("".join(lines))]
-        found.append((path, " ".join(_strings(list(values)))))
+    values: list[Any] = [vars(record) for record in checked.records]
+    found.append((folder.per_query_path, " ".join(_strings(values))))
+    for path, most in ((folder.manifest_path, MANIFEST_BYTES), (folder.result_path, RESULT_BYTES)):
+        if path.is_file():
+            found.append((path, " ".join(_strings(json_file(path, most, follow=False)))))
     for path in (folder.spec_path, folder.metadata_path):
         if path.is_file():
-            found.append((path, path.read_text(encoding="utf-8", errors="replace")))
+            raw = content(path, SPEC_BYTES, follow=False)
+            found.append((path, raw.decode("utf-8", errors="replace")))
     return found
 
 
@@ -193,6 +200,6 @@ def _strings(value: Any) -> Iterator[str]:
         for name, inner in value.items():
             yield name
             yield from _strings(inner)
-    elif isinstance(value, list):
+    elif isinstance(value, list | tuple):
         for inner in value:
             yield from _strings(inner)

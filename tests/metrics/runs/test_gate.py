@@ -178,7 +178,7 @@ FORGED: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "negative tokens": (
         lambda f: edit_ledger(f, "generated_tokens", lambda v: v.__setitem__(0, -1)),
-        "is negative somewhere",
+        "generated_tokens is -1; it lies between",
     ),
     "more cached than asked": (
         lambda f: edit_ledger(f, "cached_tokens", lambda v: v.__setitem__(0, 10**6)),
@@ -220,7 +220,7 @@ FORGED: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "a huge name": (
         lambda f: edit(f / "manifest.json", lambda m: m["model"].update(id="x" * 10**5)),
-        "100000 characters are no name",
+        "100000 characters are too many",
     ),
     "a name that steers": (
         lambda f: edit(f / "manifest.json", lambda m: m["dataset"].update(first_stage="a\x1b[2J")),
