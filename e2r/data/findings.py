@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from e2r.errors import DataError, E2RError
+from e2r.errors import DataError, E2RError, MissingError
 
 ENOUGH = 10_000
 """Findings after which the rest of a file is not worth reading."""
@@ -102,6 +102,14 @@ class Report:
             self.more_warnings += 1
         if self.more_errors + self.more_warnings > ENOUGH:
             raise TooManyError(f"{finding.file}: wrong in more than {ENOUGH:,} places")
+
+
+def without_words(error: Exception) -> str:
+    """What may be said of a file that only another file names: where, and no word of it."""
+    place = re.match(r"[^\n:]{1,300}(:\d+)?(?=: )", str(error))
+    if isinstance(error, MissingError) or "no such file" in str(error):
+        return str(error)
+    return f"{place[0] if place else 'a file'}: is not what it is named as"
 
 
 def some(names: Iterable[str], most: int = 5) -> str:

@@ -20,6 +20,8 @@ from e2r.metrics.cost import PETA
 from e2r.metrics.reports.pictures import THEMES, quality_against_cost
 from e2r.metrics.reports.tables import UNDEFINED, short
 from e2r.metrics.statistics.intervals import Interval
+from e2r.records.command import command
+from e2r.records.spec import Spec
 from e2r.site import whatif
 from e2r.site.board import NOTHING, Board, Costs, Entry
 from e2r.site.data import page_data, pair_data, rounded, script
@@ -151,7 +153,14 @@ def _run_values(entry: Entry, links: Links) -> dict[str, Any]:
         for record in row.records
     ]
     held = [(name, links.file(entry, name)) for name in FILES if (row.path / name).is_file()]
-    return {"entry": entry, "row": row, "files": held, "asked": asked, "queries": queries}
+    return {
+        "entry": entry,
+        "row": row,
+        "files": held,
+        "asked": asked,
+        "queries": queries,
+        "command": command(Spec.load(row.path / "spec.toml")),
+    }
 
 
 @cache

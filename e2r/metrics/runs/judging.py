@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
+from e2r.borders.showing import shown
 from e2r.data.collection import Judgments, judgments_sha256
+from e2r.data.findings import without_words
 from e2r.data.sources import Sources, load_judgments
 from e2r.errors import DataError, E2RError, UsageError
 from e2r.metrics.effectiveness import Scores, score
@@ -20,11 +23,15 @@ _ASK = "pass its judgments by --qrels"
 
 @dataclass(frozen=True)
 class Judged:
-    """A run's scores, and the judgments' hash where these were at hand; `note` is for the user."""
+    """A run's scores, and the judgments' hash where these were at hand; `note` is for the user.
+
+    Scores that are the run's own word, because nothing could be computed, are not `verified`.
+    """
 
     scores: Scores
     judgments_sha256: str | None = None
     note: str | None = None
+    verified: bool = True
 
 
 def _queries(run: Recorded, judgments: Judgments) -> list[str]:
@@ -42,16 +49,37 @@ def _queries(run: Recorded, judgments: Judgments) -> list[str]:
     return [*queries, *(qid for qid in judgments if qid not in known)]
 
 
+def own_judgments(words: Sequence[str]) -> tuple[str | None, dict[str, str]]:
+    """The judgments of all runs, if any, and those by the dataset's name: FILE and NAME=FILE.
+
+    The demonstration's come with the package. Raises UsageError for two of one kind.
+    """
+    every: str | None = None
+    named = {"demo": "demo"}
+    for word in words:
+        name, equals, source = word.partition("=")
+        if equals and not Path(word).exists():
+            named[name] = source
+        elif every is not None:
+            raise UsageError(f"--qrels {word}: give one file for all runs, or NAME=FILE for each")
+        else:
+            every = word
+    return every, named
+
+
 @dataclass(eq=False)
 class Judge:
     """Scores runs, reading each set of judgments once; `qrels` overrides what the specs name.
 
+    With `own`, judgments by the dataset's name, no spec is followed at all: a board judges the runs
+    of strangers by what it holds itself.
     `offered` are further measures; a run goes without those that its judgments do not define, or
     that its result.json does not hold.
     """
 
     measures: Mapping[str, Any]
     qrels: str | None = None
+    own: Mapping[str, str] | None = None
     offered: Mapping[str, Any] = field(default_factory=dict)
     _read: dict[Sources, tuple[Judgments, str] | str] = field(default_factory=dict)
 
@@ -68,14 +96,18 @@ class Judge:
         found = self._judgments(run)
         if isinstance(found, tuple):
             judgments, sha256 = found
-            if own in (None, sha256):
+            foreign = self.own is not None and self.qrels is None and own not in (None, sha256)
+            if foreign or own in (None, sha256):
                 queries = _queries(run, judgments)
                 try:
                     scores = score(self.measures, run.ranking, judgments, queries)
                 except DataError as error:
                     raise DataError(f"{path}: {error}") from None
                 extended = self._extended(scores, run, judgments)
-                return Judged(extended, sha256, self._strange(run, judgments, own))
+                note = self._strange(run, judgments, None if foreign else own)
+                if foreign:
+                    note = note or f"{path}: was made with other judgments than it is judged by"
+                return Judged(extended, sha256, note)
             reason = "these judgments are not those that the run was made with"
             if self.qrels is not None:
                 raise DataError(f"{path}: {self.qrels}: {reason}; pass the right ones by --qrels")
@@ -93,7 +125,8 @@ class Judge:
             raise DataError(
                 f"{path}: {reason}; {_ASK} (result.json holds only {', '.join(kept.measures)})"
             )
-        return Judged(held, note=f"{path}: {reason}; values are those of its result.json")
+        said = f"{path}: unverified: {reason}; values are those of its result.json, and not ranked"
+        return Judged(held, note=said, verified=False)
 
     def _extended(self, scores: Scores, run: Recorded, judgments: Judgments) -> Scores:
         """The scores, and those of the offered measures that these judgments define."""
@@ -130,7 +163,13 @@ class Judge:
     def _judgments(self, run: Recorded) -> tuple[Judgments, str] | str:
         """Judgments and their hash, or why there are none."""
         sources = Sources(qrels=self.qrels)
-        if self.qrels is None:
+        if self.qrels is None and self.own is not None:
+            name = run.manifest.dataset.id
+            if name not in self.own:
+                return f"there are no judgments of {shown(name)} here (--qrels {shown(name)}=FILE)"
+            word = self.own[name]
+            sources = Sources(dataset=word) if word == "demo" else Sources(qrels=word)
+        elif self.qrels is None:
             data = Spec.load(run.folder.spec_path).data
             sources = Sources(dataset=data.dataset, qrels=data.qrels)
         if sources not in self._read:
@@ -141,9 +180,9 @@ class Judge:
         try:
             judgments = load_judgments(sources)
         except (E2RError, OSError) as error:
-            if self.qrels is not None:
+            if self.qrels is not None or self.own is not None:
                 raise error if isinstance(error, E2RError) else UsageError(str(error)) from error
-            return f"its judgments are not at hand ({error})"
+            return f"its judgments are not at hand ({without_words(error)})"
         if judgments is None:
             return "it names no judgments"
         return judgments, judgments_sha256(judgments)

@@ -19,6 +19,7 @@ from e2r.borders.figures import Asked, impossible
 from e2r.borders.reading import text_stream, told_of
 from e2r.errors import DataError
 from e2r.forecast.lengths import thinks
+from e2r.metrics.runs.declared import Declared, declared
 from e2r.records.folder import QueryRecord, RunFolder
 from e2r.records.ledger import read_ledger
 from e2r.records.manifest import Manifest
@@ -83,6 +84,11 @@ class Recorded:
     query_of_call: NDArray[np.intp]
     shares: tuple[Share, ...] = ()
     unknown: frozenset[str] = frozenset()
+
+    @cached_property
+    def declared(self) -> Declared:
+        """The architecture that the run is priced by."""
+        return declared(self.manifest.model)
 
     @cached_property
     def ranking(self) -> dict[str, list[tuple[str, float]]]:

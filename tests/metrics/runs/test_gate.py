@@ -47,7 +47,7 @@ def made(collection: Path, runs: Path, name: str, **method: Any) -> Path:
 
 def findings(path: Path, **more: Any) -> Report:
     report = Report()
-    check_run(path, report.hear, **more)
+    check_run(path, report.hear, **{"follow": True, **more})
     return report
 
 
@@ -290,10 +290,10 @@ def test_what_cannot_be_checked_is_said(folder: Path, tmp_path: Path) -> None:
 
 def test_judgments_can_be_given(folder: Path, collection: Path, tmp_path: Path) -> None:
     qrels = collection / "qrels" / "test.tsv"
-    assert findings(folder, qrels=str(qrels)).errors == []
+    assert findings(folder, qrels=(str(qrels),)).errors == []
     other = tmp_path / "other.tsv"
     other.write_text(qrels.read_text().replace("\t1\n", "\t2\n"))
-    [error] = findings(folder, qrels=str(other)).errors
+    [error] = findings(folder, qrels=(str(other),)).errors
     assert "other judgments" in error.message
 
 
