@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from e2r.cli.options import CONVENTION, MEASURES, QRELS, note
+from e2r.cli.options import CONVENTION, MEASURES, note
 
 
 @click.command("leaderboard")
@@ -12,7 +12,13 @@ from e2r.cli.options import CONVENTION, MEASURES, QRELS, note
 @click.option("--out", default="leaderboard", show_default=True, help="Where the site goes.")
 @MEASURES
 @CONVENTION
-@QRELS
+@click.option(
+    "--qrels",
+    multiple=True,
+    metavar="[NAME=]FILE",
+    help="The board's own judgments, of the dataset NAME or of all; may be repeated. No path of a "
+    "run is followed, and a run that they do not judge is unverified.",
+)
 @click.option(
     "--files",
     default="../runs",
@@ -30,7 +36,7 @@ def command(
     out: str,
     measures: str,
     convention: str,
-    qrels: str | None,
+    qrels: tuple[str, ...],
     files: str,
     paper: bool,
 ) -> None:

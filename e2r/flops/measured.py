@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
+import io
 import zlib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from e2r.borders.reading import text_stream
 from e2r.errors import DataError, MissingError
 from e2r.flops.architecture import Architecture
 from e2r.flops.work import Usage
@@ -82,8 +83,7 @@ def read(path: Path) -> Measured:
         )
     model, dataset, method = parts
     try:
-        opener = gzip.open if path.suffix == ".gz" else open
-        with opener(path, "rt", encoding="utf-8") as lines:
+        with io.TextIOWrapper(text_stream(path), encoding="utf-8") as lines:
             header = tuple(lines.readline().strip().split(","))
             if header != COLUMNS:
                 raise DataError(f"{path}: the columns have to be {', '.join(COLUMNS)}")

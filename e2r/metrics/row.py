@@ -24,7 +24,8 @@ class Row:
     Every figure is over `qids`, the run's judged queries. Costs are PetaFLOPs per query;
     `first_stage_petaflops` is BM25's share by Eq. 17, which is not in `petaflops` unless the run is
     the first stage itself, and `matched_petaflops` what of it the postings ask for, where known.
-    `prices` are costs under further conventions, by name. `notes` are sentences about what is
+    `prices` are costs under further conventions, by name. A run whose quality is its own word is
+    not `verified`. `notes` are sentences about what is
     undefined or missing.
     """
 
@@ -44,6 +45,7 @@ class Row:
     notes: tuple[str, ...]
     standing: Standing
     prices: Mapping[str, Cost] = field(default_factory=dict)
+    verified: bool = True
 
     @property
     def complete(self) -> bool:
@@ -89,6 +91,7 @@ class Row:
             "depth": manifest.dataset.depth or None,
             "queries": len(self.qids),
             "complete": self.complete,
+            "verified": self.verified,
             "measures": {name: found.to_json() for name, found in self.measures.items()},
             "petaflops_per_query": self.petaflops.value,
             "petaflops": self.petaflops.to_json(),
