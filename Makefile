@@ -69,8 +69,12 @@ lint: $(READY)
 types: $(READY)
 	$(BIN)/mypy
 
+# The board's own judgments, by the dataset's name: a run is judged by no path of its own, and what
+# these do not judge is shown as unverified.
+QRELS := --qrels trec-dl-2019=../shared/data/trec-dl-2019/qrels.txt
+
 leaderboard: $(READY)
-	$(BIN)/e2r leaderboard --runs runs --out leaderboard
+	$(BIN)/e2r leaderboard --runs runs --out leaderboard $(QRELS)
 
 clean:
 	rm -rf $(VENV) demo build dist .mypy_cache .ruff_cache .pytest_cache

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from e2r.data import sources
 from e2r.data.collection import Collection
 from e2r.engines import name_of_engine, open_engine
 from e2r.engines.cascade import (
@@ -26,6 +25,7 @@ from e2r.errors import IncompleteError, UsageError
 from e2r.models import open_answerer
 from e2r.prompts.reading import READINGS, reading
 from e2r.prompts.request import Reply
+from e2r.records.collection import load_collection
 from e2r.records.environment import code_version, environment
 from e2r.records.folder import QueryRecord, RunFolder
 from e2r.records.ir_metadata import sidecar
@@ -222,28 +222,6 @@ def run(
 def _retrieval(collection: Collection) -> RetrievalRecord | None:
     found = collection.retrieval
     return None if found is None else RetrievalRecord(**asdict(found))
-
-
-def load_collection(spec: Spec, tell: Callable[[str], None] = lambda text: None) -> Collection:
-    """The collection that a spec names, cut to its depth and limit; `tell` hears of long work."""
-    data = spec.data
-    return sources.load(
-        sources.Sources(
-            dataset=data.dataset,
-            candidates=data.candidates,
-            qrels=data.qrels,
-            queries=data.queries,
-            corpus=data.corpus,
-            name=data.name,
-            documents=data.documents,
-            first_stage=data.first_stage,
-            bm25_k1=data.bm25_k1,
-            bm25_b=data.bm25_b,
-        ),
-        data.depth,
-        data.limit,
-        tell,
-    )
 
 
 class _FailureLimit:

@@ -39,7 +39,7 @@ RANGES: Mapping[str, tuple[int, int]] = {
     "query.seconds": (0, 3650 * DAY),
     # Of a run.
     "queries": (0, 10**8),
-    "depth": (1, 10**6),
+    "depth": (0, 10**6),
     "documents": (1, 10**13),
     "threads": (0, 10**6),
     "k": (1, 10**6),
@@ -93,7 +93,6 @@ class Asked:
     thinks: bool = False
     answer_tokens: int | None = None
     context: int | None = None
-    parameters: int | None = None
 
 
 def impossible(calls: Mapping[str, Any], asked: Asked) -> Iterator[tuple[str, str, Any]]:

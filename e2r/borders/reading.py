@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from e2r.errors import DataError
 
@@ -26,18 +26,24 @@ RESULT_BYTES = 32 * MIB
 CONFIG_BYTES = 4 * MIB
 TEMPLATE_BYTES = 256 * KIB
 JSON_LINE_BYTES = 4 * MIB
+RUN_BYTES = 2**32
+"""Of the ledger, the query records and the ranking of a run."""
 DEEPEST = 64
 """How deep objects and lists may lie in each other."""
 LONGEST_NUMBER = 40
 """Digits of a number; those of the largest FLOPs of a model are fewer."""
 LONGEST_NAME = 300
 """Characters of an id, a path or another name."""
-FREE_BYTES, RATIO = 8 * MIB, 40
+FREE_BYTES, RATIO = 8 * MIB, 25
 """What a packed file may unpack to: so much, and so many times its size. Text packs tenfold."""
 _DOTS = 1000
 _QUOTED = re.compile(
     r'"""(?:\\.|[^\\])*?"""|\'\'\'.*?\'\'\'|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\'|#[^\n]*', re.DOTALL
 )
+
+
+class FileError(DataError):
+    """A file that is not read at all, or not to its end: of another kind, or too large."""
 
 
 class MissingFileError(DataError):
@@ -53,15 +59,15 @@ def opened(path: Path, most: int | None = None, *, follow: bool = True) -> io.Bu
     """
     found = path.stat() if follow else path.lstat()
     if not stat.S_ISREG(found.st_mode):
-        raise DataError(f"{path}: {kind_of(found.st_mode)}, where a regular file is wanted")
+        raise FileError(f"{path}: cannot be read: {kind_of(found.st_mode)}, not a regular file")
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
     handle = os.open(path, flags | (0 if follow else os.O_NOFOLLOW))
     try:
         found = os.fstat(handle)  # It may have been replaced since it was looked at.
         if not stat.S_ISREG(found.st_mode):
-            raise DataError(f"{path}: {kind_of(found.st_mode)}, where a regular file is wanted")
+            raise FileError(f"{path}: cannot be read: {kind_of(found.st_mode)}, not a regular file")
         if most is not None and found.st_size > most:
-            raise DataError(
+            raise FileError(
                 f"{path}: {found.st_size:,} bytes are too many for such a file; at most {most:,}"
             )
         return io.BufferedReader(io.FileIO(handle))
@@ -87,55 +93,52 @@ def content(path: Path, most: int, *, follow: bool = True) -> bytes:
     with opened(path, most, follow=follow) as stream:
         raw = stream.read(most + 1)
     if len(raw) > most:
-        raise DataError(f"{path}: grew while it was read; at most {most:,} bytes")
+        raise FileError(f"{path}: grew while it was read; at most {most:,} bytes")
     return raw
 
 
-def sha256_of(path: Path, *, follow: bool = True) -> str:
-    """SHA-256 of a regular file's bytes, in hex."""
-    with opened(path, follow=follow) as stream:
+def sha256_of(path: Path, most: int | None = None, *, follow: bool = True) -> str:
+    """SHA-256 of a regular file's bytes, in hex. Raises what `opened` raises."""
+    with opened(path, most, follow=follow) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-class Unpacked:
+class _Unpacked(io.RawIOBase):
     """The unpacked bytes of a gzipped file, no more of them than its size allows."""
 
-    def __init__(self, path: Path, *, follow: bool = True) -> None:
-        self._path = path
-        packed = opened(path, follow=follow)
+    def __init__(self, path: Path, packed: io.BufferedReader) -> None:
+        self._path, self._packed = path, packed
         self._most = FREE_BYTES + RATIO * os.fstat(packed.fileno()).st_size
-        self._packed = packed
         self._stream = gzip.GzipFile(fileobj=packed)
         self._seen = 0
 
-    def read(self, size: int) -> bytes:
-        """Up to `size` bytes. Raises DataError where there are more than text could pack into."""
-        return self._counted(self._stream.read(size))
+    def readable(self) -> bool:
+        return True
 
-    def readline(self, most: int) -> bytes:
-        """The rest of the line, up to `most` bytes."""
-        return self._counted(self._stream.readline(most))
-
-    def _counted(self, raw: bytes) -> bytes:
+    def readinto(self, buffer: Any) -> int:
+        """Raises DataError where there is more than text could be packed into the file."""
+        raw = self._stream.read(len(buffer))
         self._seen += len(raw)
         if self._seen > self._most:
-            raise DataError(
+            raise FileError(
                 f"{self._path}: unpacks to more than {RATIO} times its size, which no text does; "
                 "unpack it yourself if you know what it is"
             )
-        return raw
+        buffer[: len(raw)] = raw
+        return len(raw)
 
-    def __enter__(self) -> Unpacked:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         self._stream.close()
         self._packed.close()
+        super().close()
 
 
-def text_stream(path: Path) -> IO[bytes] | Unpacked:
-    """A file of text for reading by blocks and lines, unpacked where its name ends in .gz."""
-    return Unpacked(path) if path.suffix == ".gz" else opened(path)
+def text_stream(path: Path, *, follow: bool = True) -> io.BufferedReader:
+    """A file of text for reading, unpacked where its name ends in .gz; see `opened`."""
+    packed = opened(path, follow=follow)
+    if path.suffix != ".gz":
+        return packed
+    return io.BufferedReader(_Unpacked(path, packed), 2**16)
 
 
 @contextmanager
@@ -193,7 +196,7 @@ def json_value(raw: bytes | str) -> Any:
 def refuse_depth(value: Any) -> None:
     """Raise ValueError for objects and lists that lie deeper in each other than DEEPEST."""
     level = [value]
-    for _ in range(DEEPEST + 1):
+    for _ in range(DEEPEST):
         level = [
             inner
             for item in level

@@ -18,7 +18,7 @@ _CI_COMMAND = re.compile(r"(?m)^([ \t]*)(::(?=[a-zA-Z])|##\[)")
 
 def shown(text: object) -> str:
     """Text as one line without anything that steers a terminal: line ends are escaped too."""
-    return _STEERS.sub(_escaped, str(text))
+    return _CI_COMMAND.sub(r"\1\\\2", _STEERS.sub(_escaped, str(text)))
 
 
 def escaped(text: str) -> str:
@@ -80,4 +80,12 @@ class Guarded(io.TextIOBase):
         return True
 
     def __getattr__(self, name: str) -> Any:
+        if name == "buffer":  # Bytes would pass by the guard.
+            raise AttributeError(name)
         return getattr(self.bare, name)
+
+
+def bare(stream: Any) -> TextIO:
+    """The stream behind a guard, for who draws on the terminal and escapes what it shows."""
+    found: TextIO = stream.bare if isinstance(stream, Guarded) else stream
+    return found

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from e2r.borders.showing import Guarded, json_escaped, shown
 from e2r.errors import E2RError, MissingError, unknown
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -89,7 +90,11 @@ def cli() -> None:
 
 
 def main(words: list[str] | None = None) -> None:
-    """Run the command line and leave with its exit code: 0, 2–5 or 130; a bug leaves with 1."""
+    """Run the command line and leave with its exit code: 0, 2–5 or 130; a bug leaves with 1.
+
+    Nothing that a file says can steer the terminal or the log that it is shown in.
+    """
+    guard()
     try:
         code = cli.main(words, standalone_mode=False)
     except click.exceptions.Abort:
@@ -100,7 +105,7 @@ def main(words: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         code = _interrupted()
     except E2RError as error:
-        click.echo(f"e2r: {error}", err=True)
+        click.echo(shown(f"e2r: {error}"), err=True)
         code = error.exit_code
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == "e2r":
@@ -123,6 +128,16 @@ def main(words: list[str] | None = None) -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
+def guard() -> None:
+    """Put a guard before stdout and stderr, once."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if not isinstance(stream, Guarded):
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="backslashreplace")
+            setattr(sys, name, Guarded(stream))
+
+
 def _interrupted() -> int:
     click.echo("e2r: interrupted; a run goes on with --resume", err=True)
     return 130
@@ -136,4 +151,4 @@ def print_json(value: Any) -> None:
     """Write a value as JSON, alone on stdout. NaN and infinity are refused, never written."""
     import json
 
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+    click.echo(json_escaped(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)))

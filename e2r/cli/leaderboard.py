@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from e2r.cli.options import CONVENTION, MEASURES, QRELS, note
+from e2r.cli.options import CONVENTION, MEASURES, note
 
 
 @click.command("leaderboard")
@@ -12,7 +12,20 @@ from e2r.cli.options import CONVENTION, MEASURES, QRELS, note
 @click.option("--out", default="leaderboard", show_default=True, help="Where the site goes.")
 @MEASURES
 @CONVENTION
-@QRELS
+@click.option(
+    "--qrels",
+    multiple=True,
+    metavar="[NAME=]FILE",
+    help="The board's own judgments, of the dataset NAME or of all; may be repeated. No path of a "
+    "run is followed, and a run that they do not judge is unverified.",
+)
+@click.option(
+    "--rankings",
+    multiple=True,
+    metavar="FOLDER",
+    help="Rankings that others published, from which priced rows are computed again; may be "
+    "repeated. Without its ranking a priced row is unverified.",
+)
 @click.option(
     "--files",
     default="../runs",
@@ -30,7 +43,8 @@ def command(
     out: str,
     measures: str,
     convention: str,
-    qrels: str | None,
+    qrels: tuple[str, ...],
+    rankings: tuple[str, ...],
     files: str,
     paper: bool,
 ) -> None:
@@ -51,6 +65,7 @@ def command(
         measures=measures,
         convention=convention,
         qrels=qrels,
+        rankings=rankings,
         files=files,
         note=note,
     )

@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from e2r.borders.showing import shown
+
 MEASURES = click.option(
     "--measures",
     default="nDCG@10",
@@ -38,7 +40,7 @@ ON = click.option(
 
 def note(text: str) -> None:
     """Tell the user something on stderr, so that stdout stays what was asked for."""
-    click.echo(f"note: {text}", err=True)
+    click.echo(shown(f"note: {text}"), err=True)
 
 
 def reporting(command: Any) -> Any:

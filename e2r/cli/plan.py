@@ -68,8 +68,8 @@ def command(
         dry_run,
         refuse_unfit,
     )
+    from e2r.records.collection import load_collection
     from e2r.records.spec import Spec
-    from e2r.runner import load_collection
 
     by_name(convention)
     if spec_file is not None:

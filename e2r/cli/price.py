@@ -76,9 +76,9 @@ def command(
     """
     from e2r.metrics import evaluate
     from e2r.metrics.pricing import MEASURES, Means, price_ranking
+    from e2r.records.collection import load_collection
     from e2r.records.priced import SAYS, folder_of, write_priced
     from e2r.records.spec import Spec
-    from e2r.runner import load_collection
 
     if calls is not None and means:
         raise UsageError("--calls and --means both tell of the calls; drop one")

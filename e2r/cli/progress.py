@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
+from e2r.borders.showing import bare, shown
 from e2r.errors import E2RError
 from e2r.flops.architecture import Architecture
 from e2r.flops.estimate import estimate
@@ -31,7 +33,7 @@ class Lines:
         self._price(model)
         self.queries, self.finished, self.before = queries, finished, finished
         done = f", {finished} finished before" if finished else ""
-        click.echo(f"{folder}: {queries} queries{done}", err=True)
+        click.echo(shown(f"{folder}: {queries} queries{done}"), err=True)
 
     def _price(self, model: ModelRecord) -> None:
         """Price calls as they come, if the estimator knows the model; the run goes on without."""
@@ -43,7 +45,7 @@ class Lines:
             self.note(f"PetaFLOPs are not shown: {error}")
 
     def note(self, text: str) -> None:
-        click.echo(f"note: {text}", err=True)
+        click.echo(shown(f"note: {text}"), err=True)
 
     def answered(self, replies: Sequence[Reply]) -> None:
         self.calls += len(replies)
@@ -57,7 +59,7 @@ class Lines:
     def query_finished(self, record: QueryRecord) -> None:
         self.finished += 1
         if record.status != "ok":
-            click.echo(f"query {record.qid} failed: {record.error}", err=True)
+            click.echo(shown(f"query {record.qid} failed: {record.error}"), err=True)
         if self.finished % 10 == 0 or self.finished == self.queries:
             click.echo(self.summary(), err=True)
 
@@ -86,7 +88,7 @@ class Bar(Lines):
             BarColumn(),
             TextColumn("{task.completed:.0f}/{task.total:.0f} queries · {task.fields[cost]}"),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
+            console=Console(file=bare(sys.stderr)),
         )
         self._task = self.bar.add_task("starting", total=1, cost="")
 
@@ -94,10 +96,10 @@ class Bar(Lines):
         self._price(model)
         self.queries, self.finished, self.before = queries, finished, finished
         name = folder.name.partition("--")[0]
-        self.bar.update(self._task, description=name, total=queries, completed=finished)
+        self.bar.update(self._task, description=shown(name), total=queries, completed=finished)
 
     def note(self, text: str) -> None:
-        self.bar.console.print(f"note: {text}", markup=False)
+        self.bar.console.print(shown(f"note: {text}"), markup=False)
 
     def answered(self, replies: Sequence[Reply]) -> None:
         super().answered(replies)
@@ -106,7 +108,8 @@ class Bar(Lines):
     def query_finished(self, record: QueryRecord) -> None:
         self.finished += 1
         if record.status != "ok":
-            self.bar.console.print(f"query {record.qid} failed: {record.error}", markup=False)
+            text = shown(f"query {record.qid} failed: {record.error}")
+            self.bar.console.print(text, markup=False)
         self.bar.update(self._task, completed=self.finished)
 
 

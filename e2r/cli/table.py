@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from e2r.borders.showing import bare, shown
 from e2r.cli import print_json
 
 if TYPE_CHECKING:
@@ -46,20 +47,23 @@ def print_sheet(sheet: Sheet, caption: str) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption=caption, caption_justify="left")
+    table = Table(
+        box=box.SIMPLE_HEAD, pad_edge=False, caption=shown(caption), caption_justify="left"
+    )
     for place, name in enumerate(sheet.header):
         if place < sheet.words:
-            table.add_column(Text(name), overflow="fold")
+            table.add_column(Text(shown(name)), overflow="fold")
         else:
-            table.add_column(Text(name), justify="right", no_wrap=not sys.stdout.isatty())
+            table.add_column(Text(shown(name)), justify="right", no_wrap=not sys.stdout.isatty())
     for line in sheet.lines:
-        table.add_row(*(Text(cell) for cell in line))
+        table.add_row(*(Text(shown(cell)) for cell in line))
     console = Console()
     if not console.is_terminal:
         columns = zip(sheet.header, *sheet.lines, strict=True)
-        longest = [max(len(cell) for cell in column) for column in columns]
+        longest = [max(len(shown(cell)) for cell in column) for column in columns]
         console = Console(width=max(NARROWEST_FILE, sum(longest) + 3 * len(longest)))
     # rich would end the process where the pipe is closed; click tells main of it.
     with console.capture() as captured:
         console.print(table)
-    click.echo(captured.get(), nl=False)
+    # Every cell is escaped; what is left steers the terminal on purpose.
+    click.echo(captured.get(), file=bare(sys.stdout), nl=False)

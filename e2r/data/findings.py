@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from e2r.errors import DataError, E2RError
+from e2r.errors import DataError, E2RError, MissingError
+
+ENOUGH = 10_000
+"""Findings after which the rest of a file is not worth reading."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +67,13 @@ def finding_of(error: E2RError, file: Path | str) -> Finding:
     return Finding("error", str(file), None, None, str(error).removeprefix(f"{file}: "))
 
 
+class TooManyError(DataError):
+    """So much is wrong with a file that the rest of it is not read."""
+
+
 @dataclass(eq=False)
 class Report:
-    """Keeps the first `most` errors and as many warnings; counts the rest."""
+    """Keeps the first `most` errors and as many warnings; counts the rest, up to ENOUGH."""
 
     most: int = 100
     errors: list[Finding] = field(default_factory=list)
@@ -80,7 +87,10 @@ class Report:
         return len(self.errors) + self.more_errors, len(self.warnings) + self.more_warnings
 
     def hear(self, finding: Finding) -> None:
-        """Keep or count a finding; one that is kept already is not told again."""
+        """Keep or count a finding; one that is kept already is not told again.
+
+        Raises TooManyError where there are more than ENOUGH.
+        """
         kept = self.errors if finding.level == "error" else self.warnings
         if finding in kept:
             return
@@ -90,6 +100,16 @@ class Report:
             self.more_errors += 1
         else:
             self.more_warnings += 1
+        if self.more_errors + self.more_warnings > ENOUGH:
+            raise TooManyError(f"{finding.file}: wrong in more than {ENOUGH:,} places")
+
+
+def without_words(error: Exception) -> str:
+    """What may be said of a file that only another file names: where, and no word of it."""
+    place = re.match(r"[^\n:]{1,300}(:\d+)?(?=: )", str(error))
+    if isinstance(error, MissingError) or "no such file" in str(error):
+        return str(error)
+    return f"{place[0] if place else 'a file'}: is not what it is named as"
 
 
 def some(names: Iterable[str], most: int = 5) -> str:

@@ -15,7 +15,7 @@ from e2r.data.files.rank_llm import read_requests
 from e2r.data.files.run_index import RunIndex
 from e2r.data.files.topics import read_queries
 from e2r.data.files.trec import is_judgment_line, is_run_line, judgment_fields, read_qrels
-from e2r.data.findings import Hear, Teller, deaf, finding_of, some
+from e2r.data.findings import Hear, Teller, TooManyError, deaf, finding_of, some
 from e2r.data.survey import survey
 from e2r.errors import DataError
 
@@ -62,6 +62,8 @@ def check(kind: str, path: Path, hear: Hear, judgments: Judgments | None = None)
     """Tell all that is wrong or odd in a path of this kind; with judgments, also how they fit."""
     try:
         CHECKS[kind](path, hear, judgments)
+    except TooManyError:
+        raise
     except DataError as error:
         hear(finding_of(error, path))
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from e2r import hub
+from e2r.borders.reading import CONFIG_BYTES, json_file, shortened
 from e2r.errors import DataError, MissingError
 from e2r.flops.config import Config, Task
 from e2r.flops.families import family
@@ -49,7 +49,13 @@ def build(facts: Mapping[str, Any], name: str, task: Task | None = None) -> Arch
     heads = module.HEADS[model_type]
     wanted = task or task_of(facts.get("architectures"), heads, model_type, name)
     config = Config(facts, name, wanted, module.MODEL_TYPES[model_type])
-    structure = module.build(config.respelled(getattr(module, "ALIASES", {})))
+    try:
+        structure = module.build(config.respelled(getattr(module, "ALIASES", {})))
+    except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError) as error:
+        # A field that a family reads as it comes, and that is of another kind than any model's.
+        raise DataError(
+            f"{name}: its fields are not those of a {model_type} ({shortened(error)})"
+        ) from error
     return Architecture(**{part.name: getattr(structure, part.name) for part in fields(structure)})
 
 
@@ -77,9 +83,9 @@ def _read(source: str | Path | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
 
 def _parse(path: Path) -> dict[str, Any]:
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DataError(f"{path}: not JSON ({error}); give a model's config.json") from error
+        facts = json_file(path, CONFIG_BYTES)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
     if not isinstance(facts, dict):
         raise DataError(f"{path}: holds {type(facts).__name__}; a config.json is a JSON object")
     return facts

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, NoReturn, TypeAlias
 
+from e2r.borders.figures import MOST_LAYERS, MOST_WIDTH
+from e2r.borders.reading import shortened
 from e2r.errors import DataError
 
 Task: TypeAlias = Literal["generation", "classification", "embedding"]
@@ -46,7 +48,7 @@ class Config:
             value = facts.pop(other, None)
             if value is not None and facts.setdefault(name, value) != value:
                 self.refuse(
-                    name, f"is {facts[name]!r}, but {other!r}, its other name, is {value!r}"
+                    name, f"is {facts[name]!r}, but {other!r}, its other name, is {_cut(value)}"
                 )
         return replace(self, facts=facts)
 
@@ -82,14 +84,21 @@ class Config:
         if value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            self.refuse(name, f"is {value!r}; it has to be a whole number of at least 1")
-        return value
+            self.refuse(name, f"is {_cut(value)}; it has to be a whole number of at least 1")
+        return self._possible(name, value)
 
     def count(self, name: str) -> int:
         """A whole number of at least 0; absent without a default counts as a fault."""
         value = self.get(name)
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            self.refuse(name, f"is {value!r}; it has to be a whole number of at least 0")
+            self.refuse(name, f"is {_cut(value)}; it has to be a whole number of at least 0")
+        return self._possible(name, value)
+
+    def _possible(self, name: str, value: int) -> int:
+        """A size that some model may have: layers are listed one by one, and others multiplied."""
+        most = MOST_LAYERS if "layer" in name else MOST_WIDTH
+        if value > most:
+            self.refuse(name, f"is {_cut(value)}; no model has more than {most}")
         return value
 
     def flag(self, name: str) -> bool:
@@ -98,7 +107,7 @@ class Config:
         if value is None:
             return False
         if not isinstance(value, bool):
-            self.refuse(name, f"is {value!r}; it has to be true or false")
+            self.refuse(name, f"is {_cut(value)}; it has to be true or false")
         return value
 
     def word(self, name: str, known: Sequence[str] = ()) -> str:
@@ -106,7 +115,7 @@ class Config:
         value = self.get(name)
         if not isinstance(value, str) or (known and value not in known):
             hint = f"one of {', '.join(known)}" if known else "a string"
-            self.refuse(name, f"is {value!r}; it has to be {hint}")
+            self.refuse(name, f"is {_cut(value)}; it has to be {hint}")
         return value
 
     def per_layer(self, name: str, layers: int, known: Sequence[str]) -> tuple[str, ...] | None:
@@ -115,10 +124,12 @@ class Config:
         if value is None:
             return None
         if isinstance(value, str) or not isinstance(value, Sequence) or len(value) != layers:
-            self.refuse(name, f"is {value!r}; it needs one entry for each of the {layers} layers")
+            self.refuse(
+                name, f"is {_cut(value)}; it needs one entry for each of the {layers} layers"
+            )
         for entry in value:
-            if entry not in known:
-                self.refuse(name, f"names {entry!r}; known here: {', '.join(known)}")
+            if not isinstance(entry, str) or entry not in known:
+                self.refuse(name, f"names {_cut(entry)}; known here: {', '.join(known)}")
         return tuple(value)
 
     def heads(
@@ -150,18 +161,25 @@ class Config:
         count = self.facts.get("num_labels")
         if count is not None:
             if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-                self.refuse("num_labels", f"is {count!r}; it has to be at least 1")
-            return count
+                self.refuse("num_labels", f"is {_cut(count)}; it has to be at least 1")
+            return self._possible("num_labels", count)
         names = self.facts.get("id2label")
         if names is None:
             return 2
         if not isinstance(names, Mapping) or not names:
-            self.refuse("id2label", f"is {names!r}; it has to name the classes")
+            self.refuse("id2label", f"is {_cut(names)}; it has to name the classes")
         return len(names)
 
     def refuse(self, name: str, problem: str) -> NoReturn:
         """Raise DataError about a field."""
         raise DataError(f"{self.source}: field {name!r} {problem} (model_type {self.model_type})")
+
+
+def _cut(value: object) -> str:
+    """A value as a message can hold it; a number may have more digits than Python writes."""
+    if isinstance(value, int) and abs(value) > 10**20:
+        return "a number out of range"
+    return shortened(repr(value))
 
 
 @dataclass(frozen=True)

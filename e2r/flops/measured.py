@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
+import io
 import zlib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from e2r.borders.reading import text_stream
 from e2r.errors import DataError, MissingError
 from e2r.flops.architecture import Architecture
 from e2r.flops.work import Usage
@@ -49,8 +50,13 @@ class Measured:
 
     @property
     def usage(self) -> Usage:
-        """The calls as the estimator takes them."""
-        return Usage(self.prompt, self.generated, decoder_prompt_tokens=self.decoder_prompt or None)
+        """The calls as the estimator takes them; an answer is read from one position at a time."""
+        return Usage(
+            self.prompt,
+            self.generated,
+            decoder_prompt_tokens=self.decoder_prompt or None,
+            head="last",
+        )
 
 
 def read_all(data: Path) -> list[Measured]:
@@ -77,8 +83,7 @@ def read(path: Path) -> Measured:
         )
     model, dataset, method = parts
     try:
-        opener = gzip.open if path.suffix == ".gz" else open
-        with opener(path, "rt", encoding="utf-8") as lines:
+        with io.TextIOWrapper(text_stream(path), encoding="utf-8") as lines:
             header = tuple(lines.readline().strip().split(","))
             if header != COLUMNS:
                 raise DataError(f"{path}: the columns have to be {', '.join(COLUMNS)}")

@@ -37,12 +37,11 @@ def refuse_strays(config: Config, layers: Sequence[Layer]) -> None:
         if name not in config.defaults and config.facts.get(name) is not None:
             config.refuse(name, "is set; the family has no such field, yet its cache would obey it")
     kinds = config.facts.get("layer_types")
-    full = ["full_attention"] * len(layers)
-    if "layer_types" not in config.defaults and kinds not in (None, full):
+    if "layer_types" not in config.defaults and kinds not in (None, _kinds(layers)):
         config.refuse(
             "layer_types",
-            f"is {kinds!r}; the family attends fully in all its layers, yet its cache would obey "
-            "the list",
+            f"is {kinds!r}; the layers of the family are otherwise, yet its cache would obey the "
+            "list",
         )
     # Text is never written without a cache; what is only read may be.
     uncached = config.facts.get("use_cache") is False and config.task in ONLY_READ
@@ -69,6 +68,14 @@ def mode_of(config: Config, task: Task, layers: Sequence[Layer]) -> Mode:
         if term.per in ONE_WAY or (term.per == "pair" and term.window is not None):
             config.refuse("is_causal", f"is false, which is not described with {term.name}")
     return "encoder"
+
+
+def _kinds(layers: Sequence[Layer]) -> list[str]:
+    slides = {
+        id(layer): any(term.per == "pair" and term.window for term in layer.terms)
+        for layer in layers
+    }
+    return ["sliding_attention" if slides[id(layer)] else "full_attention" for layer in layers]
 
 
 def _terms(layers: Sequence[Layer]) -> Iterator[Term]:

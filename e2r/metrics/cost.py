@@ -64,7 +64,7 @@ def price(run: Recorded, convention: str = "ideal") -> Cost:
         if first_stage is None:
             note = "the collection's size is not recorded, so that BM25 has no price (--documents)"
         return Cost(first_stage, first_stage, note=note)
-    facts = run.manifest.model.architecture
+    facts = run.declared.facts
     if facts is None and run.manifest.model.server is not None:
         note = (
             f"the architecture of {run.manifest.model.name} is not known, so that PFLOPs, RPP and "

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from e2r.errors import DataError, UsageError
+from e2r.errors import DataError, E2RError, UsageError
 from e2r.flops.conventions import convention as find_convention
 from e2r.metrics.columns import SHEETS, flat, sheet
 from e2r.metrics.cost import PETA, Cost, matched, price
@@ -72,7 +72,10 @@ def evaluate(
     dataset: str | None = None,
     save: bool = False,
     offered: Mapping[str, Any] | None = None,
+    rankings: Mapping[str, Path] | None = None,
     also: Sequence[str] = (),
+    own: Mapping[str, str] | None = None,
+    lenient: bool = False,
     note: Callable[[str], None] | None = None,
 ) -> Evaluation:
     """Evaluate run folders, all run folders inside folders, and runs made elsewhere.
@@ -85,9 +88,11 @@ def evaluate(
     priced from the ledgers under `convention`. Judgments are those that each run's spec names,
     unless `qrels` names others; where they are not at hand, the per-query values in the run's
     result.json are used if they fit its files. `save` writes result.json.
+    `rankings` are published ones by their hash, which a board holds priced rows against.
     `offered` are further measures by name, for the runs where they can be had; `also` are further
-    conventions, for `Row.prices`. `note` is told what the user should know of; without it that is
-    a Python warning.
+    conventions, for `Row.prices`. With `own`, judgments by the dataset's name, no spec is followed;
+    `lenient` leaves out a run that is not as it should be, and tells why. `note` is told what the
+    user should know of; without it that is a Python warning.
     Raises UsageError for unknown measures or conventions and DataError for runs and judgments that
     are not as they should be.
     """
@@ -101,13 +106,17 @@ def evaluate(
     for run in elsewhere:
         if run.ranking is not None and qrels is None:
             raise UsageError(f"{run.ranking}: pass the judgments of runs made elsewhere: --qrels")
-    judge = Judge(parsed, qrels, offered or {})
+    judge = Judge(parsed, qrels, own, offered or {}, rankings or {})
     places = find_runs(path for path in asked if not path.is_file())
-    rows = [
-        _row(recorded, judge, convention, save, tell, also)
-        for place in places
-        if (recorded := _read(place, tell)) is not None
-    ]
+    rows: list[Row] = []
+    for place in places:
+        try:
+            if (recorded := _read(place, tell)) is not None:
+                rows.append(_row(recorded, judge, convention, save, tell, also))
+        except (E2RError, ArithmeticError, ValueError, TypeError, LookupError) as error:
+            if not lenient:
+                raise
+            tell(f"{place.path}: left out: {error}")
     rows += [_row(read_foreign(run, name), judge, convention, False, tell) for run in elsewhere]
     if not rows:
         raise DataError("none of the runs has finished; go on with one by e2r run --resume")
@@ -189,6 +198,7 @@ def _row(
         standing=Standing(),
         prices={name: _price(run, name) for name in also},
         priced=run.priced,
+        verified=judged.verified,
     )
 
 
@@ -201,8 +211,8 @@ def _price(run: Recorded, convention: str) -> Cost:
 
 
 def _judged_by(manifest: Manifest, sha256: str | None) -> Manifest:
-    """A run that was made without judgments is known by those that it is judged by now."""
-    if sha256 is None or manifest.dataset.judgments_sha256 is not None:
+    """A run is known by the judgments that it is judged by, whatever it was made with."""
+    if sha256 is None:
         return manifest
     dataset = manifest.dataset.model_copy(update={"judgments_sha256": sha256})
     return manifest.model_copy(update={"dataset": dataset})
@@ -241,6 +251,8 @@ def _notes(run: Recorded, scores: Scores, cost: Cost) -> list[str]:
         notes.append(cost.note)
     elif run.caching != "own":
         notes.append(CACHING[run.caching])
+    if run.declared.note:
+        notes.append(run.declared.note)
     return notes
 
 

@@ -23,8 +23,8 @@ def group_id(row: Row) -> str:
 
 
 def competes(row: Row) -> bool:
-    """Whether a run is complete, ranked by computing and was judged, so that it can have a rank."""
-    return row.complete and bool(row.scores.values) and not is_reference(row)
+    """Whether a run can have a rank: complete, ranked by computing, and judged here and now."""
+    return row.complete and row.verified and bool(row.scores.values) and not is_reference(row)
 
 
 def is_reference(row: Row) -> bool:

@@ -12,11 +12,10 @@ from typing import Any
 
 from e2r.borders.reading import sha256_of
 from e2r.data.collection import Collection, judgments_sha256
-from e2r.data.files.trec import judged_order, read_run
 from e2r.errors import DataError, UsageError
 from e2r.flops.architecture import Architecture
 from e2r.forecast.published import replayed
-from e2r.metrics.effectiveness import Scores, parse_measures, score
+from e2r.metrics.runs.priced import scores_of_ranking
 from e2r.metrics.runs.usages import read_usages
 from e2r.records.priced import Known, Origin, Priced, PricedDataset
 from e2r.records.spec import Spec
@@ -91,7 +90,7 @@ def price_ranking(
     else:
         told = replayed(spec, collection, architecture, ranking)
         known, rows, prompt = told.known, list(told.rows), told.prompt
-    scores = _scores(collection, ranking, measures)
+    scores = scores_of_ranking(ranking, qids, collection.judgments, measures)
     row = Priced(
         known=known,
         origin=Origin(source=source, file=ranking.name, sha256=sha256_of(ranking), licence=licence),
@@ -126,23 +125,6 @@ def _tokenizer(spec: Spec) -> str | None:
     if word is None or not Path(word).is_file():
         return word
     return f"{Path(word).name} sha256:{sha256_of(Path(word))}"
-
-
-def _scores(collection: Collection, ranking: Path, measures: str) -> Scores:
-    judgments = collection.judgments or {}
-    run = read_run(ranking)
-    qids = [topic.query.qid for topic in collection.topics]
-    ranked = {
-        qid: [(docid, float(-place)) for place, docid in enumerate(judged_order(run[qid]), start=1)]
-        for qid in qids
-        if qid in run
-    }
-    if missing := [qid for qid in qids if qid not in run]:
-        raise DataError(f"{ranking}: has no query {missing[0]}; is it another collection's run?")
-    try:
-        return score(parse_measures(measures), ranked, judgments, qids)
-    except DataError as error:
-        raise DataError(f"{ranking}: {error}") from None
 
 
 Row = tuple[str, tuple[int, ...]]

@@ -26,7 +26,8 @@ class Row:
     `first_stage_petaflops` is BM25's share by Eq. 17, which is not in `petaflops` unless the run is
     the first stage itself, and `matched_petaflops` what of it the postings ask for, where known.
     `prices` are costs under further conventions, by name. `priced` is set for a ranking that others
-    published, whose price was found from it. `notes` are sentences about what is
+    published, whose price was found from it. A run whose quality is its own word is not `verified`.
+    `notes` are sentences about what is
     undefined or missing.
     """
 
@@ -47,6 +48,7 @@ class Row:
     standing: Standing
     prices: Mapping[str, Cost] = field(default_factory=dict)
     priced: Priced | None = None
+    verified: bool = True
 
     @property
     def complete(self) -> bool:
@@ -92,6 +94,7 @@ class Row:
             "depth": manifest.dataset.depth or None,
             "queries": len(self.qids),
             "complete": self.complete,
+            "verified": self.verified,
             "measures": {name: found.to_json() for name, found in self.measures.items()},
             "petaflops_per_query": self.petaflops.value,
             "petaflops": self.petaflops.to_json(),

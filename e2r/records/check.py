@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-import math
 import re
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from e2r.borders.reading import MIB, RESULT_BYTES, SPEC_BYTES, kind_of
+from e2r.borders.showing import is_plain
 from e2r.data.findings import Hear, Teller, finding_of
 from e2r.errors import DataError
 from e2r.records.check_ledger import LONGEST, check_ledger
-from e2r.records.folder import FINAL_FILES, QueryRecord, RunFolder
+from e2r.records.folder import FINAL_FILES, PART, QueryRecord, RunFolder
+from e2r.records.ledger import read_ledger
 from e2r.records.manifest import Manifest
 from e2r.records.spec import Spec, changed, identity
 
-MAY_HOLD = {*FINAL_FILES, "manifest.json", "result.json", "ir-metadata.yml"}
-LEFT_BY_RUNS = {".lock", "parts"}
-WORDY = {"manifest.json", "spec.toml", "ir-metadata.yml"}
-LARGEST = 2**20
-"""Bytes of the files that hold words, and so could hold a passage's."""
+MOST_BYTES = {
+    "spec.toml": SPEC_BYTES,
+    "manifest.json": MIB,
+    "ir-metadata.yml": SPEC_BYTES,
+    "result.json": RESULT_BYTES,
+    "per_query.jsonl": 256 * MIB,
+    "run.trec.gz": 64 * MIB,
+    "ledger.parquet": 512 * MIB,
+}
+"""The files of a submission, and how large each may be: an evaluation of 10,000 queries fits."""
 SLUG = re.compile(r"[\w.+\-]+")
 
 
@@ -78,16 +86,35 @@ def check_folder(path: Path, hear: Hear) -> Checked | None:
 def _check_files(path: Path, hear: Hear) -> None:
     for item in sorted(path.iterdir()):
         tell = Teller(item, hear)
-        if item.is_symlink():
-            tell.error("a link; a run folder holds its own files")
-        elif item.name in LEFT_BY_RUNS:
+        mode = item.lstat().st_mode
+        if item.name == "parts" and stat.S_ISDIR(mode):
+            _check_parts(item, tell)
+        elif item.name == ".lock" and stat.S_ISREG(mode) and item.lstat().st_size == 0:
             tell.warning("left by the run; leave it out of a submission")
-        elif item.name not in MAY_HOLD or not item.is_file():
+        elif stat.S_ISLNK(mode):
+            tell.error("a link; a run folder holds its own files")
+        elif item.name not in MOST_BYTES:
             tell.error(
-                f"no file of a run folder; it holds {', '.join(sorted(MAY_HOLD))} and nothing else"
+                f"no file of a run folder; it holds {', '.join(sorted(MOST_BYTES))} and no more"
             )
-        elif item.name in WORDY and item.stat().st_size > LARGEST:
-            tell.error(f"larger than {LARGEST >> 20} MiB, which no such file needs")
+        elif not stat.S_ISREG(mode):
+            tell.error(f"{kind_of(mode)}; a run folder holds regular files of its own")
+        elif item.lstat().st_size > (most := MOST_BYTES[item.name]):
+            tell.error(f"larger than {most:,} bytes, which no such file of a submission needs")
+
+
+def _check_parts(path: Path, tell: Teller) -> None:
+    """Parts are what an unfinished run has of its ledger; a finished one has none."""
+    for item in path.iterdir():
+        if not PART.fullmatch(item.name) or not stat.S_ISREG(item.lstat().st_mode):
+            Teller(item, tell.hear).error("no part of a ledger")
+            return
+        try:
+            read_ledger(item)
+        except DataError as error:
+            tell.hear(finding_of(error, item))
+            return
+    tell.warning("left by the run; leave it out of a submission")
 
 
 def _check_hashes(folder: RunFolder, manifest: Manifest, tell: Teller) -> None:
@@ -133,8 +160,8 @@ def _check_name(folder: RunFolder, manifest: Manifest, tell: Teller) -> None:
     for name, text in _names(manifest):
         if len(text) > LONGEST:
             tell.error(f"{len(text)} characters are no name", field=name)
-        if any(ord(c) < 32 or ord(c) == 127 for c in text):
-            tell.error("a control character in a name", field=name)
+        if not is_plain(text):
+            tell.error("a control character in a name, or one that turns text around", field=name)
 
 
 def _names(manifest: Manifest) -> Iterator[tuple[str, str]]:
@@ -146,8 +173,13 @@ def _names(manifest: Manifest) -> Iterator[tuple[str, str]]:
     yield "dataset.first_stage", manifest.dataset.first_stage
     yield "environment.processor", manifest.environment.processor
     yield "environment.device", manifest.environment.device
-    for name in manifest.prompts:
+    for name, sha256 in manifest.prompts.items():
         yield "prompts", name
+        yield "prompts", sha256
+    for text in (manifest.e2r, manifest.started, manifest.commit or "", *manifest.notes):
+        yield "notes", text[:LONGEST]
+    for name, version in manifest.environment.packages.items():
+        yield "environment.packages", f"{name} {version}"
 
 
 def _check_spec(spec: Spec, manifest: Manifest, tell: Teller) -> None:
@@ -212,23 +244,15 @@ def _check_records(records: Sequence[QueryRecord], manifest: Manifest, tell: Tel
 
 def _faults(record: QueryRecord, manifest: Manifest) -> Iterator[tuple[str, str]]:
     """What is wrong with one line of per_query.jsonl: field and message."""
-    counts = ("calls", "rounds", "prompt_tokens", "generated_tokens", "parse_failures", "truncated")
-    for name in (*counts, "query_terms"):
-        value = getattr(record, name)
-        if type(value) is not int or value < 0:
-            yield name, f"{name} is {value!r}; a count is wanted"
-    if record.status not in ("ok", "failed"):
-        yield "status", f"status is {record.status!r}; ok or failed is wanted"
-    if not isinstance(record.seconds, int | float) or not 0 <= record.seconds < math.inf:
-        yield "seconds", f"seconds are {record.seconds!r}"
     if (record.status == "ok") != bool(record.ranking):
         yield "ranking", "a query that is ok has a ranking, a failed one has none"
+    if record.rounds > record.calls:
+        yield "rounds", f"{record.rounds} rounds of {record.calls} calls"
+    if record.parse_failures > record.calls or record.truncated > record.calls:
+        yield "calls", "more calls failed or were cut than were made"
     if len(record.ranking) > manifest.dataset.depth:
         yield "ranking", f"ranks {len(record.ranking)} documents at depth {manifest.dataset.depth}"
     if len(set(record.ranking)) < len(record.ranking):
         yield "ranking", "ranks a document twice"
-    for name in (record.qid, *record.ranking):
-        if not isinstance(name, str) or name.split() != [name] or len(name) > LONGEST:
-            yield "ranking", f"{str(name)[:40]!r} is no id"
     if record.error is not None and len(record.error) > LONGEST:
         yield "error", f"{len(record.error)} characters are too long for an error"

@@ -11,11 +11,22 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from types import MappingProxyType
 
-from e2r.borders.reading import sha256_of
+from e2r.borders.figures import fault
+from e2r.borders.reading import (
+    JSON_LINE_BYTES,
+    LONGEST_NAME,
+    RUN_BYTES,
+    SPEC_BYTES,
+    FileError,
+    json_value,
+    opened,
+    sha256_of,
+    shortened,
+)
 from e2r.borders.writing import (
     append,
     lock_file,
@@ -62,6 +73,42 @@ class QueryRecord:
     error: str | None = None
     searched_terms: int | None = None
     postings: int | None = None
+
+
+WORDS = {"qid", "status", "ranking", "error"}
+STATUSES = ("ok", "failed")
+OF_A_QUERY = {
+    name: f"query.{name}" for name in ("prompt_tokens", "generated_tokens", "truncated", "seconds")
+}
+"""Figures of a query that sum up those of its calls, and so have ranges of their own."""
+
+
+def query_record(line: bytes) -> QueryRecord:
+    """A line of per_query.jsonl. Raises ValueError for anything but names and possible figures."""
+    if len(line) > JSON_LINE_BYTES:
+        raise ValueError(f"a line of more than {JSON_LINE_BYTES >> 20} MiB")
+    values = json_value(line)
+    names = {field.name for field in fields(QueryRecord)}
+    optional = {"error", "searched_terms", "postings"}
+    if not isinstance(values, dict) or not names - optional <= values.keys() <= names:
+        raise ValueError("its fields are not those of a query")
+    for field, value in values.items():
+        name = str(field)
+        if name in WORDS or (value is None and name in optional):
+            continue
+        if (why := fault(OF_A_QUERY.get(name, name), value)) is not None:
+            raise ValueError(f"{name} {why}")
+    ranking, error = values["ranking"], values.get("error")
+    if not isinstance(ranking, list) or not all(isinstance(name, str) for name in ranking):
+        raise ValueError("ranking is no list of document ids")
+    for word in (values["qid"], *ranking):
+        if not isinstance(word, str) or word.split() != [word] or len(word) > LONGEST_NAME:
+            raise ValueError(f"{str(word)[:40]!r} is no id")
+    if values["status"] not in STATUSES:
+        raise ValueError(f"status is {str(values['status'])[:40]!r}; ok or failed is wanted")
+    if error is not None and not isinstance(error, str):
+        raise ValueError("error is no text")
+    return QueryRecord(**{**values, "ranking": tuple(ranking)})
 
 
 NONE: Mapping[str, QueryRecord] = MappingProxyType({})
@@ -208,20 +255,27 @@ class RunFolder:
 
     def per_query(self, cut_line_is_error: bool = True) -> list[QueryRecord]:
         """The finished queries, in file order. Raises DataError with the line for a broken one."""
-        if not self.per_query_path.is_file():
-            return []
+        path = self.per_query_path
         records: list[QueryRecord] = []
-        lines = self.per_query_path.read_text(encoding="utf-8", errors="replace").splitlines(True)
-        for number, line in enumerate(lines, start=1):
-            try:
-                fields = json.loads(line)
-                records.append(QueryRecord(**{**fields, "ranking": tuple(fields["ranking"])}))
-            except (ValueError, TypeError, KeyError) as error:
-                if number == len(lines) and not cut_line_is_error:
-                    break
-                raise DataError(
-                    f"{self.per_query_path}:{number}: not a query record ({error})"
-                ) from None
+        try:
+            stream = opened(path, follow=False)
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+        with stream:
+            number = 0
+            while line := stream.readline(JSON_LINE_BYTES + 1):
+                number += 1
+                try:
+                    records.append(query_record(line))
+                except ValueError as error:
+                    # A kill may have cut the last line short.
+                    if not cut_line_is_error and not stream.read(1):
+                        break
+                    raise DataError(
+                        f"{path}:{number}: not a query record ({shortened(error)})"
+                    ) from None
         return records
 
     def ranking(self) -> Run:
@@ -237,9 +291,16 @@ class RunFolder:
         """Each file that is not the one the manifest speaks of, and what to do."""
         for name in FINAL_FILES:
             path = self.path / name
-            if not path.is_file():
+            most = SPEC_BYTES if name == "spec.toml" else RUN_BYTES
+            try:
+                found = sha256_of(path, most, follow=False)
+            except FileNotFoundError:
                 yield path, "missing; remove the folder and make the run again"
-            elif sha256_of(path, follow=False) != manifest.files.get(name):
+                continue
+            except (OSError, FileError) as error:
+                yield path, str(error).removeprefix(f"{path}: ")
+                continue
+            if found != manifest.files.get(name):
                 yield (
                     path,
                     "changed since the run finished (its sha256 is not the manifest's); restore "

@@ -3,18 +3,39 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from e2r.borders.figures import RANGES, fault
+from e2r.borders.reading import (
+    FREE_BYTES,
+    KIB,
+    LONGEST_NAME,
+    MIB,
+    RATIO,
+    MissingFileError,
+    json_value,
+    opened,
+    shortened,
+    told_of,
+)
 from e2r.borders.writing import replacing
 from e2r.errors import DataError
 
 ROWS_A_GROUP = 2**15
+ROWS_A_BATCH = 2**12
+FREE_ROWS = 100_000
+"""Rows of a ledger of any size; beyond them there is a byte for each at least."""
+FREE_MEMORY = 256 * MIB
+LONGEST_ANSWER = 64 * KIB
+"""Bytes of an answer: an order of documents names each of them."""
 
 SCHEMA = pa.schema(
     [
@@ -112,20 +133,104 @@ def _write(path: Path, tables: Iterable[pa.Table]) -> None:
             writer.write_table(table)
 
 
-def read_ledger(path: Path, columns: list[str] | None = None) -> pa.Table:
-    """Read a ledger or a part of one. Raises DataError where it is missing, broken or foreign."""
+def read_ledger(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read a ledger or a part of one, some of its columns, with every value in its range.
+
+    `columns` may name `passages` beside those of SCHEMA: how many documents a call asks about.
+    Raises DataError where it is missing, broken, foreign or larger than its calls can make it.
+    """
+    wanted = list(columns or SCHEMA.names)
+    read = [name for name in wanted if name != "passages"]
+    read += ["docids"] if "passages" in wanted and "docids" not in read else []
     try:
-        with pq.ParquetFile(path) as file:
-            if file.schema_arrow.names != SCHEMA.names:
-                raise DataError(
-                    f"{path}: its columns are {', '.join(file.schema_arrow.names)}; "
-                    f"wanted {', '.join(SCHEMA.names)}"
-                )
-            return file.read(columns=columns)
-    except FileNotFoundError:
+        with told_of(path, "a readable ledger"), opened(path, follow=False) as stream:
+            size = os.fstat(stream.fileno()).st_size
+            with pq.ParquetFile(stream) as file:
+                _refuse_foreign(path, file, size)
+                kept = _batches(path, file, size, read, wanted)
+        schema = pa.schema([_field(name) for name in wanted], metadata=SCHEMA.metadata)
+        return pa.Table.from_batches(kept, schema=schema)
+    except MissingFileError:
         raise DataError(f"{path}: no such file; is this a run folder?") from None
-    except (OSError, pa.ArrowException) as error:
-        raise DataError(f"{path}: not a readable ledger ({error})") from None
+    except pa.ArrowException as error:
+        raise DataError(f"{path}: not a readable ledger ({shortened(error)})") from None
+
+
+def _field(name: str) -> pa.Field:
+    return pa.field("passages", pa.int32()) if name == "passages" else SCHEMA.field(name)
+
+
+def _refuse_foreign(path: Path, file: pq.ParquetFile, size: int) -> None:
+    """Raise DataError for other columns, and for more rows or values than so few bytes hold."""
+    found = file.schema_arrow
+    if found.names != SCHEMA.names:
+        raise DataError(
+            f"{path}: its columns are {shortened(', '.join(found.names))}; "
+            f"wanted {', '.join(SCHEMA.names)}"
+        )
+    for field in SCHEMA:
+        if found.field(field.name).type != field.type:
+            raise DataError(
+                f"{path}: {field.name} is of type {shortened(found.field(field.name).type)}; "
+                f"{field.type} is wanted"
+            )
+    metadata = file.metadata
+    groups = [metadata.row_group(place) for place in range(metadata.num_row_groups)]
+    values = max((g.column(c).num_values for g in groups for c in range(g.num_columns)), default=0)
+    unpacked = sum(group.total_byte_size for group in groups)
+    if (
+        metadata.num_rows > FREE_ROWS + size
+        or values > 10 * (FREE_ROWS + size)
+        or unpacked > FREE_BYTES + RATIO * 4 * size
+    ):
+        raise DataError(
+            f"{path}: {metadata.num_rows:,} calls in {size:,} bytes, which no run's ledger packs "
+            "so tightly"
+        )
+
+
+def _batches(
+    path: Path, file: pq.ParquetFile, size: int, read: list[str], wanted: list[str]
+) -> list[pa.RecordBatch]:
+    """The rows, a few at a time, so that what is out of range is seen before there is much."""
+    kept: list[pa.RecordBatch] = []
+    held = 0
+    for batch in file.iter_batches(batch_size=ROWS_A_BATCH, columns=read):
+        for name in read:
+            _check_column(path, name, batch.column(name))
+        columns = [
+            pc.cast(pc.list_value_length(batch.column("docids")), pa.int32())
+            if name == "passages"
+            else batch.column(name)
+            for name in wanted
+        ]
+        kept.append(pa.record_batch(columns, schema=pa.schema([_field(name) for name in wanted])))
+        held += kept[-1].nbytes
+        if held > FREE_MEMORY + 100 * size:
+            raise DataError(f"{path}: unpacks to more than its calls can take")
+    return kept
+
+
+def _check_column(path: Path, name: str, column: pa.Array) -> None:
+    """Raise DataError for empty places, names too long, and figures that cannot be."""
+    # What a server does not report of its cache is unknown, and empty here.
+    if column.null_count and name != "cached_tokens":
+        raise DataError(f"{path}: {name} has empty places")
+    if name == "docids":
+        column = column.flatten()
+        if column.null_count:
+            raise DataError(f"{path}: docids has empty places")
+    if pa.types.is_string(column.type):
+        longest = LONGEST_ANSWER if name == "answer" else LONGEST_NAME
+        if len(column) and pc.max(pc.binary_length(column)).as_py() > longest:
+            raise DataError(f"{path}: {name} holds more than {longest} bytes in one place")
+    elif name in RANGES and len(column):
+        if name == "seconds" and not pc.all(pc.is_finite(column)).as_py():
+            raise DataError(f"{path}: seconds is not finite somewhere")
+        bounds = pc.min_max(column).as_py()
+        for value in (bounds["min"], bounds["max"]):
+            if value is not None and (why := fault(name, value)) is not None:
+                raise DataError(f"{path}: {name} {why}")
 
 
 def encode_answer(answer: Any, docids: tuple[str, ...]) -> str:
@@ -146,11 +251,11 @@ def decode_answer(text: str, index: dict[str, int]) -> Any:
     Raises DataError for a document that is not among the candidates.
     """
     try:
-        value = json.loads(text)
+        value = json_value(text)
         if isinstance(value, list):
             return tuple(tuple(i) if isinstance(i, list) else index[i] for i in value)
         return index[value] if isinstance(value, str) else value
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise DataError(
-            f"a ledger's answer {text!r} does not fit its candidates ({error})"
+            f"a ledger's answer {text[:80]!r} does not fit its candidates ({error})"
         ) from None

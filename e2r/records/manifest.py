@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
+from e2r.borders.figures import RANGES, fault
+from e2r.borders.reading import MANIFEST_BYTES, json_file
 from e2r.errors import DataError
 from e2r.records.spec import describe
 
@@ -16,13 +18,26 @@ UNKNOWN = "unknown"
 
 SAME = 1e-3
 """Log probabilities that differ by more come from another precision, or from other weights."""
+LONGEST_TEXT = 4000
+"""Characters of a text in a manifest: its notes are sentences."""
 
 LatencyMode = Literal["batched", "one_query_at_a_time"]
 """Whether a query's seconds are its share of batches, or what passed while it ran alone."""
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, strict=True)
+
+    @field_validator("*")
+    @classmethod
+    def _possible(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse a figure that cannot be, and a name that is none."""
+        name = str(info.field_name)
+        if name in RANGES and value is not None and (why := fault(name, value)) is not None:
+            raise ValueError(why)
+        if isinstance(value, str) and len(value) > LONGEST_TEXT:
+            raise ValueError(f"{len(value)} characters are too many")
+        return value
 
 
 class ServerRecord(_Part):
@@ -217,7 +232,7 @@ class Manifest(_Part):
     def load(cls, path: Path) -> Manifest:
         """Read a manifest. Raises DataError with file and field where it is missing or wrong."""
         try:
-            return cls.model_validate_json(path.read_bytes())
+            return cls.model_validate(json_file(path, MANIFEST_BYTES, follow=False))
         except FileNotFoundError:
             raise DataError(f"{path}: no such file; is {path.parent} a run folder?") from None
         except OSError as error:

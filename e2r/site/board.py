@@ -14,7 +14,7 @@ from e2r.metrics.statistics.frontier import frontier, hypervolume
 from e2r.metrics.statistics.intervals import Interval
 from e2r.site.published import Publication, Published
 
-State = Literal["ranked", "reference", "incomplete"]
+State = Literal["ranked", "reference", "incomplete", "unverified"]
 NOTHING = Interval(None)
 
 
@@ -33,7 +33,8 @@ class Entry:
 
     `quality` is by measure and `costs` by convention; what is missing there cannot be had. `ranks`
     count from 1 within the group, by measure; only `ranked` rows have them, not references, which
-    answer without a model, nor incomplete runs. `frontiers` holds (measure, convention) where no
+    answer without a model, nor incomplete runs, nor those whose quality is their own word.
+    `architecture` says who declared it. `frontiers` holds (measure, convention) where no
     row of the group is both cheaper and better. `place` is a run's folder seen from the folder of
     all runs; `page` its address seen from the board.
     """
@@ -54,6 +55,7 @@ class Entry:
     queries: int | None = None
     parameters: int | None = None
     parse_failures: int | None = None
+    architecture: str | None = None
     row: Row | None = None
     place: PurePosixPath | None = None
     published: Published | None = None
@@ -114,7 +116,7 @@ class Group:
 
 @dataclass(frozen=True, eq=False)
 class Board:
-    """All groups of complete rows, and apart from them the incomplete runs.
+    """All groups of complete rows, and apart from them the incomplete and unverified runs.
 
     The first of `measures` and of `conventions` are what the page shows at first.
     """

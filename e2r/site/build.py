@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -16,9 +16,13 @@ from e2r.errors import DataError, E2RError, UsageError
 from e2r.flops.conventions import CONVENTIONS
 from e2r.metrics.effectiveness import parse_measures
 from e2r.metrics.evaluation import DEFAULT_MEASURES, evaluate
+from e2r.metrics.runs.judging import own_judgments
+from e2r.metrics.runs.priced import rankings_in
 from e2r.metrics.runs.recorded import find_runs
 from e2r.metrics.runs.result import Result
 from e2r.site.collect import make_board
+from e2r.site.data import page_data
+from e2r.site.downloads import as_csv, as_json
 from e2r.site.pages import Links, render
 from e2r.site.published import published
 
@@ -36,7 +40,8 @@ def build(
     *,
     measures: str = DEFAULT_MEASURES,
     convention: str = "ideal",
-    qrels: str | None = None,
+    qrels: str | Sequence[str] | None = None,
+    rankings: Sequence[str] = (),
     files: str = "../runs",
     paper: bool = True,
     note: Callable[[str], None] | None = None,
@@ -45,18 +50,32 @@ def build(
 
     Runs are ranked by the first of `measures`; readers may choose the others, and those that the
     runs' own result.json hold. `convention` is the one shown at first, and `paper` says whether the
-    paper's rows stand beside the runs. `files` is where the run folders lie as seen from the pages:
-    a relative path or an http(s) address. The same runs give the same bytes. Files in `out` that no
-    build wrote are left alone. Raises DataError for runs that are not as they should be, and
-    UsageError where `out` holds files but no earlier site.
+    paper's rows stand beside the runs. `qrels` are the board's own judgments, FILE for all runs or
+    NAME=FILE for those of a dataset; no path of a run's spec is followed, and what these do not
+    judge is unverified. `rankings` are folders of rankings that others published: the quality of
+    priced rows is computed from them again, and is unverified without them. A run that cannot be
+    shown is left out, and `note` is told why. `files` is where the run folders lie as seen from the
+    pages: a relative path or an http(s) address. The
+    same runs give the same bytes. Files in `out` that no build wrote are left alone. Raises
+    DataError where no run can be shown, and UsageError where `out` holds files but no earlier site.
     """
     runs, out = Path(runs), Path(out)
     links = Links.parse(files)
     before = _owned(out)
     others = [name for name in CONVENTIONS if name != convention]
     offered = _offered(runs, parse_measures(measures))
+    every, own = own_judgments([qrels] if isinstance(qrels, str) else qrels or ())
     evaluation = evaluate(
-        runs, measures, convention, qrels=qrels, offered=offered, also=others, note=note
+        runs,
+        measures,
+        convention,
+        qrels=every,
+        own=own,
+        lenient=True,
+        offered=offered,
+        rankings=rankings_in(rankings),
+        also=others,
+        note=note,
     )
     had = {name for row in evaluation.rows for name in row.scores.values}
     shown = [*evaluation.measures, *(name for name in offered if name in had)]
@@ -64,6 +83,22 @@ def build(
     board = make_board(evaluation, runs, shown, [convention, *others], publication)
     _write(out, render(board, links, publication), before)
     return out / "index.html"
+
+
+def attempt(run: Path, qrels: Sequence[str] = ()) -> None:
+    """Do with one run folder all that a build does, and write nothing.
+
+    Raises E2RError for what would keep the run from the board.
+    """
+    every, own = own_judgments(qrels)
+    ideal, *others = CONVENTIONS
+    evaluation = evaluate(
+        [run], DEFAULT_MEASURES, ideal, qrels=every, own=own, also=others, note=lambda text: None
+    )
+    board = make_board(evaluation, run.parent, evaluation.measures, [ideal, *others])
+    as_json(board)
+    as_csv(board)
+    page_data(board)
 
 
 def _offered(runs: Path, named: Mapping[str, Any]) -> dict[str, Any]:

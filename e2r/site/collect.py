@@ -15,6 +15,7 @@ from e2r.metrics.efficiency import figures
 from e2r.metrics.evaluation import Evaluation
 from e2r.metrics.groups import group_id, is_reference
 from e2r.metrics.row import Row
+from e2r.metrics.runs.declared import declared
 from e2r.metrics.statistics.intervals import Interval
 from e2r.site.board import Board, Costs, Entry, Group, State, standing
 from e2r.site.published import CONVENTION, Publication, Published
@@ -40,7 +41,7 @@ def make_board(
     incomplete: list[Entry] = []
     for row in evaluation.rows:
         entry = _run(row, runs, evaluation.convention)
-        if entry.state == "incomplete":
+        if entry.state in ("incomplete", "unverified"):
             incomplete.append(entry)
         else:
             groups.setdefault(group_id(row), []).append(entry)
@@ -57,9 +58,12 @@ def _run(row: Row, runs: Path, convention: str) -> Entry:
     digest = hashlib.sha256(str(place).encode()).hexdigest()[:8]
     dataset, work = row.manifest.dataset, row.work
     state: State = "ranked" if row.complete else "incomplete"
-    if row.complete and is_reference(row):
+    if row.complete and not row.verified:
+        state = "unverified"
+    elif row.complete and is_reference(row):
         state = "reference"
-    facts = row.manifest.model.architecture
+    architecture = declared(row.manifest.model)
+    facts = None if architecture.facts is None else dict(architecture.facts)
     return Entry(
         id=digest,
         page=f"runs/{_slug(place, digest)}.html",
@@ -77,6 +81,7 @@ def _run(row: Row, runs: Path, convention: str) -> Entry:
         queries=len(row.qids),
         parameters=None if facts is None else _parameters(json.dumps(facts, sort_keys=True)),
         parse_failures=work.parse_failures,
+        architecture=architecture.by,
         row=row,
         place=place,
     )

@@ -90,6 +90,8 @@ def _placed(entry: Entry, board: Board, plain: dict[str, Any]) -> dict[str, Any]
         "rank": entry.ranks.get(board.measure),
         "on_frontier": (board.measure, convention) in entry.frontiers,
         "reference": entry.state == "reference",
+        "unverified": entry.state == "unverified",
+        "architecture": entry.architecture,
         "parameters": entry.parameters,
         "template": entry.template,
         "page": entry.page,

@@ -13,12 +13,15 @@ from urllib.parse import quote
 
 import jinja2
 
+from e2r.borders.reading import SPEC_BYTES, content
 from e2r.errors import UsageError
 from e2r.flops.conventions import CONVENTIONS
 from e2r.metrics.cost import PETA
 from e2r.metrics.reports.pictures import THEMES, quality_against_cost
 from e2r.metrics.reports.tables import UNDEFINED, short
 from e2r.metrics.statistics.intervals import Interval
+from e2r.records.command import command
+from e2r.records.spec import Spec
 from e2r.site import whatif
 from e2r.site.board import NOTHING, Board, Costs, Entry
 from e2r.site.data import page_data, pair_data, rounded, script
@@ -137,7 +140,8 @@ def _run_values(entry: Entry, links: Links) -> dict[str, Any]:
     row = entry.row
     if row is None:
         return {}
-    asked = (row.path / "spec.toml").read_text(encoding="utf-8", errors="replace")
+    raw = content(row.path / "spec.toml", SPEC_BYTES, follow=False)
+    asked = raw.decode("utf-8", errors="replace")
     if len(asked) > _LONGEST_SPEC:
         asked = f"{asked[:_LONGEST_SPEC]}…\n(cut; the file holds the rest)"
     queries = [
@@ -149,7 +153,14 @@ def _run_values(entry: Entry, links: Links) -> dict[str, Any]:
         for record in row.records
     ]
     held = [(name, links.file(entry, name)) for name in FILES if (row.path / name).is_file()]
-    return {"entry": entry, "row": row, "files": held, "asked": asked, "queries": queries}
+    return {
+        "entry": entry,
+        "row": row,
+        "files": held,
+        "asked": asked,
+        "queries": queries,
+        "command": command(Spec.load(row.path / "spec.toml")),
+    }
 
 
 @cache

@@ -21,8 +21,11 @@ def files(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_the_board_is_rebuilt_byte_for_byte(tmp_path: Path) -> None:
-    built = build(ROOT / "runs", tmp_path / "board", note=lambda text: None).parent
+def test_the_board_is_rebuilt_byte_for_byte(tmp_path: Path, shared_data: Path) -> None:
+    qrels = [f"trec-dl-2019={shared_data / 'trec-dl-2019' / 'qrels.txt'}"]
+    notes: list[str] = []
+    built = build(ROOT / "runs", tmp_path / "board", qrels=qrels, note=notes.append).parent
+    assert notes == []
     committed, rebuilt = files(ROOT / "leaderboard"), files(built)
     assert committed.keys() == rebuilt.keys()
     changed = [name for name in committed if committed[name] != rebuilt[name]]

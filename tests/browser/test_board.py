@@ -11,10 +11,9 @@ from urllib.parse import quote
 
 import pytest
 
-from e2r.site import build
 from tests.browser.synthetic import record_runs
 from tests.metrics.recorded_runs import Asked, record
-from tests.site.reading import data
+from tests.site.reading import build, data
 
 COST = "petaflops"
 

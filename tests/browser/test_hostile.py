@@ -8,10 +8,9 @@ from urllib.parse import quote
 
 import pytest
 
-from e2r.site import build
 from tests.metrics.recorded_runs import Asked, record
 from tests.site.hostile_run import ASKED, write_evil
-from tests.site.reading import data
+from tests.site.reading import build, data
 
 SCRIPT = (
     "</script><script>window.broken=1</script><img src=x onerror='window.broken=1'>"

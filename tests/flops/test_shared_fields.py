@@ -28,6 +28,7 @@ from tests.flops.test_torch_encoders import PAIRS  # noqa: E402
         ("llama", {"layer_types": [FULL]}, "layer_types"),
         ("llama", {"per_layer_config": {"0": {"intermediate_size": 9}}}, "per_layer_config"),
         ("llama", {"kv_sharing_modes": ["reuse"] * 3}, "kv_sharing_modes"),
+        ("phi3", {"layer_types": [FULL] * 3}, "layer_types"),
         ("mistral full", {"attention_chunk_size": 16}, "attention_chunk_size"),
         ("gemma2", {"sliding_window": 1}, "sliding_window"),
         ("cohere2", {"sliding_window": 1}, "sliding_window"),
@@ -49,6 +50,7 @@ def test_what_changes_a_decoder_behind_its_family_is_refused(
     ("case", "changes", "field"),
     [
         ("t5", {"is_encoder_decoder": False}, "is_encoder_decoder"),
+        ("t5", {"is_decoder": True}, "is_decoder"),
         ("t5", {"sliding_window": 16}, "sliding_window"),
         ("t5", {"is_causal": False}, "is_causal"),
         ("bart", {"is_encoder_decoder": False}, "is_encoder_decoder"),
@@ -68,6 +70,9 @@ def test_what_changes_nothing_is_let_pass() -> None:
     facts = config_of(*CASES["llama"]).to_diff_dict()
     same = {"sliding_window": None, "layer_types": [FULL] * 3, "is_causal": True}
     assert Architecture.load({**facts, **same}).stacks == Architecture.load(facts).stacks
+    phi = config_of(*CASES["phi3"]).to_diff_dict()
+    same = {"layer_types": [SLIDE] * 3}
+    assert Architecture.load({**phi, **same}).stacks == Architecture.load(phi).stacks
     bert = config_of(*ENCODERS["bert"]).to_diff_dict()
     assert Architecture.load({**bert, "sliding_window": 4}).stacks == Architecture.load(bert).stacks
     with pytest.raises(DataError, match="per_layer_config"):

@@ -16,9 +16,10 @@ from e2r.flops.architecture import Architecture
 from e2r.forecast.dry_run import answerer_of, counted, counter_of, depends_on_answers, dry_run
 from e2r.models.network.transformers import TransformersModel
 from e2r.ranking import METHODS
+from e2r.records.collection import load_collection
 from e2r.records.ledger import read_ledger
 from e2r.records.spec import ExecutionSpec, ModelSpec, Spec
-from e2r.runner import load_collection, run
+from e2r.runner import run
 from tests.small_collection import write_collection
 from tests.tiny_models import save_cross_encoder, save_llama, save_t5
 

@@ -10,7 +10,7 @@ import e2r
 from e2r.data.beir import read_queries
 from e2r.metrics.comparison import compare
 from e2r.records.spec import Spec
-from e2r.site import build
+from tests.site.reading import build
 from tests.small_collection import write_collection
 
 
@@ -52,8 +52,11 @@ def test_runs_of_the_runner_evaluate(runs: Path, collection: Path) -> None:
     assert first.petaflops.value == pytest.approx(wanted)
 
 
-def test_runs_of_the_runner_compare_and_make_a_board(runs: Path, tmp_path: Path) -> None:
+def test_runs_of_the_runner_compare_and_make_a_board(
+    runs: Path, collection: Path, tmp_path: Path
+) -> None:
+    qrels = collection / "qrels" / "test.tsv"
     found = compare([runs]).contrasts
     assert len(found) == 2
-    page = build(runs, tmp_path / "site").read_text()
+    page = build(runs, tmp_path / "site", qrels=[f"small={qrels}"]).read_text()
     assert "oracle" in page

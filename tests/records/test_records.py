@@ -132,7 +132,7 @@ def test_a_broken_manifest_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="field status: input should be 'started'"):
         Manifest.load(path)
     path.write_text("{")
-    with pytest.raises(DataError, match="invalid json"):
+    with pytest.raises(DataError, match="not JSON"):
         Manifest.load(path)
 
 

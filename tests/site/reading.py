@@ -7,6 +7,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+from e2r.site import build as build_site
+
 
 class Tags(HTMLParser):
     """Every tag of a page with its attributes, and its text."""
@@ -36,3 +38,12 @@ def site(folder: Path) -> dict[str, bytes]:
 def data(path: Path) -> Any:
     """What a data script puts into `window`."""
     return json.loads(path.read_text(encoding="ascii").partition("=")[2].removesuffix(";\n"))
+
+
+def build(runs: Path, out: Path, **more: Any) -> Path:
+    """Build a site whose board has the judgments that lie beside the folder of runs."""
+    held = sorted(runs.parent.glob("*.qrels"))
+    named = [f"{path.stem}={path}" for path in held]
+    return build_site(
+        runs, out, **{"qrels": named if len(held) > 1 else list(map(str, held)), **more}
+    )

@@ -7,10 +7,9 @@ import pytest
 from e2r.metrics import evaluate
 from e2r.metrics.comparison import compare
 from e2r.metrics.evaluation import DEFAULT_MEASURES
-from e2r.site import build
 from e2r.site.collect import make_board
 from e2r.site.published import published
-from tests.site.reading import data
+from tests.site.reading import build, data
 
 MEASURE = DEFAULT_MEASURES
 TWO = "nDCG@10 AP(rel=2)"

@@ -9,9 +9,8 @@ import pytest
 
 from e2r.errors import DataError, UsageError
 from e2r.metrics.reports.pictures import THEMES
-from e2r.site import build
 from e2r.site.pages import library
-from tests.site.reading import Tags, site
+from tests.site.reading import Tags, build, site
 
 PAPER = "https://arxiv.org/abs/2507.06223v2"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from e2r.cli import main
@@ -13,10 +15,14 @@ def call(*words: str) -> int:
     return left.value.code
 
 
+def qrels(folder: Path) -> tuple[str, str]:
+    return "--qrels", f"small={folder / 'small.qrels'}"
+
+
 def test_the_pages_path_is_printed(make_run, tmp_path, capsys) -> None:
     make_run()
     out = tmp_path / "out"
-    assert call("--runs", str(tmp_path / "runs"), "--out", str(out)) == 0
+    assert call("--runs", str(tmp_path / "runs"), "--out", str(out), *qrels(tmp_path)) == 0
     assert capsys.readouterr().out == f"{out / 'index.html'}\n"
 
 
@@ -29,6 +35,9 @@ def test_no_runs_is_bad_input(tmp_path, capsys) -> None:
 def test_the_papers_rows_can_be_left_out(make_run, tmp_path, capsys) -> None:
     make_run()
     out = tmp_path / "out"
-    assert call("--runs", str(tmp_path / "runs"), "--out", str(out), "--no-paper") == 0
+    assert (
+        call("--runs", str(tmp_path / "runs"), "--out", str(out), "--no-paper", *qrels(tmp_path))
+        == 0
+    )
     assert "published" not in (out / "index.html").read_text()
     assert not (out / "published.html").exists()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from e2r.metrics import evaluate
-from e2r.site import build
+from tests.site.reading import build
 
 
 def test_downloads_say_what_evaluate_says(runs, tmp_path) -> None:

@@ -8,8 +8,7 @@ import pytest
 
 from e2r.metrics import evaluate
 from e2r.records.manifest import ServerRecord, VerifiedCall
-from e2r.site import build
-from tests.site.reading import Tags
+from tests.site.reading import Tags, build
 
 
 @pytest.fixture
@@ -47,7 +46,7 @@ def page(make_run, tmp_path):
 def test_everything_that_is_known_of_a_run_is_on_its_page(page) -> None:
     text = re.sub(r"\s+", " ", Tags(page.read_text()).text)
     for said in (
-        "e2r run --method 'a b'",
+        "--method setwise.heapsort --k 10",
         "e2r run runs/small/tiny-llama/setwise.heapsort--0123abcd/spec.toml",
         "Template setwise.",
         'name = "setwise.heapsort"',

@@ -15,6 +15,7 @@ from typing import IO, Any, NamedTuple
 
 import orjson
 
+from e2r.borders.reading import FileError, opened, refuse_depth, text_stream
 from e2r.data.findings import Hear, Teller, refuse
 from e2r.errors import DataError
 
@@ -52,8 +53,7 @@ def blocks(path: Path, hear: Hear = refuse) -> Iterator[Block]:
     number, offset = 1, 0
     carriage = False
     try:
-        opener = gzip.open if path.suffix == ".gz" else open
-        with opener(path, "rb") as stream:
+        with text_stream(path) as stream:
             while raw := stream.read(BLOCK):
                 if not raw.endswith(b"\n"):
                     raw += stream.readline(LONGEST)
@@ -74,6 +74,8 @@ def blocks(path: Path, hear: Hear = refuse) -> Iterator[Block]:
                 number, offset = number + lines, offset + size
     except FileNotFoundError:
         tell.error("no such file; check the path")
+    except FileError as error:
+        tell.error(str(error).removeprefix(f"{path}: "))
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         tell.error(
             f"the gzip is broken somewhere after line {number - 1} ({error}); fetch it again"
@@ -155,11 +157,15 @@ def parse(text: str) -> Any:
     judges by field.
     """
     try:
-        return orjson.loads(text)
+        value = orjson.loads(text)
     except orjson.JSONDecodeError:
         pass
+    else:
+        refuse_depth(value)
+        return value
     try:
         value = json.loads(text)
+        refuse_depth(value)
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         raise ValueError("half of a surrogate pair (\\ud800 to \\udfff) is no character") from None
@@ -175,8 +181,8 @@ def unpacked(path: Path) -> IO[bytes]:
     """
     try:
         if path.suffix != ".gz":
-            return path.open("rb")
-        with gzip.open(path, "rb") as stream, ExitStack() as undo:
+            return opened(path)
+        with text_stream(path) as stream, ExitStack() as undo:
             copy = undo.enter_context(tempfile.TemporaryFile())
             shutil.copyfileobj(stream, copy, BLOCK)
             copy.flush()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 from xml.etree import ElementTree
@@ -30,7 +31,9 @@ LONG_NAMES = {"desc": "description", "narr": "narrative"}
 LABEL = re.compile(r"^(number|topic|description|narrative)\s*:", re.IGNORECASE)
 OPENS = re.compile(r"<top(?:\s[^>]*)?>", re.IGNORECASE)
 CLOSES = re.compile(r"</top>", re.IGNORECASE)
-TAG = re.compile(r"<(/?)([a-z_]+)[^>]*>", re.IGNORECASE)
+TAG = re.compile(r"<(/?)([a-z_]+)[^<>]*>", re.IGNORECASE)
+MOST_LINES = 1_000_000
+"""Lines of a file of topics, which is in memory as a whole."""
 
 
 def read_queries(path: Path, field: str | None = None, hear: Hear = refuse) -> dict[str, str]:
@@ -122,7 +125,9 @@ def _columns(path: Path, hear: Hear) -> Iterator[tuple[str, str, str]]:
 
 
 def _topics(path: Path, field: str | None) -> Iterator[tuple[str, str, str]]:
-    numbered = list(numbered_lines(path))
+    numbered = list(islice(numbered_lines(path), MOST_LINES + 1))
+    if len(numbered) > MOST_LINES:
+        raise DataError(f"{path}: more than {MOST_LINES:,} lines; queries so many go into JSONL")
     sgml = any(OPENS.search(line) for _, line in numbered)
     found = False
     for number, fields in _sgml(path, numbered) if sgml else _xml(path, numbered):
@@ -141,8 +146,10 @@ def _sgml(path: Path, lines: list[tuple[int, str]]) -> Iterator[tuple[int, dict[
     """(line, fields) of each <top>…</top>, whose inner tags need not be closed."""
     text = "\n".join(line for _, line in lines)
     opens = [match.start() for match in OPENS.finditer(text)]
+    line = before = 0
     for start, end in zip(opens, [*opens[1:], len(text)], strict=True):
-        number = lines[text.count("\n", 0, start)][0]
+        line, before = line + text.count("\n", before, start), start
+        number = lines[line][0]
         close = CLOSES.search(text, start, end)
         if close is None:
             raise DataError(f"{path}:{number}: the topic that begins here has no </top>")

@@ -32,6 +32,7 @@ _T5: Mapping[str, object] = {
     "relative_attention_num_buckets": 32,
     "tie_word_embeddings": True,
     "is_encoder_decoder": True,
+    "is_decoder": False,
     "scale_decoder_outputs": True,
 }
 _MT5 = {
@@ -77,6 +78,8 @@ def build(config: Config) -> Structure:
     buckets = config.size("relative_attention_num_buckets")
     vocabulary = config.size("vocab_size")
     task = config.task or "generation"
+    if config.flag("is_decoder"):
+        config.refuse("is_decoder", "is true; the encoder would have a decoder's layers")
     if task == "classification":
         config.refuse("architectures", "asks for a classifier, which is not described for T5")
     shape = PaperShape(heads, heads, inner)

@@ -66,13 +66,14 @@ def build(config: Config) -> Structure:
     # Early Qwen2-VL configs hold the text facts at the top, under the wrapper's own type.
     if model_type in MODEL_TYPES:
         model_type = TEXT[model_type]
+    module = family(model_type)
     tied = config.flag("tie_word_embeddings")
     if config.model_type in FORWARDED:
-        tied = tied or facts.get("tie_word_embeddings") is True
+        default = module.MODEL_TYPES[model_type].get("tie_word_embeddings")
+        tied = tied or facts.get("tie_word_embeddings", default) is True
     facts.update(model_type=model_type, tie_word_embeddings=tied)
     # A classifier counts the labels of the whole model, whatever the text part says.
     facts.update({name: config.facts.get(name) for name in ("num_labels", "id2label")})
-    module = family(model_type)
     text = Config(
         facts, config.source, config.task, module.MODEL_TYPES[model_type], nested=nested is not None
     )

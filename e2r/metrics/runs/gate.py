@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from e2r.data.collection import CandidateList, Collection, judgments_sha256
+from e2r.borders.reading import (
+    MANIFEST_BYTES,
+    RESULT_BYTES,
+    SPEC_BYTES,
+    content,
+    json_file,
+)
+from e2r.data.collection import CandidateList, Collection, Judgments, judgments_sha256
 from e2r.data.findings import Finding, Hear, Teller, finding_of
 from e2r.data.sources import Sources, load, load_judgments
 from e2r.errors import DataError, E2RError
 from e2r.metrics.effectiveness import Scores, parse_measures, score
+from e2r.metrics.runs.judging import own_judgments
 from e2r.metrics.runs.recorded import Recorded
 from e2r.metrics.runs.result import Result
 from e2r.ranking import method as find_method
@@ -27,12 +34,14 @@ SNIPPET = 60
 LOCAL = ("demo", "beir:")
 
 
-def check_run(path: Path, hear: Hear, qrels: str | None = None) -> None:
+def check_run(path: Path, hear: Hear, qrels: Sequence[str] = (), *, follow: bool = False) -> None:
     """Tell all that is wrong with a run folder.
 
-    Its files and their agreement; the ranking against the ledger; result.json against the judgments
-    (those of the spec, or `qrels`); ranking and words against the candidates, where these are files
-    at hand. What cannot be checked for want of data is a warning.
+    Its files and their agreement; the ranking against the ledger; result.json against judgments of
+    our own (`qrels`: FILE, or NAME=FILE for a dataset); the model's architecture against the
+    catalogue's; ranking and words against the candidates. No path of a stranger's spec is opened,
+    unless `follow` says that the run is one's own. What cannot be checked for want of data is a
+    warning.
     """
     told = set[str]()
 
@@ -51,13 +60,18 @@ def check_run(path: Path, hear: Hear, qrels: str | None = None) -> None:
             Teller(checked.folder.manifest_path, once).error(str(error), field="method")
     try:
         run = Recorded.load(path)
-        _check_result(run, checked, once, qrels)
+        if run.declared.note:
+            tell_model = Teller(checked.folder.manifest_path, once)
+            tell_model.error(run.declared.note, field="model.architecture")
+        _check_result(run, checked, once, qrels, follow=follow)
     except DataError as error:
         once(finding_of(error, path))
-    _check_against_candidates(checked, once)
+    _check_against_candidates(checked, once, follow=follow)
 
 
-def _check_result(run: Recorded, checked: Checked, hear: Hear, qrels: str | None) -> None:
+def _check_result(
+    run: Recorded, checked: Checked, hear: Hear, qrels: Sequence[str], *, follow: bool
+) -> None:
     path = checked.folder.result_path
     tell = Teller(path, hear)
     if not path.is_file():
@@ -72,13 +86,14 @@ def _check_result(run: Recorded, checked: Checked, hear: Hear, qrels: str | None
     if not kept.fits(run.manifest, queries):
         tell.error("belongs to other files, queries or judgments than this run's", field="inputs")
         return
-    data = checked.spec.data
     try:
-        judgments = load_judgments(Sources(dataset=data.dataset, qrels=qrels or data.qrels))
+        judgments = _judgments(checked, qrels, follow=follow)
     except (E2RError, OSError):
         judgments = None
     if judgments is None:
-        tell.warning("was not computed again: the run's judgments are not at hand (--qrels)")
+        tell.warning(
+            "was not computed again: judgments of its dataset are not at hand (--qrels NAME=FILE)"
+        )
         return
     if judgments_sha256(judgments) != kept.judgments_sha256:
         tell.error("was computed from other judgments than those at hand", field="judgments_sha256")
@@ -89,6 +104,16 @@ def _check_result(run: Recorded, checked: Checked, hear: Hear, qrels: str | None
         tell.error(f"cannot be computed again ({error})", field="measures")
         return
     _compare(kept, found, tell)
+
+
+def _judgments(checked: Checked, qrels: Sequence[str], *, follow: bool) -> Judgments | None:
+    """Our own judgments of the run's dataset, or with `follow` those that its spec names."""
+    every, own = own_judgments(qrels)
+    word = every or own.get(checked.manifest.dataset.id)
+    if word is not None:
+        return load_judgments(Sources(dataset=word) if word == "demo" else Sources(qrels=word))
+    data = checked.spec.data
+    return load_judgments(Sources(dataset=data.dataset, qrels=data.qrels)) if follow else None
 
 
 def _compare(kept: Result, found: Scores, tell: Teller) -> None:
@@ -107,10 +132,10 @@ def _compare(kept: Result, found: Scores, tell: Teller) -> None:
                 )
 
 
-def _check_against_candidates(checked: Checked, hear: Hear) -> None:
+def _check_against_candidates(checked: Checked, hear: Hear, *, follow: bool) -> None:
     tell = Teller(checked.folder.path, hear)
     try:
-        collection = _candidates(checked.spec.data)
+        collection = _candidates(checked.spec.data, follow=follow)
     except (E2RError, OSError):
         collection = None
     if collection is None:
@@ -131,8 +156,11 @@ def _check_against_candidates(checked: Checked, hear: Hear) -> None:
         _check_topic(topic, records.get(topic.query.qid), words, checked, hear)
 
 
-def _candidates(data: DataSpec) -> Collection | None:
-    """The run's candidates, read only where they are files: nothing is fetched or searched."""
+def _candidates(data: DataSpec, *, follow: bool) -> Collection | None:
+    """The run's candidates: the demonstration's, or with `follow` files; nothing is fetched."""
+    parts = (data.candidates, data.queries, data.corpus)
+    if not follow and (data.dataset != "demo" or any(part not in (None, "demo") for part in parts)):
+        return None
     held = data.dataset is None or data.dataset.startswith(LOCAL)
     if not held or not (data.candidates in (None, "demo") or Path(str(data.candidates)).is_file()):
         return None
@@ -175,14 +203,15 @@ def _words(checked: Checked) -> list[tuple[Path, str]]:
     found = [
         (folder.ledger_path, " ".join(ledger["task"].to_pylist() + ledger["answer"].to_pylist()))
     ]
-    paths = folder.manifest_path, folder.per_query_path, folder.result_path
-    for path in (path for path in paths if path.is_file()):
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-        values = map(json.loads, lines) if path.suffix == ".jsonl" else [json.loads("".join(lines))]
-        found.append((path, " ".join(_strings(list(values)))))
+    values: list[Any] = [vars(record) for record in checked.records]
+    found.append((folder.per_query_path, " ".join(_strings(values))))
+    for path, most in ((folder.manifest_path, MANIFEST_BYTES), (folder.result_path, RESULT_BYTES)):
+        if path.is_file():
+            found.append((path, " ".join(_strings(json_file(path, most, follow=False)))))
     for path in (folder.spec_path, folder.metadata_path):
         if path.is_file():
-            found.append((path, path.read_text(encoding="utf-8", errors="replace")))
+            raw = content(path, SPEC_BYTES, follow=False)
+            found.append((path, raw.decode("utf-8", errors="replace")))
     return found
 
 
@@ -193,6 +222,6 @@ def _strings(value: Any) -> Iterator[str]:
         for name, inner in value.items():
             yield name
             yield from _strings(inner)
-    elif isinstance(value, list):
+    elif isinstance(value, list | tuple):
         for inner in value:
             yield from _strings(inner)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +10,17 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from e2r.borders.reading import sha256_of
+from e2r.data.collection import Judgments, judgments_sha256
+from e2r.data.files.trec import judged_order, read_run
 from e2r.errors import DataError
-from e2r.metrics.effectiveness import Scores
+from e2r.metrics.effectiveness import Scores, parse_measures, score
 from e2r.metrics.runs.recorded import COLUMNS, Recorded
 from e2r.records.folder import QueryRecord, RunFolder
 from e2r.records.manifest import UNKNOWN, DatasetRecord, Environment, Manifest, ModelRecord
 from e2r.records.priced import COUNTED, SAYS, Priced, read_calls
 
+CLOSE = 1e-9
 MOST_CALLS = 20_000_000
 """Calls of one row, spread out: more would fill the memory."""
 
@@ -56,6 +60,51 @@ def scores_of(row: Priced, names: Mapping[str, object]) -> Scores:
             )
     values = {name: row.measures[name] for name in names}
     return Scores(values, missing=tuple(row.missing), unjudged=())
+
+
+def refuse_other_values(row: Priced, ranking: Path, judgments: Judgments) -> None:
+    """Raise DataError where a row's values are not those that its ranking gives."""
+    if sha256_of(ranking) != row.origin.sha256:
+        raise DataError(f"{ranking}: is not the file that the row was priced from")
+    if judgments_sha256(judgments) != row.dataset.judgments_sha256:
+        raise DataError("was priced with other judgments than these; price it anew")
+    scores = scores_of_ranking(ranking, row.qids, judgments, list(row.measures))
+    for name, values in scores.values.items():
+        for qid, value in values.items():
+            own = row.measures[name].get(qid, -1.0)
+            if abs(own - value) > CLOSE:
+                raise DataError(
+                    f"{name} of query {qid} is {own}, but its ranking gives {value:.6f}"
+                )
+
+
+def scores_of_ranking(
+    ranking: Path, qids: Sequence[str], judgments: Judgments, measures: str | list[str]
+) -> Scores:
+    """The quality of a TREC run as trec_eval ranks it. Raises DataError with the file."""
+    run = read_run(ranking)
+    if missing := [qid for qid in qids if qid not in run]:
+        raise DataError(f"{ranking}: has no query {missing[0]}; is it another collection's run?")
+    ranked = {
+        qid: [(docid, float(-place)) for place, docid in enumerate(judged_order(run[qid]), start=1)]
+        for qid in qids
+    }
+    try:
+        return score(parse_measures(measures), ranked, judgments, qids)
+    except DataError as error:
+        raise DataError(f"{ranking}: {error}") from None
+
+
+def rankings_in(folders: Iterable[str | Path]) -> dict[str, Path]:
+    """The files of folders, by their SHA-256: rankings that priced rows can be held against."""
+    found: dict[str, Path] = {}
+    for folder in map(Path, folders):
+        if not folder.is_dir():
+            raise DataError(f"{folder}: no such folder of rankings")
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and path.name.endswith((".run", ".run.gz", ".trec", ".txt")):
+                found.setdefault(sha256_of(path), path)
+    return found
 
 
 def _records(

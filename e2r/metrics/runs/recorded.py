@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
+import math
 import os
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,13 +16,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from e2r.borders.figures import Asked, impossible
+from e2r.borders.reading import text_stream, told_of
 from e2r.errors import DataError
+from e2r.forecast.lengths import thinks
+from e2r.metrics.runs.declared import Declared, declared
 from e2r.records.folder import QueryRecord, RunFolder
 from e2r.records.ledger import read_ledger
 from e2r.records.manifest import Manifest
 from e2r.records.priced import PRICED, Priced
 
 PER_QUERY = "per_query.jsonl"
+LONGEST_LINE = 2000
+"""Bytes of a run line: two ids, three numbers and a tag."""
 DEEPEST = 5
 """How many levels below a named folder run folders are looked for; e2r run leaves them at three."""
 COLUMNS = [
@@ -39,6 +44,10 @@ COLUMNS = [
     "seconds",
     "batch_size",
 ]
+
+
+CHECKED = ["passages"]
+"""What is read beside them, to see whether the calls can be what they say."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +107,11 @@ class Recorded:
         return "shared" if pc.any(pc.greater(cached, 0)).as_py() else "unknown"
 
     @cached_property
+    def declared(self) -> Declared:
+        """The architecture that the run is priced by."""
+        return declared(self.manifest.model)
+
+    @cached_property
     def ranking(self) -> dict[str, list[tuple[str, float]]]:
         """The reranked documents by query, best first, with scores that fall to 1."""
         return {
@@ -128,7 +142,9 @@ class Recorded:
             raise DataError(f"{path}: this run has not finished; go on with it by --resume")
         folder.verify_files()
         records = tuple(folder.per_query())
-        ledger = read_ledger(folder.ledger_path, COLUMNS)
+        ledger = read_ledger(folder.ledger_path, [*COLUMNS, *CHECKED])
+        _refuse_impossible(folder, manifest, ledger)
+        ledger = ledger.select(COLUMNS)
         query_of_call = _assign(folder, records, ledger)
         _check_ranking(folder, records)
         return cls(folder, manifest, records, ledger, query_of_call)
@@ -203,26 +219,50 @@ def _assign(
     return found
 
 
+def asked_of(manifest: Manifest) -> Asked:
+    """What a run's calls may be, by its model and its methods."""
+    model, facts = manifest.model, manifest.model.architecture or {}
+    context = facts.get("max_position_embeddings") or facts.get("n_positions")
+    limit = manifest.identity.get("answer_tokens")
+    return Asked(
+        free=model.architecture is None and model.server is None,
+        reuse=manifest.identity.get("reuse") is True,
+        thinks=any(map(thinks, manifest.method.split("+"))),
+        answer_tokens=limit if type(limit) is int else None,
+        # A server may hold the same weights with positions for longer prompts.
+        context=context if type(context) is int and model.server is None else None,
+    )
+
+
+def _refuse_impossible(folder: RunFolder, manifest: Manifest, ledger: pa.Table) -> None:
+    """Raise DataError, with the row, for calls that cannot have been made."""
+    names = ("passages", "prompt_tokens", "cached_tokens", "generated_tokens", "batch_size")
+    calls = {name: ledger[name].to_numpy() for name in names}
+    for column, why, places in impossible(calls, asked_of(manifest)):
+        if places.any():
+            row = int(np.flatnonzero(places)[0])
+            raise DataError(
+                f"{folder.ledger_path}: {column} {why}, {int(places.sum())} times; the first is "
+                f"call {row} of the file, {calls[column][row]} of {calls['passages'][row]} passages"
+            )
+
+
 def _check_ranking(folder: RunFolder, records: Iterable[QueryRecord]) -> None:
     """Refuse a run file that does not rank exactly what per_query.jsonl says, in that order."""
-    qids: list[str] = []
-    docids: list[str] = []
-    starts: list[int] = []
-    for record in records:
-        starts.append(len(docids))
-        docids.extend(record.ranking)
-        qids.extend([record.qid] * len(record.ranking))
-    try:
-        fields = gzip.decompress(folder.run_path.read_bytes()).decode().split()
-        scores = np.array(fields[4::6], dtype=float)
-    except (OSError, EOFError, zlib.error, ValueError) as error:
-        raise DataError(f"{folder.run_path}: not a gzipped TREC run ({error})") from None
-    same = len(fields) == 6 * len(docids) and fields[0::6] == qids and fields[2::6] == docids
-    if not np.isfinite(scores).all():
-        raise DataError(f"{folder.run_path}: a score is not finite; the run must be made again")
-    falls = np.diff(scores, prepend=np.inf) < 0
-    falls[[start for start in starts if start < len(falls)]] = True
-    if not (same and falls.all()):
-        raise DataError(
-            f"{folder.run_path}: ranks otherwise than {PER_QUERY}; the run must be made again"
-        )
+    path = folder.run_path
+    wrong = DataError(f"{path}: ranks otherwise than {PER_QUERY}; the run must be made again")
+    with told_of(path, "a gzipped TREC run"), text_stream(path, follow=False) as stream:
+        for record in records:
+            before = math.inf
+            for docid in record.ranking:
+                fields = stream.readline(LONGEST_LINE).decode().split()
+                if len(fields) != 6 or (fields[0], fields[2]) != (record.qid, docid):
+                    raise wrong
+                score = float(fields[4])
+                if not math.isfinite(score):
+                    raise DataError(f"{path}: a score is not finite; the run must be made again")
+                if score >= before:
+                    raise wrong
+                before = score
+        if stream.read(1):
+            raise wrong

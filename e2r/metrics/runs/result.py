@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from e2r.borders.reading import RESULT_BYTES, json_file
 from e2r.borders.writing import write
 from e2r.errors import DataError
 from e2r.metrics.effectiveness import Scores
@@ -27,7 +28,7 @@ class Result(BaseModel):
     """
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, populate_by_name=True, allow_inf_nan=False
+        extra="forbid", frozen=True, populate_by_name=True, allow_inf_nan=False, strict=True
     )
 
     schema_version: Literal[1] = Field(1, alias="schema")
@@ -54,7 +55,7 @@ class Result(BaseModel):
     def load(cls, path: Path) -> Result:
         """Read a result.json. Raises DataError with the field where it is missing or wrong."""
         try:
-            return cls.model_validate_json(path.read_bytes())
+            return cls.model_validate(json_file(path, RESULT_BYTES, follow=False))
         except FileNotFoundError:
             raise DataError(f"{path}: no such file") from None
         except OSError as error:

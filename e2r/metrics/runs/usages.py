@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import csv
-import io
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from e2r.borders.figures import fault
+from e2r.borders.reading import LONGEST_NAME, shortened
 from e2r.data.files.lines import numbered_lines
 from e2r.errors import DataError
 from e2r.flops import measured
-from e2r.flops.work import ABSURD
 
 NEEDED = ("qid", "prompt_tokens", "generated_tokens", "model")
 COUNTS = (
@@ -75,9 +76,10 @@ def _profiled(path: Path) -> Usages:
 
 
 def _usage_csv(path: Path) -> Usages:
-    lines = list(numbered_lines(path))
-    reader = csv.DictReader(io.StringIO("\n".join(line for _, line in lines)))
-    names = reader.fieldnames or []
+    reader = _rows(path)
+    names = next(reader, (1, []))[1]
+    if len(set(names)) < len(names):
+        raise DataError(f"{path}: a column is there twice: {shortened(', '.join(names))}")
     missing = [name for name in NEEDED if name not in names]
     if missing:
         optional = (*(name for name in COUNTS if name not in NEEDED), SECONDS)
@@ -89,15 +91,21 @@ def _usage_csv(path: Path) -> Usages:
     models: list[str] = []
     counts: dict[str, list[int]] = {name: [] for name in COUNTS}
     seconds: list[float] = []
-    for row in reader:
-        where = f"{path}:{lines[reader.line_num - 1][0]}"
+    for number, values in reader:
+        where = f"{path}:{number}"
+        if len(values) != len(names):
+            raise DataError(f"{where}: {len(values)} values for {len(names)} columns")
+        row = dict(zip(names, values, strict=True))
         qids.append(_word(row["qid"], "qid", where))
         models.append(_word(row["model"], "model", where))
         for name in COUNTS:
             text = row.get(name) or ("1" if name == "head_positions" else "0")
-            if not text.strip().isdecimal() or int(text) > ABSURD:
-                raise DataError(f"{where}: {name} is {text!r}; give a whole number up to {ABSURD}")
-            counts[name].append(int(text))
+            whole = re.fullmatch(r"\s*([0-9]{1,30})\s*", text)
+            if whole is None:
+                raise DataError(f"{where}: {name} is {text[:40]!r}; give a whole number")
+            if (why := fault(name, int(whole[1]))) is not None:
+                raise DataError(f"{where}: {name} {why}")
+            counts[name].append(int(whole[1]))
         if SECONDS in names:
             seconds.append(_seconds(row[SECONDS], where))
     if not qids:
@@ -105,9 +113,21 @@ def _usage_csv(path: Path) -> Usages:
     return Usages(qids, models, counts, seconds if SECONDS in names else None)
 
 
+def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Every line that is not blank, cut at its commas, with its number."""
+    for number, line in numbered_lines(path):
+        try:
+            [values] = csv.reader([line], strict=True)
+        except (csv.Error, ValueError) as error:
+            raise DataError(f"{path}:{number}: no line of a CSV ({shortened(error)})") from None
+        yield number, values
+
+
 def _word(text: str | None, name: str, where: str) -> str:
     if not text or not text.strip():
         raise DataError(f"{where}: no {name}; each call has to name one")
+    if len(text) > LONGEST_NAME:
+        raise DataError(f"{where}: {len(text)} characters are no {name}")
     return text.strip()
 
 
@@ -116,6 +136,8 @@ def _seconds(text: str | None, where: str) -> float:
         value = float(text or "")
     except ValueError:
         value = math.nan
-    if not 0 <= value < math.inf:
-        raise DataError(f"{where}: seconds is {text!r}; give a number of seconds for every call")
+    if math.isnan(value) or fault(SECONDS, value) is not None:
+        raise DataError(
+            f"{where}: seconds is {str(text)[:40]!r}; give a number of seconds for every call"
+        )
     return value

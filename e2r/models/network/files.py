@@ -12,11 +12,15 @@ from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import LocalEntryNotFoundError
 
 from e2r import hub
+from e2r.borders.figures import MOST_LAYERS
 from e2r.borders.reading import CONFIG_BYTES, json_file, sha256_of, shortened, told_of
 from e2r.borders.trust import is_trusted, remember
 from e2r.errors import DataError, MissingError, UsageError
 from e2r.models.network.gguf import locate
 from e2r.records.spec import ModelSpec
+
+MOST_NUMBER = 10**30
+"""Tokenizers write so much for a length without a limit."""
 
 
 def missing(spec: ModelSpec, error: Exception) -> MissingError:
@@ -46,6 +50,7 @@ def files_of(spec: ModelSpec) -> tuple[str, dict[str, Any], str, str]:
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             raise DataError(f"{folder}: holds no config.json, so it is not a model's folder")
+        refuse_config(folder / "config.json")
         revision = f"sha256:{_folder_sha256(folder)}"
         if spec.revision not in (None, revision):
             raise DataError(f"{folder}: is {revision}, but the spec asks for {spec.revision}")
@@ -57,6 +62,7 @@ def files_of(spec: ModelSpec) -> tuple[str, dict[str, Any], str, str]:
         )
     except (OSError, ValueError, RuntimeError) as error:
         raise missing(spec, error) from error
+    refuse_config(Path(config))
     # The cache keeps a commit's files in a folder of that name; all others come from the same one.
     commit = Path(config).parent.name
     options = {"revision": commit, "local_files_only": local}
@@ -74,6 +80,26 @@ def _folder_sha256(folder: Path) -> str:
             name = path.relative_to(folder).as_posix()
             digest.update(f"{name} {sha256_of(path)}\n".encode())
     return digest.hexdigest()
+
+
+def refuse_config(path: Path) -> None:
+    """Raise DataError for sizes that no model has: libraries list as many layers as are named."""
+    for name, value in _sizes(json_file(path, CONFIG_BYTES)):
+        most = MOST_LAYERS if "layer" in name else MOST_NUMBER
+        if abs(value) > most:
+            raise DataError(f"{path}: field {shortened(name)!r} is more than {most}")
+
+
+def _sizes(value: Any, name: str = "") -> Iterator[tuple[str, int]]:
+    """Every whole number of a config, with the name it goes by."""
+    if isinstance(value, int):
+        yield name, value
+    elif isinstance(value, dict):
+        for inner, item in value.items():
+            yield from _sizes(item, inner)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _sizes(item)
 
 
 def refuse_untyped_code(spec: ModelSpec, revision: str) -> None:
@@ -112,6 +138,6 @@ def _auto_mapped(value: Any) -> Iterator[str]:
             yield from _auto_mapped(inner)
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """The first line of an error's text, or its name where it has none."""
     return (str(error).splitlines() or [type(error).__name__])[0]

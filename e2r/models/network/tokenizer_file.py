@@ -10,6 +10,7 @@ from e2r.borders.reading import CONFIG_BYTES, MIB, content, json_file
 from e2r.errors import DataError, MissingError
 
 MOST_BYTES = 64 * MIB
+USUAL = {"pad_token": "<pad>", "eos_token": "</s>"}
 _SPECIAL = re.compile("(</?s>)")
 
 
@@ -40,9 +41,14 @@ def load_tokenizer(path: Path) -> Any:
             break
     content(path, MOST_BYTES)
     try:
-        return PreTrainedTokenizerFast(tokenizer_file=str(path), **options)
+        found = PreTrainedTokenizerFast(tokenizer_file=str(path), **options)
     except Exception as error:
         raise DataError(f"{path}: not a tokenizer ({str(error)[:200]})") from None
+    # The file alone does not say which of its tokens pads and which ends; their spelling does.
+    for role, spelled in USUAL.items():
+        if getattr(found, role) is None and spelled in found.get_vocab():
+            setattr(found, role, spelled)
+    return found
 
 
 class SentencePiece:

@@ -65,7 +65,10 @@ def load(
         kind = kind_of(config)
     except (OSError, ImportError) as error:
         raise missing(spec, error) from error
-    except Exception as error:
+    except BaseException as error:
+        # What the tokenizers' Rust panics with is no Exception.
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
         raise DataError(
             f"model {spec.source}: not a language model ({type(error).__name__}: "
             f"{first_line(error)})"

@@ -11,6 +11,8 @@ from e2r.errors import UsageError
 from e2r.records.spec import ServerSpec
 
 DEFAULT_KEY = "OPENAI_API_KEY"
+HERE = {"localhost", "127.0.0.1", "::1"}
+"""Hosts that are this machine: what is sent there stays here, without a key."""
 
 
 def address(spec: ServerSpec) -> str:
@@ -46,6 +48,13 @@ def key(spec: ServerSpec, environment: Mapping[str, str]) -> tuple[str | None, s
             "--api-key-env takes the name of an environment variable, never the key itself"
         )
     host = _host(spec.base_url)
+    if spec.home is None:
+        remember("server", host)
+    elif not (is_trusted("server", host) or urlsplit(spec.base_url).hostname in HERE):
+        raise UsageError(
+            f"the spec sends its prompts to {host}, which nobody typed on this machine; if that is "
+            f"meant, add: --base-url {spec.base_url} --api-key-env {name or DEFAULT_KEY}"
+        )
     allowed = spec.home is None or is_trusted("key", f"{name or DEFAULT_KEY} to {host}")
     shown = name if name and name in environment else "VARIABLE"
     if name is not None and not allowed:

@@ -7,7 +7,7 @@
   let asked = null;
 
   function picked() {
-    const ids = (state.get("compare") || "").split(" ").filter((id) => rows.has(id) && rows.get(id).state !== "incomplete");
+    const ids = (state.get("compare") || "").split(" ").filter((id) => rows.has(id) && !["incomplete", "unverified"].includes(rows.get(id).state));
     return Array.from(new Set(ids)).map((id) => rows.get(id));
   }
 

@@ -47,7 +47,7 @@ def made(collection: Path, runs: Path, name: str, **method: Any) -> Path:
 
 def findings(path: Path, **more: Any) -> Report:
     report = Report()
-    check_run(path, report.hear, **more)
+    check_run(path, report.hear, **{"follow": True, **more})
     return report
 
 
@@ -178,7 +178,7 @@ FORGED: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "negative tokens": (
         lambda f: edit_ledger(f, "generated_tokens", lambda v: v.__setitem__(0, -1)),
-        "is negative somewhere",
+        "generated_tokens is -1; it lies between",
     ),
     "more cached than asked": (
         lambda f: edit_ledger(f, "cached_tokens", lambda v: v.__setitem__(0, 10**6)),
@@ -220,7 +220,7 @@ FORGED: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "a huge name": (
         lambda f: edit(f / "manifest.json", lambda m: m["model"].update(id="x" * 10**5)),
-        "100000 characters are no name",
+        "100000 characters are too many",
     ),
     "a name that steers": (
         lambda f: edit(f / "manifest.json", lambda m: m["dataset"].update(first_stage="a\x1b[2J")),
@@ -290,10 +290,10 @@ def test_what_cannot_be_checked_is_said(folder: Path, tmp_path: Path) -> None:
 
 def test_judgments_can_be_given(folder: Path, collection: Path, tmp_path: Path) -> None:
     qrels = collection / "qrels" / "test.tsv"
-    assert findings(folder, qrels=str(qrels)).errors == []
+    assert findings(folder, qrels=(str(qrels),)).errors == []
     other = tmp_path / "other.tsv"
     other.write_text(qrels.read_text().replace("\t1\n", "\t2\n"))
-    [error] = findings(folder, qrels=str(other)).errors
+    [error] = findings(folder, qrels=(str(other),)).errors
     assert "other judgments" in error.message
 
 

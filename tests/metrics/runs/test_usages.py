@@ -25,9 +25,12 @@ AUTHORS = "query,input_tokens,output_tokens,flops,seconds\n"
         (f"{HEADER}q1,3,1,\n", r":2: no model"),
         (f"{HEADER},3,1,m\n", r":2: no qid"),
         (f"{HEADER}q1,3,1,m\n\nq1,{10**30},1,m\n", r":4: prompt_tokens is '1000"),
-        (f'{HEADER}"q\n1",x,1,m\n', r":3: prompt_tokens is 'x'"),
+        (f'{HEADER}"q\n1",x,1,m\n', r":2: no line of a CSV"),
         ("qid,prompt_tokens,generated_tokens,model,seconds\nq,1,1,m,nan\n", ":2: seconds is 'nan'"),
-        ("qid,prompt_tokens,generated_tokens,model,seconds\nq,1,1,m\n", ":2: seconds is None"),
+        (
+            "qid,prompt_tokens,generated_tokens,model,seconds\nq,1,1,m\n",
+            ":2: 4 values for 5 columns",
+        ),
         (HEADER, "no call"),
     ],
 )
