@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from e2r.records.spec import Spec
 
 PETA = 10**15
+KNOWN = {
+    "exact": "exact: these calls made that ranking",
+    "estimate": "estimate: a heap sort makes about these calls to leave that ranking",
+}
 NO_MODELS = {"oracle", "random", "replay", "none"}
 NOT_OF_A_PLAN = {"runs", "resume"}
 
@@ -28,7 +32,8 @@ NOT_OF_A_PLAN = {"runs", "resume"}
 @click.option(
     "--answers",
     help="oracle (ties as the first stage has them), oracle:SEED (ties drawn), first-stage, "
-    "random:SEED or replay:RUN; default: oracle where there are judgments, else first-stage.",
+    "random:SEED, replay:RUN or ranking:FILE, the order of a TREC run; default: oracle where there "
+    "are judgments, else first-stage.",
 )
 @click.option(
     "--convention",
@@ -68,6 +73,7 @@ def command(
         dry_run,
         refuse_unfit,
     )
+    from e2r.forecast.published import told
     from e2r.records.collection import load_collection
     from e2r.records.spec import Spec
 
@@ -95,6 +101,9 @@ def command(
     if architecture is not None:
         refuse_unfit(spec, architecture)
     headline = answers or ("oracle" if collection.judgments else "first-stage")
+    known = None
+    if headline.startswith("ranking:"):
+        known = told(stages_of(spec))
     others = _others(headline, collection) if depends_on_answers(spec) else []
     runs = [dry_run(spec, collection, counter, word) for word in (headline, *others)]
     priced = [_figures(run, architecture, list(CONVENTIONS), convention) for run in runs]
@@ -109,6 +118,7 @@ def command(
         "hardware": on,
         "ledger_bytes": _ledger_bytes(runs[0]),
         "range": priced,
+        "known": known,
     }
     if as_json:
         print_json(figures)
@@ -187,6 +197,8 @@ def _print(figures: dict[str, Any], queries: int) -> None:
         f"{figures['method']} on {figures['model']}: {queries} queries, "
         f"answers: {figures['answers']}, tokens counted by {figures['tokenizer']}"
     )
+    if figures["known"] is not None:
+        click.echo(f"  {KNOWN[figures['known']]}")
     for name in ("calls", "rounds", "prompt_tokens", "generated_tokens"):
         values = [row[f"{name}_per_query"] for row in figures["range"]]
         label = f"{name.replace('_', ' ')} per query"

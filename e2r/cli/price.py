@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,11 @@ CUT_BY_WORDS = {"rank_vicuna", "rank_zephyr"}
     help="Means a query as printed, where no calls are known: calls=N prompt=N generated=N, and "
     "decoder_prompt=N a call of encoder-decoders; new tokens alone are generated.",
 )
+@click.option(
+    "--mend-encodings",
+    is_flag=True,
+    help="The passages' broken encodings were mended, as ir_datasets does for MS MARCO.",
+)
 @click.option("--measures", help="Measures to keep; default: six of TREC DL's.")
 @click.pass_context
 def command(
@@ -54,6 +60,7 @@ def command(
     tokenizer: str | None,
     calls: Path | None,
     means: tuple[str, ...],
+    mend_encodings: bool,
     measures: str | None,
     runs: str,
     as_json: bool,
@@ -74,6 +81,7 @@ def command(
           --tokenizer llama-2.model --model castorini/rank_vicuna_7b_v1 \\
           --source https://github.com/castorini/rank_llm --licence Apache-2.0
     """
+    from e2r.data.mended import Mended
     from e2r.metrics import evaluate
     from e2r.metrics.pricing import MEASURES, Means, price_ranking
     from e2r.records.collection import load_collection
@@ -89,6 +97,8 @@ def command(
         whole = spec.prompt.model_copy(update={"passage_tokens": 10**6, "query_tokens": 10**6})
         spec = spec.model_copy(update={"prompt": whole})
     collection = load_collection(spec, note)
+    if mend_encodings:
+        collection = replace(collection, topics=Mended(collection.topics))
     row, counted = price_ranking(
         spec,
         collection,

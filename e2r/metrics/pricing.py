@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 from e2r.borders.reading import sha256_of
 from e2r.data.collection import Collection, judgments_sha256
+from e2r.data.mended import Mended
 from e2r.errors import DataError, UsageError
 from e2r.flops.architecture import Architecture
 from e2r.forecast.published import replayed
+from e2r.metrics.effectiveness import Scores, parse_measures, score
 from e2r.metrics.runs.priced import scores_of_ranking
 from e2r.metrics.runs.usages import read_usages
 from e2r.records.priced import Known, Origin, Priced, PricedDataset
@@ -109,15 +111,35 @@ def price_ranking(
         template=next(iter(prompt), None),
         template_sha256=next(iter(prompt.values()), None),
         tokenizer=_tokenizer(spec) if known in ("replayed", "estimate") else None,
+        mended=isinstance(collection.topics, Mended),
         qids=qids,
         measures={name: dict(values) for name, values in scores.values.items()},
         missing=list(scores.missing),
+        idle=_idle(collection, scores),
         made=datetime.now(UTC).date().isoformat(),
         e2r=metadata.version("e2r"),
         files={},
     )
     counted = Counter(rows)
     return row, [(qid, counts, several) for (qid, counts), several in counted.items()]
+
+
+def _idle(collection: Collection, scores: Scores) -> Literal["first stage", "reversed"] | None:
+    """Which order a ranking is as good as, in nine queries of ten, by the first measure."""
+    name, own = next(iter(scores.values.items()))
+    for order, step in (("first stage", 1), ("reversed", -1)):
+        ranked = {
+            topic.query.qid: [
+                (candidate.docid, float(-place))
+                for place, candidate in enumerate(topic.candidates[::step], start=1)
+            ]
+            for topic in collection.topics
+        }
+        plain = score(parse_measures(name), ranked, collection.judgments or {}, list(ranked))
+        same = sum(abs(own[qid] - value) < 1e-9 for qid, value in plain.values[name].items())
+        if same >= 0.9 * len(own):
+            return cast(Literal["first stage", "reversed"], order)
+    return None
 
 
 def _tokenizer(spec: Spec) -> str | None:

@@ -70,7 +70,9 @@ class Priced(_Part):
     """A priced row: no ranking and no text of others is in it.
 
     `measures` holds values by measure and query; `tokenizer` is the hash of the file that counted,
-    `files` the hashes of the other files. `architecture` is a catalogue name or config facts.
+    `mended` says that its passages read as ir_datasets gives them,
+    `files` are the hashes of the other files. `idle` is set where the ranking is as good, query by
+    query, as the first stage's order or its reverse: a model that answered nothing leaves these.
     """
 
     schema_version: Literal[1] = Field(1, alias="schema")
@@ -84,9 +86,11 @@ class Priced(_Part):
     template: str | None
     template_sha256: str | None
     tokenizer: str | None
+    mended: bool = False
     qids: list[str]
     measures: dict[str, dict[str, float]]
     missing: list[str] = []
+    idle: Literal["first stage", "reversed"] | None = None
     made: str
     e2r: str
     files: dict[str, str]
