@@ -9,7 +9,7 @@ import pytest
 
 from e2r.cli import main
 from e2r.data.files.trec import read_run
-from e2r.errors import DataError, MissingError, UsageError
+from e2r.errors import DataError, E2RError, MissingError, UsageError
 from e2r.flops import measured
 from e2r.flops.architecture import Architecture
 from e2r.flops.conventions import CONVENTIONS
@@ -170,3 +170,19 @@ def test_judgments_have_to_be_named(files) -> None:
 def test_calls_alone_cannot_be_compared_in_quality(files) -> None:
     with pytest.raises(DataError, match="no ranking"):
         compare([files[2], files[2]])
+
+
+def test_the_models_of_a_strangers_calls_lead_to_no_file_elsewhere(tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (tmp_path / "config.json").write_text('{"model_type": "secret"}')
+    calls = theirs / "calls.csv"
+    for model in (str(tmp_path / "config.json"), "/etc/hostname", f"{theirs}/../config.json"):
+        calls.write_text(f"qid,prompt_tokens,generated_tokens,model\n1,5,1,{model}\n")
+        with pytest.raises(DataError, match="leads out") as refused:
+            evaluate(calls)
+        assert "secret" not in str(refused.value)
+    for model in ("x" * 250, 'Qwen/Qwen2.5-"7B', "a/b/c"):
+        calls.write_text(f"qid,prompt_tokens,generated_tokens,model\n1,5,1,{model}\n")
+        with pytest.raises(E2RError):
+            evaluate(calls)
