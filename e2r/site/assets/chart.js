@@ -149,7 +149,7 @@
           encoding: {
             x,
             y: y("quality"),
-            shape: { field: "family", type: "nominal", scale: { domain: families, range: shapes }, legend: null },
+            shape: { field: "family", type: "nominal", scale: { domain: families, range: shapes }, title: null },
             size: { condition: { test: "datum.frontier", value: 50 }, value: 22 },
             tooltip: { field: "said" },
           },
