@@ -210,7 +210,7 @@ def _summary(found: Found) -> list[str]:
         *text(
             f"It speaks of {len(priced)} published rankings by {len(models)} models "
             f"({', '.join(models)}) and {len(rows) - len(priced)} runs made here. How the prices "
-            f"are known: {said}. {idle} more rankings are the first stage's order or its reverse: "
+            f"are known: {said}. {idle} more rankings follow from the first stage's order alone: "
             "their models answered nothing that could be read. They are on the board and not here."
         ),
         *text(
