@@ -11,7 +11,7 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
-VIEW = "convention=paper&budget=0.1&chart=paper-trec-dl-2019"
+VIEW = "budget=0.1"
 SIZES = {
     "leaderboard-390": (390, 1500),
     "leaderboard-820": (820, 1500),

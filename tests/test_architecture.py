@@ -52,7 +52,7 @@ ALCOVES = {
     "metrics": {
         "statistics": set[str](),
         "runs": {"effectiveness"},
-        "reports": {"statistics", "row", "groups", "cost", "evaluation"},
+        "reports": {"statistics", "row", "groups", "cost", "evaluation", "contrast", "findings"},
     },
     "data": {
         "files": {"collection", "findings"},

@@ -136,9 +136,10 @@ def findings(data: Path, runs: Path, write: Path | None) -> None:
       e2r reproduce findings
       e2r reproduce findings --data ../shared/data --write docs/findings.md
     """
+    from e2r.metrics.findings import find
     from e2r.metrics.reports import findings as reports
 
-    found = reports.find(data, runs)
+    found = find(data, runs)
     if write is None:
         click.echo(reports.report(found))
     else:

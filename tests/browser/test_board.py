@@ -134,7 +134,7 @@ def test_the_script_writes_figures_as_python_does(page, home) -> None:
         ("model", "wide-llama", "label", "wide-llama"),
         ("depth", "100", "dataset", ("TREC", "Robust")),
         ("size", "10–100 B", "label", "flan-t5-xxl"),
-        ("source", "published", "dataset", ("TREC", "Robust")),
+        ("source", "printed in a paper", "dataset", ("TREC", "Robust")),
     ],
 )
 def test_filters_show_what_they_say(page, site, name, text, key, wanted) -> None:

@@ -8,14 +8,15 @@ import pytest
 
 import e2r
 from e2r.cli import main
+from e2r.metrics.findings import Found, find
 from e2r.metrics.reports import findings
 
 ROOT = Path(e2r.__file__).parent.parent
 
 
 @pytest.fixture(scope="module")
-def found(request: pytest.FixtureRequest) -> findings.Found:
-    return findings.find(request.getfixturevalue("shared_data"), ROOT / "runs")
+def found(request: pytest.FixtureRequest) -> Found:
+    return find(request.getfixturevalue("shared_data"), ROOT / "runs")
 
 
 def test_the_committed_page_is_what_the_command_writes(found, tmp_path: Path) -> None:
