@@ -1,0 +1,173 @@
+"""What one process counts: passes told by the hooks, attributed to queries, joined into calls."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
+from multiprocessing import parent_process
+from multiprocessing.util import Finalize, register_after_fork
+from typing import Any
+from weakref import WeakSet
+
+from e2r.meter import http, vllm
+from e2r.meter.answers import Answer
+from e2r.meter.arrivals import Arrivals
+from e2r.meter.calls import Calls
+from e2r.meter.hooks import Hooks
+from e2r.meter.models import Models
+from e2r.meter.passes import arguments, cache_of, decoder_pass, pair_pass
+from e2r.meter.sheet import Sheet
+from e2r.meter.topics import Topics
+from e2r.meter.unseen import unseen
+
+QUERY: ContextVar[str] = ContextVar("e2r_meter_query", default="")
+LIVE: WeakSet[Counter] = WeakSet()
+"""Every counter of this process: a fork copies what they hold open."""
+
+
+class Counter:
+    """Counts what a process asks of models into a sheet, until it is closed."""
+
+    def __init__(self, sheet: Sheet, topics: Topics | None = None) -> None:
+        self._sheet = sheet
+        self._topics = topics
+        self._said: dict[str, int] = {}
+        self._queries: list[str] = []
+        self._guard = threading.Lock()
+        self._models = Models(sheet, self.note)
+        self._calls = Calls(sheet, self.note)
+        self._hooks = Hooks(self._passed, self._failed, self._compiled)
+        self._ends: list[Callable[[], None]] = []
+        self._arrivals: Arrivals | None = None
+
+    def start(self) -> None:
+        """Begin to watch the libraries that are loaded, and others as soon as they are."""
+        self._arrivals = Arrivals(
+            {
+                "transformers.modeling_utils": self._hooks.start,
+                "httpx": lambda: self._watch_http("httpx"),
+                "httpx2": lambda: self._watch_http("httpx2"),
+                "vllm.entrypoints.llm": self._watch_vllm,
+            },
+            self.note,
+        )
+        LIVE.add(self)
+        # Children of multiprocessing leave without atexit, and forget what was to do at the end.
+        register_after_fork(self, Counter._close_at_end)
+        if parent_process() is not None:
+            self._close_at_end()
+
+    def close(self) -> None:
+        """Write what is still open, and count no more."""
+        if self._arrivals is None:
+            return
+        self._arrivals.close()
+        self._arrivals = None
+        self._hooks.stop()
+        for end in self._ends:
+            end()
+        self._calls.finish()
+        for text in unseen():
+            self._sheet.note("unseen", text)
+        with self._guard:
+            said, self._said = self._said, {}
+        for text, count in said.items():
+            if count > 1:
+                self._sheet.note("uncounted", text, count - 1)
+
+    def drain(self) -> None:
+        """Write what has ended."""
+        self._calls.drain()
+
+    def enter(self, qid: str) -> None:
+        """Calls belong to this query from now on."""
+        with self._guard:
+            self._queries.append(qid)
+
+    def leave(self, qid: str) -> None:
+        """This query has ended."""
+        with self._guard:
+            self._queries.remove(qid)
+
+    def note(self, text: str) -> None:
+        """Say once what the rows do not; how often stands behind it at the end."""
+        with self._guard:
+            first = text not in self._said
+            self._said[text] = self._said.get(text, 0) + 1
+        if first:
+            # At once, so that it is there if the program dies.
+            self._sheet.note("uncounted", text)
+
+    def _query(self) -> str:
+        qid = QUERY.get()
+        if qid:
+            return qid
+        # A thread that the program started knows no context; one open query is everybody's.
+        with self._guard:
+            there = set(self._queries)
+        return next(iter(there)) if len(there) == 1 else ""
+
+    def _passed(self, module: Any, args: Any, kwargs: Mapping[str, Any], output: Any) -> None:
+        try:
+            self._count(module, args, kwargs, output)
+        except Exception as error:
+            # The program must not fail because it is watched.
+            kind = type(module).__name__
+            self.note(f"a pass of {kind} is not counted ({type(error).__name__}: {error})")
+
+    def _count(self, module: Any, args: Any, kwargs: Mapping[str, Any], output: Any) -> None:
+        model = self._models.of(module)
+        given = arguments(module, args, kwargs)
+        kept = cache_of(given)
+        length = None if kept is None else self._calls.length(kept)
+        read = pair_pass if model.mode == "decoder" else decoder_pass
+        made = read(module, given, output, length)
+        qids = self._attributed(module, made.ids, made.rows)
+        states = getattr(output, "last_hidden_state", None)
+        if model.mode == "encoder" and not model.generates and states is not None:
+            self._calls.encoder(model, made, states, qids)
+        else:
+            self._calls.add(model, made, qids)
+
+    def _attributed(self, module: Any, ids: Any, rows: int) -> Sequence[str]:
+        qid = self._query()
+        if qid or self._topics is None or ids is None or ids.shape[1] == 1:
+            return [qid] * rows
+        return self._topics.of(module, ids, self.note)
+
+    def _watch_http(self, library: str) -> None:
+        self._ends.append(http.watch(library, self._answered, self.note))
+
+    def _watch_vllm(self) -> None:
+        self._ends.append(vllm.watch(self._sheet, self._answered, self.note))
+
+    def _answered(self, answer: Answer) -> None:
+        self._sheet.write([answer.row(self._query())])
+
+    def _failed(self, module: Any) -> None:
+        self.note(f"a pass of {type(module).__name__} raised an error and is not counted")
+
+    def _compiled(self) -> None:
+        self.note(
+            "torch.compile made code that calls no hooks, as model.compile() does: passes inside "
+            "of it are not counted"
+        )
+
+    def forked(self) -> None:
+        """The child of a fork: what is open is its parent's to write."""
+        self._guard = threading.Lock()
+        self._said = {}
+        self._calls.forget()
+
+    def _close_at_end(self) -> None:
+        Finalize(None, self.close, exitpriority=0)
+
+
+def _forked() -> None:
+    for counter in LIVE:
+        counter.forked()
+
+
+os.register_at_fork(after_in_child=_forked)

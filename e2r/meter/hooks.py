@@ -1,0 +1,94 @@
+"""PyTorch's global module hooks: every outermost pass of a transformers model is told of."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+from weakref import WeakKeyDictionary
+
+Told = Callable[[Any, tuple[Any, ...], Mapping[str, Any], Any], None]
+COMPILED = "OptimizedModule"
+
+
+class Hooks:
+    """Tells `passed` of each outermost pass: module, arguments, keywords, output.
+
+    A pass inside another is a part of it. Nothing is given back to PyTorch, so that no number of
+    the program changes. `failed` is told of a pass that raised, `compiled` of code that PyTorch
+    compiles where no watched pass is under way: such code calls no hook.
+    """
+
+    def __init__(
+        self, passed: Told, failed: Callable[[Any], None], compiled: Callable[[], None]
+    ) -> None:
+        self._passed = passed
+        self._failed = failed
+        self._compiled = compiled
+        self._local = threading.local()
+        self._inside: WeakKeyDictionary[Any, frozenset[int]] = WeakKeyDictionary()
+        self._handles: list[Any] = []
+
+    def start(self) -> None:
+        """Hang the hooks in. Imports torch and transformers."""
+        import torch
+        from torch._dynamo.callback import callback_handler
+        from torch.nn.modules import module as modules
+        from transformers.modeling_utils import PreTrainedModel
+
+        compiling = torch.compiler.is_compiling
+        local, watched = self._local, PreTrainedModel
+
+        def before(module: Any, args: Any) -> None:
+            if compiling():
+                return
+            if isinstance(module, watched) or type(module).__name__ == COMPILED:
+                self._enter(module)
+
+        def after(module: Any, args: Any, *rest: Any) -> None:
+            if compiling():
+                return
+            if getattr(local, "outer", None) is module:
+                self._leave(module, args, rest)
+
+        self._handles = [
+            modules.register_module_forward_pre_hook(before),
+            modules.register_module_forward_hook(after, with_kwargs=True, always_call=True),
+        ]
+
+        def begun(_: Any) -> None:
+            if getattr(local, "outer", None) is None:
+                self._compiled()
+
+        callback_handler.register_start_callback(begun)
+        self._unhook = partial(callback_handler.remove_start_callback, begun)
+
+    def stop(self) -> None:
+        """Take the hooks out again."""
+        for handle in self._handles:
+            handle.remove()
+        if self._handles:
+            self._unhook()
+        self._handles = []
+
+    def _enter(self, module: Any) -> None:
+        outer = getattr(self._local, "outer", None)
+        # A pass that was interrupted never left; what follows it is not inside of it.
+        if outer is None or outer is module or id(module) not in self._parts(outer):
+            self._local.outer = module
+
+    def _parts(self, outer: Any) -> frozenset[int]:
+        parts = self._inside.get(outer)
+        if parts is None:
+            parts = self._inside[outer] = frozenset(map(id, outer.modules()))
+        return parts
+
+    def _leave(self, module: Any, args: Any, rest: tuple[Any, ...]) -> None:
+        self._local.outer = None
+        model = getattr(module, "_orig_mod", module)
+        # Where a pass has raised, PyTorch hands over no keywords.
+        if len(rest) == 1:
+            self._failed(model)
+        else:
+            self._passed(model, args, rest[0], rest[1])
