@@ -189,7 +189,7 @@ def cache_of(given: Mapping[str, Any], output: Any = None) -> Any:
 def _past(kept: Any, width: int, mask: Any, length: int | None) -> int | None:
     """Positions that a cache held before a pass that has added `width` to it.
 
-    The cache says it itself, also where the program has cut it; `length` is what passes added up to.
+    The cache says it itself, also where the program has cut it; else `length`, the passes' sum.
     """
     try:
         return max(int(kept.get_seq_length()) - width, 0)
@@ -259,7 +259,7 @@ def _doubts(module: Any, given: Mapping[str, Any], kept: Any) -> tuple[str, ...]
 def _restarts(given: Mapping[str, Any]) -> Any:
     """Whether positions begin anew inside a row that has no mask: several texts laid in one."""
     places = given.get("position_ids")
-    if given.get("attention_mask") is not None or getattr(places, "ndim", 0) != 2:
+    if places is None or given.get("attention_mask") is not None or places.ndim != 2:
         return False
     return (places[:, 1:] != places[:, :-1] + 1).any()
 
