@@ -71,10 +71,13 @@ types: $(READY)
 
 # The board's own judgments, by the dataset's name: a run is judged by no path of its own, and what
 # these do not judge is shown as unverified.
-QRELS := --qrels trec-dl-2019=../shared/data/trec-dl-2019/qrels.txt
+QRELS := --qrels trec-dl-2019=../shared/data/trec-dl-2019/qrels.txt \
+	--qrels trec-dl-2020=../shared/data/trec-dl-2020/qrels.txt
+# Rankings that others published: the quality of priced rows is computed from them again.
+RANKINGS := --rankings ../shared/data/published
 
 leaderboard: $(READY)
-	$(BIN)/e2r leaderboard --runs runs --out leaderboard $(QRELS)
+	$(BIN)/e2r leaderboard --runs runs --out leaderboard $(QRELS) $(RANKINGS)
 
 clean:
 	rm -rf $(VENV) demo build dist .mypy_cache .ruff_cache .pytest_cache

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-import unicodedata
 from typing import Any, TextIO
 
 _STEERS = re.compile(
@@ -46,8 +45,8 @@ def _escaped(found: re.Match[str]) -> str:
 
 
 def is_plain(text: str) -> bool:
-    """Whether a name holds nothing that would be escaped, and no character without a meaning."""
-    return not _STEERS.search(text) and all(unicodedata.category(c)[0] != "C" for c in text)
+    """Whether a name holds nothing that would be escaped."""
+    return not _STEERS.search(text)
 
 
 class Guarded(io.TextIOBase):

@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Which runs are worth their cost, and what most of it costs.",
     ),
     "compare": ("e2r.cli.compare:command", "Is one run better than another, at what cost?"),
+    "price": ("e2r.cli.price:command", "A row of a ranking that others published."),
     "leaderboard": ("e2r.cli.leaderboard:command", "Build the static site from recorded runs."),
     "validate": ("e2r.cli.validate:command", "What is wrong or odd in runs, specs and data."),
     "reproduce": ("e2r.cli.reproduce:command", "Recompute the paper's tables and profiles."),

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from e2r.cli.options import ON
 from e2r.errors import UsageError
 from e2r.flops.conventions import CONVENTIONS
 
@@ -14,7 +15,7 @@ from e2r.flops.conventions import CONVENTIONS
 @click.command("budget")
 @click.option("--petaflops", type=float, help="PetaFLOPs per query.")
 @click.option("--milliseconds", type=float, help="Milliseconds per query, with --on.")
-@click.option("--on", "device", help="An accelerator: A100, H100, H200, L4, RTX4090, MI300X …")
+@ON
 @click.option("--models", help="Names with commas; default: the whole catalogue.")
 @click.option("--methods", help="Names with commas; default: those a model is made for.")
 @click.option("--depths", default="20,100", show_default=True, help="Candidates a query.")
@@ -30,7 +31,7 @@ from e2r.flops.conventions import CONVENTIONS
 def command(
     petaflops: float | None,
     milliseconds: float | None,
-    device: str | None,
+    on: str | None,
     models: str | None,
     methods: str | None,
     depths: str,
@@ -62,7 +63,7 @@ def command(
         ),
         petaflops=petaflops,
         milliseconds=milliseconds,
-        device=accelerator(device) if device else None,
+        device=accelerator(on) if on else None,
         convention=convention,
     )
     rows: list[dict[str, Any]] = [

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from e2r.cli.options import ON
 from e2r.errors import UsageError
 from e2r.flops.conventions import CONVENTIONS
 
@@ -91,7 +92,7 @@ PETA = 10**15
     show_default=True,
     help="What the simulated answers agree with.",
 )
-@click.option("--on", metavar="ACCELERATOR", help="Add a method's least seconds: A100, H100, L4 …")
+@ON
 @click.option("--usage", type=click.Path(path_type=Path), help="CSV of calls to price.")
 @click.option("--out", type=click.Path(path_type=Path), help="Where the priced CSV goes.")
 @click.option("--export", is_flag=True, help="Print the model's coefficients for the what-if page.")

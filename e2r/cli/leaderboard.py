@@ -20,6 +20,13 @@ from e2r.cli.options import CONVENTION, MEASURES, note
     "run is followed, and a run that they do not judge is unverified.",
 )
 @click.option(
+    "--rankings",
+    multiple=True,
+    metavar="FOLDER",
+    help="Rankings that others published, from which priced rows are computed again; may be "
+    "repeated. Without its ranking a priced row is unverified.",
+)
+@click.option(
     "--files",
     default="../runs",
     show_default=True,
@@ -37,6 +44,7 @@ def command(
     measures: str,
     convention: str,
     qrels: tuple[str, ...],
+    rankings: tuple[str, ...],
     files: str,
     paper: bool,
 ) -> None:
@@ -57,6 +65,7 @@ def command(
         measures=measures,
         convention=convention,
         qrels=qrels,
+        rankings=rankings,
         files=files,
         note=note,
     )

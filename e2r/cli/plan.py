@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from e2r.cli import print_json
+from e2r.cli.options import ON
 from e2r.cli.run import command as run_command
 from e2r.cli.words import tables, vouched_spec
 from e2r.errors import DataError, E2RError, UsageError
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from e2r.records.spec import Spec
 
 PETA = 10**15
+KNOWN = {
+    "exact": "exact: these calls made that ranking",
+    "estimate": "estimate: a heap sort makes about these calls to leave that ranking",
+}
 NO_MODELS = {"oracle", "random", "replay", "none"}
 NOT_OF_A_PLAN = {"runs", "resume"}
 
@@ -27,7 +32,8 @@ NOT_OF_A_PLAN = {"runs", "resume"}
 @click.option(
     "--answers",
     help="oracle (ties as the first stage has them), oracle:SEED (ties drawn), first-stage, "
-    "random:SEED or replay:RUN; default: oracle where there are judgments, else first-stage.",
+    "random:SEED, replay:RUN or ranking:FILE, the order of a TREC run; default: oracle where there "
+    "are judgments, else first-stage.",
 )
 @click.option(
     "--convention",
@@ -35,12 +41,7 @@ NOT_OF_A_PLAN = {"runs", "resume"}
     show_default=True,
     help="The convention of the headline figures; the others are shown beside it.",
 )
-@click.option(
-    "--on",
-    "hardware",
-    metavar="ACCELERATOR",
-    help="Also the least seconds on an accelerator, by roofline: H100 …",
-)
+@ON
 @click.pass_context
 def command(
     context: click.Context,
@@ -48,7 +49,7 @@ def command(
     spec_file: str | None,
     answers: str | None,
     convention: str,
-    hardware: str | None,
+    on: str | None,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -72,6 +73,7 @@ def command(
         dry_run,
         refuse_unfit,
     )
+    from e2r.forecast.published import told
     from e2r.records.collection import load_collection
     from e2r.records.spec import Spec
 
@@ -99,6 +101,9 @@ def command(
     if architecture is not None:
         refuse_unfit(spec, architecture)
     headline = answers or ("oracle" if collection.judgments else "first-stage")
+    known = None
+    if headline.startswith("ranking:"):
+        known = told(stages_of(spec))
     others = _others(headline, collection) if depends_on_answers(spec) else []
     runs = [dry_run(spec, collection, counter, word) for word in (headline, *others)]
     priced = [_figures(run, architecture, list(CONVENTIONS), convention) for run in runs]
@@ -109,10 +114,11 @@ def command(
         "queries": runs[0].queries,
         "tokenizer": tokenizer,
         **priced[0],
-        "seconds_per_query": _seconds(runs[0], architecture, hardware, spec),
-        "hardware": hardware,
+        "seconds_per_query": _seconds(runs[0], architecture, on, spec),
+        "hardware": on,
         "ledger_bytes": _ledger_bytes(runs[0]),
         "range": priced,
+        "known": known,
     }
     if as_json:
         print_json(figures)
@@ -191,6 +197,8 @@ def _print(figures: dict[str, Any], queries: int) -> None:
         f"{figures['method']} on {figures['model']}: {queries} queries, "
         f"answers: {figures['answers']}, tokens counted by {figures['tokenizer']}"
     )
+    if figures["known"] is not None:
+        click.echo(f"  {KNOWN[figures['known']]}")
     for name in ("calls", "rounds", "prompt_tokens", "generated_tokens"):
         values = [row[f"{name}_per_query"] for row in figures["range"]]
         label = f"{name.replace('_', ' ')} per query"

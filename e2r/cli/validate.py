@@ -56,6 +56,12 @@ class Validated:
     "of that dataset. May be repeated.",
 )
 @click.option(
+    "--rankings",
+    multiple=True,
+    metavar="FOLDER",
+    help="Rankings that others published, from which priced rows are computed again.",
+)
+@click.option(
     "--follow",
     is_flag=True,
     help="Of your own runs and specs: read the files that they name, and show what is in them.",
@@ -69,7 +75,12 @@ class Validated:
 )
 @click.option("--json", "as_json", is_flag=True, help="JSON alone on stdout.")
 def command(
-    paths: tuple[str, ...], qrels: tuple[str, ...], follow: bool, most: int, as_json: bool
+    paths: tuple[str, ...],
+    qrels: tuple[str, ...],
+    rankings: tuple[str, ...],
+    follow: bool,
+    most: int,
+    as_json: bool,
 ) -> None:
     """Say all that is wrong or odd in a path; exit with 3 where anything is wrong.
 
@@ -89,7 +100,7 @@ def command(
 
     every, _ = own_judgments(qrels)
     judgments = None if every is None else load_judgments(Sources(qrels=every))
-    asked = Asked(qrels, judgments, most, follow)
+    asked = Asked(qrels, judgments, most, follow, rankings)
     found = [validated for path in paths for validated in _validate(Path(path), asked)]
     errors, warnings = (sum(one.report.count[place] for one in found) for place in (0, 1))
     if as_json:
@@ -105,12 +116,16 @@ def command(
 
 @dataclass(frozen=True)
 class Asked:
-    """What is asked of every path: judgments, how many findings, whether specs are followed."""
+    """What is asked of every path: judgments, how many findings, whether specs are followed.
+
+    `rankings` are folders of published ones.
+    """
 
     qrels: tuple[str, ...]
     judgments: Judgments | None
     most: int
     follow: bool
+    rankings: tuple[str, ...] = ()
 
 
 def _validate(path: Path, asked: Asked) -> Iterator[Validated]:
@@ -127,6 +142,8 @@ def _validate(path: Path, asked: Asked) -> Iterator[Validated]:
         Teller(path, report.hear).error("no such file or folder; check the path")
         yield Validated(path, "nothing", report)
         return
+    if kind is None and os.path.lexists(path / "priced.json"):
+        kind = "priced row"
     if kind is None and path.suffix == ".toml":
         kind = "spec"
     if kind is None:
@@ -146,7 +163,9 @@ def _validate(path: Path, asked: Asked) -> Iterator[Validated]:
         return
     # Beyond so many findings the rest of a path is not read; how many there were is shown.
     with suppress(TooManyError):
-        if kind == "run folder":
+        if kind == "priced row":
+            _check_priced(path, report.hear, asked)
+        elif kind == "run folder":
             _check_run(path, report, asked)
         elif kind == "spec":
             _check_spec(path, report.hear, asked)
@@ -191,6 +210,12 @@ def _check_around(path: Path, runs: set[Path], hear: Hear) -> None:
                 tell.error("no run folder that a board finds; runs lie at DATASET/MODEL/METHOD")
             elif name in files:
                 tell.warning("belongs to no run folder")
+
+
+def _check_priced(path: Path, hear: Hear, asked: Asked) -> None:
+    from e2r.metrics.runs.priced_gate import check_priced
+
+    check_priced(path, hear, asked.qrels, asked.rankings)
 
 
 def _check_spec(path: Path, hear: Hear, asked: Asked) -> None:

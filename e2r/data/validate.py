@@ -8,7 +8,6 @@ from itertools import islice
 from pathlib import Path
 
 from e2r.data.beir import qrels_path
-from e2r.data.check import survey
 from e2r.data.collection import Candidate, CandidateList, Judgments, Query
 from e2r.data.files.corpus import IDS, TEXTS, FileCorpus
 from e2r.data.files.lines import Line, is_markup, is_object, json_object, lines
@@ -17,6 +16,7 @@ from e2r.data.files.run_index import RunIndex
 from e2r.data.files.topics import read_queries
 from e2r.data.files.trec import is_judgment_line, is_run_line, judgment_fields, read_qrels
 from e2r.data.findings import Hear, Teller, TooManyError, deaf, finding_of, some
+from e2r.data.survey import survey
 from e2r.errors import DataError
 
 BEIR_FILES = ("corpus.jsonl", "corpus.jsonl.gz", "queries.jsonl", "queries.jsonl.gz")

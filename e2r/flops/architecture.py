@@ -15,6 +15,9 @@ from e2r.flops.families import family
 from e2r.flops.heads import task_of
 from e2r.flops.structure import Structure
 
+LONGEST_PART = 200
+"""Characters of a name between slashes; file systems allow few more."""
+
 
 @dataclass(frozen=True, eq=False)
 class Architecture(Structure):
@@ -65,6 +68,8 @@ def _read(source: str | Path | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
             source
         )
     path = Path(source)
+    if max(map(len, path.parts), default=0) > LONGEST_PART:
+        raise DataError(f"{shortened(source)}: is longer than any name of a model or a file")
     if path.is_dir():
         path = path / "config.json"
         if not path.is_file():
@@ -98,7 +103,10 @@ def _download(repository: str) -> Path:
         import huggingface_hub
     except ImportError as error:
         raise catalogue.missing(repository) from error
-    kept = huggingface_hub.try_to_load_from_cache(repository, "config.json")
+    try:
+        kept = huggingface_hub.try_to_load_from_cache(repository, "config.json")
+    except ValueError as error:  # no name that a repository can have
+        raise catalogue.missing(repository) from error
     if isinstance(kept, str):
         return Path(kept)
     if not hub.answers():

@@ -1,4 +1,4 @@
-"""From FLOPs and bytes to seconds, joules and money: the roofline of a named accelerator.
+"""A named accelerator's peaks, and the roofline of one call: seconds, joules and money.
 
 A bound, not a prediction: no kernel reaches both peaks, and launch overhead is not in it.
 """

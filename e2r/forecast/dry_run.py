@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 
 from e2r.data.collection import Collection
 from e2r.engines.cascade import rerank, stages_of
-from e2r.errors import MissingError, UsageError
+from e2r.errors import DataError, MissingError, UsageError
 from e2r.flops.architecture import Architecture
 from e2r.flops.estimate import estimate
 from e2r.flops.hardware import accelerator, roofline
@@ -20,10 +20,11 @@ from e2r.flops.work import Usage
 from e2r.forecast.lengths import call_counts
 from e2r.models import prompts_by_stage
 from e2r.models.answerer import Answered, Answerer, Question
-from e2r.models.counting import Counter, Counting
-from e2r.models.server.words import WordCounter
+from e2r.models.counting import Counter, Counting, TokenCounter
+from e2r.models.server.word_tokenizer import WordTokenizer
 from e2r.models.simulated.oracle import Oracle
 from e2r.models.simulated.random import Random
+from e2r.models.simulated.ranking import FinalRanking
 from e2r.models.simulated.replay import Replay
 from e2r.prompts.request import Reply
 from e2r.ranking.plan import drive
@@ -43,12 +44,18 @@ COUNTS = (
 
 @dataclass(frozen=True)
 class DryRun:
-    """A method driven by one answerer; `counts` hold each call's tokens, one array a name."""
+    """A method driven by one answerer.
+
+    `counts` hold each call's tokens, one array a name; `qids` are the calls' queries. `rankings`
+    are the documents of each query as the method leaves them.
+    """
 
     answers: str
     queries: int
     rounds: int
     counts: dict[str, Any]
+    qids: tuple[str, ...] = ()
+    rankings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def calls(self) -> int:
@@ -95,9 +102,10 @@ class DryRun:
 
 
 def answerer_of(word: str, collection: Collection) -> Answerer:
-    """Who answers: oracle, oracle:SEED, first-stage, random, random:SEED or replay:RUN.
+    """Who answers: oracle, oracle:SEED, first-stage, random, random:SEED, replay:RUN, ranking:FILE.
 
-    Raises UsageError for another word and for an oracle without judgments.
+    Raises UsageError for another word and for an oracle without judgments, DataError for a ranking
+    that is not one of these candidates.
     """
     kind, _, rest = word.partition(":")
     if kind == "oracle" and (not rest or rest.isdigit()):
@@ -110,8 +118,13 @@ def answerer_of(word: str, collection: Collection) -> Answerer:
         return Random(int(rest or 0))
     if kind == "replay" and rest:
         return Replay(Path(rest))
+    if kind == "ranking" and rest:
+        ranking = FinalRanking.read(Path(rest))
+        ranking.refuse_others(collection.topics)
+        return ranking
     raise UsageError(
-        f"--answers {word!r}: give oracle, oracle:SEED, first-stage, random:SEED or replay:RUN"
+        f"--answers {word!r}: give oracle, oracle:SEED, first-stage, random:SEED, replay:RUN or "
+        "ranking:FILE"
     )
 
 
@@ -120,8 +133,25 @@ def counter_of(
 ) -> tuple[Counter, str]:
     """What counts tokens, and its name: the model's own tokenizer, else words and marks.
 
-    Raises MissingError where there is neither a tokenizer nor an architecture.
+    A tokenizer may be one file, ending in .json or .model. Raises MissingError where there is
+    neither a tokenizer nor an architecture.
     """
+    record = ModelRecord(
+        id=model.source, name=model.source, revision=None, dtype=model.dtype, architecture=None
+    )
+    if model.tokenizer is not None and Path(model.tokenizer).is_file():
+        if architecture is None:
+            raise MissingError(f"model {model.source}: no architecture is known by that name")
+        from e2r.models.network.tokenizer_file import load_tokenizer
+
+        tokenizer = load_tokenizer(Path(model.tokenizer))
+        own = TokenCounter(
+            record,
+            tokenizer,
+            encoder_decoder=architecture.mode == "decoder",
+            context=architecture.context,
+        )
+        return own, f"the file {Path(model.tokenizer).name}"
     try:
         from e2r.models.network.transformers import load
 
@@ -132,10 +162,12 @@ def counter_of(
                 f"model {model.source}: neither a tokenizer nor an architecture is at hand "
                 f"({error})"
             ) from error
-    record = ModelRecord(
-        id=model.source, name=model.source, revision=None, dtype=model.dtype, architecture=None
+    words = TokenCounter(
+        record,
+        WordTokenizer(),
+        encoder_decoder=architecture.mode == "decoder",
+        context=None,
     )
-    words = WordCounter(record, encoder_decoder=architecture.mode == "decoder")
     return words, "words and marks, because the model's own is not here"
 
 
@@ -158,19 +190,28 @@ def dry_run(spec: Spec, collection: Collection, counter: Counter, answers: str) 
         reuse=spec.execution.reuse,
     )
     replies: list[Reply] = []
+    qids: list[str] = []
 
     def hear(round_: int, question: Question, answered: Answered) -> None:
         replies.append(answered.reply)
+        qids.append(question.topic.query.qid)
 
     def answer(questions: Sequence[Question]) -> list[Answered]:
         return answerer.answer(questions)
 
-    rounds = sum(drive(rerank(topic, stages, hear), answer).rounds for topic in collection.topics)
+    rounds = 0
+    rankings: dict[str, tuple[str, ...]] = {}
+    for topic in collection.topics:
+        driven = drive(rerank(topic, stages, hear), answer)
+        if driven.result.error is not None:
+            raise DataError(f"query {topic.query.qid}: {driven.result.error}")
+        rounds += driven.rounds
+        rankings[topic.query.qid] = tuple(c.docid for c in driven.result.ranking)
     counts = {
         name: np.array([getattr(reply, name) for reply in replies], dtype=np.int64)
         for name in COUNTS
     }
-    return DryRun(answers, max(len(collection.topics), 1), rounds, counts)
+    return DryRun(answers, max(len(collection.topics), 1), rounds, counts, tuple(qids), rankings)
 
 
 def refuse_unfit(spec: Spec, architecture: Architecture) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -42,6 +42,20 @@ class Figures:
     rpp: Mapping[str, Rpp]
     qpp: Interval
     work: Mapping[str, Interval]
+
+    def without_spread(self) -> Figures:
+        """The same where only means of the costs are known: intervals of the quality alone."""
+
+        def bare(figure: Interval) -> Interval:
+            return replace(figure, low=None, high=None, note="only means are known")
+
+        return replace(
+            self,
+            petaflops=bare(self.petaflops),
+            qpp=bare(self.qpp),
+            rpp={name: Rpp(bare(rpp.ratio), Interval(None)) for name, rpp in self.rpp.items()},
+            work={name: bare(figure) for name, figure in self.work.items()},
+        )
 
 
 def figures(

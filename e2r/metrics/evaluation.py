@@ -20,12 +20,14 @@ from e2r.metrics.reports.tables import Report, Sheet
 from e2r.metrics.row import Row
 from e2r.metrics.runs.foreign import Foreign, read_foreign
 from e2r.metrics.runs.judging import Judge
+from e2r.metrics.runs.priced import read_priced
 from e2r.metrics.runs.recorded import Place, Recorded, find_runs
 from e2r.metrics.runs.result import Result
 from e2r.metrics.standing import Standing
 from e2r.metrics.statistics.intervals import Interval
 from e2r.metrics.work import counts, work
 from e2r.records.manifest import UNKNOWN, Manifest
+from e2r.records.priced import PRICED
 
 DEFAULT_MEASURES = "nDCG@10"
 CACHING = {
@@ -70,6 +72,7 @@ def evaluate(
     dataset: str | None = None,
     save: bool = False,
     offered: Mapping[str, Any] | None = None,
+    rankings: Mapping[str, Path] | None = None,
     also: Sequence[str] = (),
     own: Mapping[str, str] | None = None,
     lenient: bool = False,
@@ -85,6 +88,7 @@ def evaluate(
     priced from the ledgers under `convention`. Judgments are those that each run's spec names,
     unless `qrels` names others; where they are not at hand, the per-query values in the run's
     result.json are used if they fit its files. `save` writes result.json.
+    `rankings` are published ones by their hash, which a board holds priced rows against.
     `offered` are further measures by name, for the runs where they can be had; `also` are further
     conventions, for `Row.prices`. With `own`, judgments by the dataset's name, no spec is followed;
     `lenient` leaves out a run that is not as it should be, and tells why. `note` is told what the
@@ -102,7 +106,7 @@ def evaluate(
     for run in elsewhere:
         if run.ranking is not None and qrels is None:
             raise UsageError(f"{run.ranking}: pass the judgments of runs made elsewhere: --qrels")
-    judge = Judge(parsed, qrels, own, offered or {})
+    judge = Judge(parsed, qrels, own, offered or {}, rankings or {})
     places = find_runs(path for path in asked if not path.is_file())
     rows: list[Row] = []
     for place in places:
@@ -134,6 +138,8 @@ def _placed(rows: Sequence[Row]) -> tuple[Row, ...]:
 
 def _read(place: Place, tell: Callable[[str], None]) -> Recorded | None:
     """The run at a place; None for one under way that nobody asked for by name."""
+    if (place.path / PRICED).is_file():
+        return read_priced(place.path)
     if not place.named and Manifest.load(place.path / "manifest.json").status == "started":
         tell(f"{place.path}: this run has not finished and is left out")
         return None
@@ -172,6 +178,8 @@ def _row(
     flops = None if cost.per_query is None else _of(cost.per_query, qids)
     counted = counts(run, skipped)
     found = figures(values, flops, counted)
+    if "spread" in run.unknown:
+        found = found.without_spread()
     return Row(
         path=run.folder.path,
         manifest=_judged_by(run.manifest, judged.judgments_sha256),
@@ -189,6 +197,7 @@ def _row(
         notes=(*_notes(run, scores, cost), *([judged.ties] if judged.ties else [])),
         standing=Standing(),
         prices={name: _price(run, name) for name in also},
+        priced=run.priced,
         verified=judged.verified,
     )
 

@@ -15,6 +15,7 @@ from e2r.metrics.statistics.intervals import Interval
 from e2r.metrics.work import Work, latency
 from e2r.records.folder import QueryRecord
 from e2r.records.manifest import Manifest
+from e2r.records.priced import Priced
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,8 +25,9 @@ class Row:
     Every figure is over `qids`, the run's judged queries. Costs are PetaFLOPs per query;
     `first_stage_petaflops` is BM25's share by Eq. 17, which is not in `petaflops` unless the run is
     the first stage itself, and `matched_petaflops` what of it the postings ask for, where known.
-    `prices` are costs under further conventions, by name. A run whose quality is its own word is
-    not `verified`. `notes` are sentences about what is
+    `prices` are costs under further conventions, by name. `priced` is set for a ranking that others
+    published, whose price was found from it. A run whose quality is its own word is not `verified`.
+    `notes` are sentences about what is
     undefined or missing.
     """
 
@@ -45,6 +47,7 @@ class Row:
     notes: tuple[str, ...]
     standing: Standing
     prices: Mapping[str, Cost] = field(default_factory=dict)
+    priced: Priced | None = None
     verified: bool = True
 
     @property
@@ -108,5 +111,7 @@ class Row:
             "latency_seconds": self.latency,
             "missing_queries": list(self.scores.missing),
             "unjudged_queries": list(self.scores.unjudged),
+            "known": None if self.priced is None else self.priced.known,
+            "source": None if self.priced is None else self.priced.origin.source,
             "notes": list(self.notes),
         }

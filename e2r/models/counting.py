@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
+from e2r.errors import UsageError
 from e2r.models.answerer import Answered, Answerer, LanguageModel, Question
+from e2r.models.encoding import Encoder
 from e2r.models.prompted import Prompted, TooLong
 from e2r.models.reuse import Reuse, Share
 from e2r.prompts.read import Reading
@@ -98,3 +100,41 @@ class Counting:
         # The calibration's query is the shorter one, and is run second, over cached documents.
         shares = isinstance(question.task, Calibrate)
         return self._model.count(request, text, shares=shares)
+
+
+class TokenCounter:
+    """Counts the tokens of requests by a tokenizer alone; it cannot answer any."""
+
+    batch_size = 1
+    device = "none"
+
+    def __init__(
+        self, record: ModelRecord, tokenizer: Any, *, encoder_decoder: bool, context: int | None
+    ) -> None:
+        self.encoder_decoder = encoder_decoder
+        self._record = record
+        start = 0 if encoder_decoder else None
+        self._encoder = Encoder(tokenizer, decoder_start=start, context=context)
+
+    def record(self) -> ModelRecord:
+        return self._record
+
+    def prepare(self) -> None:
+        """There is nothing to load."""
+
+    def cut(self, text: str, most: int) -> tuple[str, int]:
+        return self._encoder.cut(text, most)
+
+    def excess(self, request: Request) -> int:
+        return self._encoder.excess(request)
+
+    def shareable(self, request: Request) -> tuple[tuple[int, ...], int] | None:
+        return self._encoder.shareable(request)
+
+    def count(self, request: Request, text: str | None, *, shares: bool) -> Reply:
+        return self._encoder.count(request, text, shares=shares)
+
+    def reply(
+        self, requests: Sequence[Request], scopes: Sequence[str] | None = None
+    ) -> list[Reply]:
+        raise UsageError("a tokenizer counts tokens, but answers nothing")

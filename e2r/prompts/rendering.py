@@ -49,6 +49,18 @@ def _tojson(
     return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, **options)
 
 
+def _fix_text(text: str) -> str:
+    """What ftfy makes of a text: broken encodings mended, quotation marks straight."""
+    import ftfy
+
+    return str(ftfy.fix_text(text))
+
+
+def _no_identifiers(text: str) -> str:
+    """A passage whose own [12] reads (12), so that it names no other passage."""
+    return re.sub(r"\[(\d+)\]", r"(\1)", text)
+
+
 @lru_cache(maxsize=64)
 def compiled(text: str, *, chat: bool) -> Template:
     """A template of prompts, or a model's chat template under the names that transformers gives.
@@ -57,9 +69,9 @@ def compiled(text: str, *, chat: bool) -> Template:
     """
     if not chat:
         # The output is a model's input, not a web page: nothing may be escaped.
-        return ImmutableSandboxedEnvironment(
-            undefined=StrictUndefined, autoescape=False
-        ).from_string(text)
+        prompts = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
+        prompts.filters |= {"fix_text": _fix_text, "no_identifiers": _no_identifiers}
+        return prompts.from_string(text)
     environment = ImmutableSandboxedEnvironment(
         trim_blocks=True,
         lstrip_blocks=True,

@@ -54,6 +54,7 @@ ICR = Method(
     rounds="half the calls: a window is asked about with and without the query in one round",
     bound=_bound,
     exact=True,
+    told="exact",
     source="Chen et al., ICLR 2025 (in-context reranking)",
     summary="attention from query to documents, less what a query without content gets",
 )

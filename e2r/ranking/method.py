@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from e2r.errors import UsageError, unknown
 from e2r.ranking.plan import Plan
@@ -29,7 +29,9 @@ class Method:
     in words. `llm_rankers` is the plan that ielab/llm-rankers carries out under this name, or
     None where that project has no such method. `trained` is the word that checkpoints trained for
     this method carry in their names, None where any model can be asked. `most` is the largest value
-    of a parameter, where its prompt has names for no more passages.
+    of a parameter, where its prompt has names for no more passages. `told` says what its final
+    ranking tells of its calls: which they were (exact), about which (estimate), or too little
+    (None).
     """
 
     name: str
@@ -44,6 +46,7 @@ class Method:
     llm_rankers: Callable[..., Plan[list[int]]] | None = None
     trained: str | None = None
     most: Mapping[str, int] = field(default_factory=dict)
+    told: Literal["exact", "estimate"] | None = None
 
     @property
     def family(self) -> str:

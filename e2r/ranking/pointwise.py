@@ -22,7 +22,9 @@ def _bound(n: int, k: int) -> int:
     return n
 
 
-_pointwise = partial(Method, plan=by_score, calls="n", rounds="1", bound=_bound, exact=True)
+_pointwise = partial(
+    Method, plan=by_score, calls="n", rounds="1", bound=_bound, exact=True, told="exact"
+)
 
 QLM = _pointwise(
     name="pointwise.qlm",
@@ -61,6 +63,7 @@ QWEN3 = _pointwise(
 
 REASONING = _pointwise(
     name="pointwise.reasoning",
+    told=None,
     source="Weller et al., COLM 2025 (Rank1)",
     summary="a thought, then the probability of true against false; its tokens are paid for",
     trained="rank1",

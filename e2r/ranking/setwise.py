@@ -120,6 +120,7 @@ HEAPSORT = Method(
     calls="about 116–140 for set_size 3, 75–82 for 4 (n = 100, k = 10); it depends on the answers",
     rounds="below calls: sub-heaps of a level share a round",
     bound=_heapsort_bound,
+    told="estimate",
     source=ZHUANG,
     summary="heap whose every comparison chooses among a parent and its children",
     llm_rankers=heapsort,
@@ -163,6 +164,7 @@ HEAPSORT_REASONING = replace(
     source="Zhuang et al., arXiv 2503.06034 (Rank-R1)",
     summary="setwise.heapsort with a thought before each choice, whose tokens are paid for",
     llm_rankers=None,
+    told=None,
     trained="Rank-R1",
     most={},
 )

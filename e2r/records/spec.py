@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
+from e2r.borders.figures import RANGES, fault
 from e2r.borders.reading import MissingFileError, shortened, toml_file
+from e2r.borders.showing import is_plain
 from e2r.errors import DataError
 
+LONGEST_WORD, LONGEST_PART = 2000, 200
+"""Characters of a path, and of each of its parts; file systems allow few more."""
 MOST_TOLD = 20
 """Wrong fields that a message lists."""
 
@@ -25,6 +38,24 @@ class _Part(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
     _home: Path | None = PrivateAttr(None)
+
+    @field_validator("*")
+    @classmethod
+    def _possible(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse words that can be no name or path, and figures that cannot be."""
+        name = str(info.field_name)
+        if isinstance(value, str):
+            if len(value) > LONGEST_WORD or max(map(len, re.split("[/:#@]", value))) > LONGEST_PART:
+                raise ValueError(f"{len(value)} characters are no name or path")
+            if not is_plain(value):
+                raise ValueError("holds a control character, or one that turns text around")
+        elif type(value) is int and name in RANGES and (why := fault(name, value)) is not None:
+            raise ValueError(why)
+        elif name == "parameters":
+            for key, number in value.items():
+                if (why := fault("parameter", number)) is not None or len(key) > LONGEST_PART:
+                    raise ValueError(f"{shortened(key)} {why or 'is no name'}")
+        return value
 
     @property
     def home(self) -> Path | None:

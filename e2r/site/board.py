@@ -15,6 +15,10 @@ from e2r.metrics.statistics.intervals import Interval
 from e2r.site.published import Publication, Published
 
 State = Literal["ranked", "reference", "incomplete", "unverified"]
+Kind = Literal[
+    "made here", "priced exactly", "priced by estimate", "priced by means", "printed in a paper"
+]
+"""How a row came about: by `e2r run`, by `e2r price`, or out of a paper's tables."""
 NOTHING = Interval(None)
 
 
@@ -36,7 +40,8 @@ class Entry:
     answer without a model, nor incomplete runs, nor those whose quality is their own word.
     `architecture` says who declared it. `frontiers` holds (measure, convention) where no
     row of the group is both cheaper and better. `place` is a run's folder seen from the folder of
-    all runs; `page` its address seen from the board.
+    all runs; `page` its address seen from the board. `idle` rows are as good, query by query, as
+    the first stage's order or its reverse.
     """
 
     id: str
@@ -59,6 +64,8 @@ class Entry:
     row: Row | None = None
     place: PurePosixPath | None = None
     published: Published | None = None
+    kind: Kind = "made here"
+    idle: bool = False
     ranks: Mapping[str, int] = field(default_factory=dict)
     frontiers: frozenset[tuple[str, str]] = frozenset()
 

@@ -17,6 +17,7 @@ from e2r.flops.conventions import CONVENTIONS
 from e2r.metrics.effectiveness import parse_measures
 from e2r.metrics.evaluation import DEFAULT_MEASURES, evaluate
 from e2r.metrics.runs.judging import own_judgments
+from e2r.metrics.runs.priced import rankings_in
 from e2r.metrics.runs.recorded import find_runs
 from e2r.metrics.runs.result import Result
 from e2r.site.collect import make_board
@@ -40,6 +41,7 @@ def build(
     measures: str = DEFAULT_MEASURES,
     convention: str = "ideal",
     qrels: str | Sequence[str] | None = None,
+    rankings: Sequence[str] = (),
     files: str = "../runs",
     paper: bool = True,
     note: Callable[[str], None] | None = None,
@@ -50,8 +52,10 @@ def build(
     runs' own result.json hold. `convention` is the one shown at first, and `paper` says whether the
     paper's rows stand beside the runs. `qrels` are the board's own judgments, FILE for all runs or
     NAME=FILE for those of a dataset; no path of a run's spec is followed, and what these do not
-    judge is unverified. A run that cannot be shown is left out, and `note` is told why. `files` is
-    where the run folders lie as seen from the pages: a relative path or an http(s) address. The
+    judge is unverified. `rankings` are folders of rankings that others published: the quality of
+    priced rows is computed from them again, and is unverified without them. A run that cannot be
+    shown is left out, and `note` is told why. `files` is where the run folders lie as seen from the
+    pages: a relative path or an http(s) address. The
     same runs give the same bytes. Files in `out` that no build wrote are left alone. Raises
     DataError where no run can be shown, and UsageError where `out` holds files but no earlier site.
     """
@@ -69,6 +73,7 @@ def build(
         own=own,
         lenient=True,
         offered=offered,
+        rankings=rankings_in(rankings),
         also=others,
         note=note,
     )

@@ -17,7 +17,7 @@ from e2r.metrics.groups import group_id, is_reference
 from e2r.metrics.row import Row
 from e2r.metrics.runs.declared import declared
 from e2r.metrics.statistics.intervals import Interval
-from e2r.site.board import Board, Costs, Entry, Group, State, standing
+from e2r.site.board import Board, Costs, Entry, Group, Kind, State, standing
 from e2r.site.published import CONVENTION, Publication, Published
 
 PUBLISHED_PAGE = "published.html"
@@ -46,7 +46,10 @@ def make_board(
         else:
             groups.setdefault(group_id(row), []).append(entry)
     made = [_group(key, standing(rows, measures, conventions)) for key, rows in groups.items()]
-    made.sort(key=lambda group: (group.dataset, group.depth, group.first_stage, group.id))
+    # The collection with the most rows comes first: the page opens on it.
+    made.sort(
+        key=lambda g: (-len(g.entries), g.dataset, g.depth, g.first_stage, g.id),
+    )
     incomplete.sort(key=lambda entry: str(entry.place))
     if publication is not None:
         made += _published(publication, measures)
@@ -77,7 +80,9 @@ def _run(row: Row, runs: Path, convention: str) -> Entry:
         costs=_costs(row, convention),
         calls=work.calls_per_query,
         rounds=work.rounds_per_query,
-        template=_cut(", ".join(row.manifest.prompts)) or None,
+        template=_cut(_told_apart(row)) or None,
+        kind=_kind(row),
+        idle=row.priced is not None and row.priced.idle is not None,
         queries=len(row.qids),
         parameters=None if facts is None else _parameters(json.dumps(facts, sort_keys=True)),
         parse_failures=work.parse_failures,
@@ -85,6 +90,20 @@ def _run(row: Row, runs: Path, convention: str) -> Entry:
         row=row,
         place=place,
     )
+
+
+def _told_apart(row: Row) -> str:
+    """What tells a row from others of its model and method: its prompt, or its parameters."""
+    if row.priced is None:
+        return ", ".join(row.manifest.prompts)
+    return ", ".join(f"{name} {value}" for name, value in row.priced.parameters.items())
+
+
+def _kind(row: Row) -> Kind:
+    if row.priced is None:
+        return "made here"
+    kinds: dict[str, Kind] = {"estimate": "priced by estimate", "means": "priced by means"}
+    return kinds.get(row.priced.known, "priced exactly")
 
 
 def _costs(row: Row, convention: str) -> Mapping[str, Costs]:
@@ -157,6 +176,7 @@ def _published_row(row: Published, publication: Publication) -> Entry:
         rounds=None,
         parameters=row.parameters,
         published=row,
+        kind="printed in a paper",
     )
 
 

@@ -77,6 +77,8 @@ def _row(entry: Entry, group: str | None, board: Board) -> dict[str, Any]:
         "depth": entry.depth,
         "parameters": entry.parameters,
         "state": entry.state,
+        "kind": entry.kind,
+        "idle": int(entry.idle),
         "place": None if entry.place is None else str(entry.place),
         "quality": [_span(entry.quality.get(name)) for name in board.measures],
         "ranks": [entry.ranks.get(name) for name in board.measures],

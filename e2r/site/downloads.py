@@ -91,6 +91,8 @@ def _placed(entry: Entry, board: Board, plain: dict[str, Any]) -> dict[str, Any]
         "on_frontier": (board.measure, convention) in entry.frontiers,
         "reference": entry.state == "reference",
         "unverified": entry.state == "unverified",
+        "kind": entry.kind,
+        "idle": entry.idle,
         "architecture": entry.architecture,
         "parameters": entry.parameters,
         "template": entry.template,

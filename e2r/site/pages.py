@@ -21,6 +21,7 @@ from e2r.metrics.reports.pictures import THEMES, quality_against_cost
 from e2r.metrics.reports.tables import UNDEFINED, short
 from e2r.metrics.statistics.intervals import Interval
 from e2r.records.command import command
+from e2r.records.priced import CALLS, PRICED, SAYS
 from e2r.records.spec import Spec
 from e2r.site import whatif
 from e2r.site.board import NOTHING, Board, Costs, Entry
@@ -98,8 +99,11 @@ def render(board: Board, links: Links, publication: Publication | None = None) -
     if publication is not None:
         pages["published.html"] = page("published.html", "", here="published")
     for entry in board.runs:
-        values = _run_values(entry, links)
-        pages[entry.page] = page("run.html", "../", here="run", **values)
+        if entry.row is not None and entry.row.priced is not None:
+            template, values = "priced.html", _priced_values(entry, links)
+        else:
+            template, values = "run.html", _run_values(entry, links)
+        pages[entry.page] = page(template, "../", here="run", **values)
     return pages
 
 
@@ -134,6 +138,11 @@ def _dark(picture: bytes) -> bytes:
     }
     pattern = re.compile(b"|".join(colours))
     return pattern.sub(lambda found: colours[found.group()], picture)
+
+
+def _priced_values(entry: Entry, links: Links) -> dict[str, Any]:
+    held = [(name, links.file(entry, name)) for name in (PRICED, CALLS)]
+    return {"entry": entry, "row": entry.row, "files": held, "says": SAYS}
 
 
 def _run_values(entry: Entry, links: Links) -> dict[str, Any]:

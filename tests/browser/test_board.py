@@ -132,7 +132,7 @@ def test_the_script_writes_figures_as_python_does(page, home) -> None:
         ("dataset", "other", "dataset", "other"),
         ("family", "setwise", "method", "setwise."),
         ("model", "wide-llama", "label", "wide-llama"),
-        ("depth", "20", "dataset", "trec-dl-2019"),
+        ("depth", "100", "dataset", ("TREC", "Robust")),
         ("size", "10–100 B", "label", "flan-t5-xxl"),
         ("source", "published", "dataset", ("TREC", "Robust")),
     ],
@@ -394,7 +394,9 @@ def test_without_scripts_the_whole_table_is_there(open_page, site, rows) -> None
     page = open_page(java_script_enabled=False)
     page.goto(f"{site.as_uri()}/index.html")
     assert page.locator("#board tbody tr").count() == len([r for r in rows.values() if r["group"]])
-    assert page.locator("#apart tbody tr").count() == 1
+    # One run is incomplete; the committed ones are unverified where their judgments are absent.
+    apart = [row for row in rows.values() if not row["group"]]
+    assert page.locator("#apart tbody tr").count() == len(apart) >= 1
     assert page.locator("select, input, button").locator("visible=true").count() == 0
     assert page.locator("figure img").first.is_visible()
     assert page.locator("ol.budget li").count() > 10

@@ -15,7 +15,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ir_measures import nDCG
 
-from e2r.data.check import survey
 from e2r.data.collection import Collection, content_sha256
 from e2r.data.files import offsets, run_index
 from e2r.data.files.corpus import FileCorpus
@@ -23,6 +22,7 @@ from e2r.data.files.run_index import RunIndex
 from e2r.data.files.trec import read_run
 from e2r.data.findings import Report
 from e2r.data.sources import Sources, load
+from e2r.data.survey import survey
 from e2r.errors import DataError
 from tests.small_collection import write_collection
 

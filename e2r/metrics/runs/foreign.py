@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from e2r.borders.showing import shown
 from e2r.data.collection import content_sha256
 from e2r.data.files.trec import Run, judged_order, read_run
 from e2r.errors import DataError, UsageError
@@ -75,7 +76,7 @@ def read_foreign(foreign: Foreign, dataset: str = UNKNOWN) -> Recorded:
     if calls is None:
         unknown.add("calls")
         calls = Usages([], [], {name: [] for name in COUNTS})
-    shares = _shares(calls.models)
+    shares = _shares(calls.models, None if foreign.usage is None else foreign.usage.parent)
     return Recorded(
         folder=RunFolder(path),
         manifest=_manifest(
@@ -94,15 +95,31 @@ def read_foreign(foreign: Foreign, dataset: str = UNKNOWN) -> Recorded:
     )
 
 
-def _shares(models: Sequence[str]) -> tuple[Share, ...]:
-    """The calls of each model, in the order in which the models come up."""
+def _shares(models: Sequence[str], home: Path | None) -> tuple[Share, ...]:
+    """The calls of each model, in the order in which the models come up.
+
+    `home` is the folder of their file, whose words lead to no file outside of it.
+    """
     names = np.array(models)
     shares = []
     for name in dict.fromkeys(models):
         closed = name.startswith(CLOSED)
+        if home is not None and _leaves(name, home):
+            raise DataError(
+                f"{home}: the model {shown(name)} leads out of the folder of its calls; name "
+                "it, or put its config.json there"
+            )
         facts = None if closed else dict(Architecture.load(name).config)
         shares.append(Share(name.removeprefix(CLOSED), facts, np.flatnonzero(names == name)))
     return tuple(shares)
+
+
+def _leaves(name: str, home: Path) -> bool:
+    path = Path(name)
+    try:
+        return path.exists() and not path.resolve().is_relative_to(home.resolve())
+    except (OSError, ValueError):
+        return False
 
 
 def _records(

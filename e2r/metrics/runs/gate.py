@@ -1,4 +1,4 @@
-"""The gate for submitted runs: what a folder says is computed again from what it holds."""
+"""The gate for submitted runs: after its files are checked, what it says is computed again."""
 
 from __future__ import annotations
 

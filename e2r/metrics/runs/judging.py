@@ -15,8 +15,10 @@ from e2r.data.findings import without_words
 from e2r.data.sources import Sources, load_judgments
 from e2r.errors import DataError, E2RError, UsageError
 from e2r.metrics.effectiveness import Scores, score
+from e2r.metrics.runs.priced import refuse_other_values, scores_of
 from e2r.metrics.runs.recorded import Recorded
 from e2r.metrics.runs.result import Result
+from e2r.records.priced import Priced
 from e2r.records.spec import Spec
 
 _ASK = "pass its judgments by --qrels"
@@ -76,14 +78,16 @@ class Judge:
 
     With `own`, judgments by the dataset's name, no spec is followed at all: a board judges the runs
     of strangers by what it holds itself.
-    `offered` are further measures; a run goes without those that its judgments do not define, or
-    that its result.json does not hold.
+    `rankings` are files that others published, by their hash: priced rows are computed from them
+    again. `offered` are further measures; a run goes without those that its judgments do not
+    define, or that its result.json does not hold.
     """
 
     measures: Mapping[str, Any]
     qrels: str | None = None
     own: Mapping[str, str] | None = None
     offered: Mapping[str, Any] = field(default_factory=dict)
+    rankings: Mapping[str, Path] = field(default_factory=dict)
     _read: dict[Sources, tuple[Judgments, str] | str] = field(default_factory=dict)
 
     def judge(self, run: Recorded) -> Judged:
@@ -95,6 +99,11 @@ class Judge:
         path, manifest = run.folder.path, run.manifest
         if "ranking" in run.unknown:
             return Judged(Scores({}, (), ()))
+        if run.priced is not None:
+            try:
+                return self._priced(run, run.priced)
+            except DataError as error:
+                raise DataError(f"{path}: {error}") from None
         own = manifest.dataset.judgments_sha256
         found = self._judgments(run)
         if isinstance(found, tuple):
@@ -130,6 +139,20 @@ class Judge:
             )
         said = f"{path}: unverified: {reason}; values are those of its result.json, and not ranked"
         return Judged(held, note=said, verified=False)
+
+    def _priced(self, run: Recorded, row: Priced) -> Judged:
+        """The values of a priced row; on a board only those count that its ranking gives again."""
+        offered = {name: self.offered[name] for name in self.offered if name in row.measures}
+        scores = scores_of(row, {**self.measures, **offered})
+        if self.own is None:
+            return Judged(scores)
+        ranking, found = self.rankings.get(row.origin.sha256), self._judgments(run)
+        if ranking is None or not isinstance(found, tuple):
+            why = "its ranking is not at hand" if ranking is None else found
+            said = f"{run.folder.path}: unverified: {why}; its values are its own word, not ranked"
+            return Judged(scores, note=said, verified=False)
+        refuse_other_values(row, ranking, found[0])
+        return Judged(scores, found[1])
 
     def _ties(self, scores: Scores, run: Recorded, judgments: Judgments) -> str | None:
         """Where documents of equal score stand otherwise in the file: what its order would give."""

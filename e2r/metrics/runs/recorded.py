@@ -24,6 +24,7 @@ from e2r.metrics.runs.declared import Declared, declared
 from e2r.records.folder import QueryRecord, RunFolder
 from e2r.records.ledger import read_ledger
 from e2r.records.manifest import Manifest
+from e2r.records.priced import PRICED, Priced
 
 PER_QUERY = "per_query.jsonl"
 LONGEST_LINE = 2000
@@ -76,7 +77,9 @@ class Recorded:
     `query_of_call` holds, for each row of the ledger, the place of its query in `records`. Runs
     made elsewhere name the models of their calls in `shares`, and in `unknown` what nobody wrote
     down: "ranking", "calls", or "outcomes" (rounds, parse failures, truncation, padding). `listed`
-    is the file's own order of the queries whose equal scores trec_eval orders otherwise.
+    is the file's own order of the queries whose equal scores trec_eval orders otherwise. `priced`
+    is set for a published ranking that was priced; only means of its calls are known where
+    `unknown` holds "spread".
     """
 
     folder: RunFolder
@@ -87,6 +90,7 @@ class Recorded:
     shares: tuple[Share, ...] = ()
     unknown: frozenset[str] = frozenset()
     listed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    priced: Priced | None = None
 
     @cached_property
     def caching(self) -> Literal["own", "shared", "unknown"]:
@@ -154,7 +158,7 @@ def find_runs(places: Iterable[str | Path]) -> list[Place]:
     """
     found: dict[Path, Place] = {}
     for place in map(Path, places):
-        if (place / "manifest.json").is_file():
+        if (place / "manifest.json").is_file() or (place / PRICED).is_file():
             inside = [Place(place, named=True)]
         else:
             inside = [Place(path, named=False) for path in sorted(_nested(place))]
@@ -176,7 +180,8 @@ def _nested(place: Path, levels: int = DEEPEST) -> Iterator[Path]:
     except OSError:
         return
     names = {entry.name for entry in entries}
-    if {"manifest.json", "spec.toml"} <= names or ("manifest.json" in names and "--" in place.name):
+    is_run = "manifest.json" in names and ("spec.toml" in names or "--" in place.name)
+    if is_run or PRICED in names:
         yield place
     elif levels:
         for entry in entries:

@@ -16,7 +16,7 @@ from e2r.models.encoding import Encoder
 from e2r.models.server.http import Failed, Server
 from e2r.models.server.openai_calls import OPENING_TOKENS, Calls, Manner, refuse, settings
 from e2r.models.server.trial import Trial, sample
-from e2r.models.server.words import WordTokenizer
+from e2r.models.server.word_tokenizer import WordTokenizer
 from e2r.prompts.read import Reading
 from e2r.prompts.request import Generate, Labels, Reason, Reply, Request
 from e2r.prompts.template import PromptTemplate

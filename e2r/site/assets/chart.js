@@ -20,7 +20,7 @@
 
   function priced(group) {
     return data.rows.filter((row) => {
-      const seen = row.group === group.id && row.state === "ranked" && figures(row);
+      const seen = row.group === group.id && row.state === "ranked" && !row.idle && figures(row);
       return seen && seen.quality && seen.petaflops && seen.petaflops[0] > 0;
     });
   }
@@ -54,12 +54,14 @@
       high: high ?? value,
       cost: seen.petaflops[0],
       frontier: seen.frontier,
+      open: !["made here", "priced exactly"].includes(row.kind),
       said: {
         title: `${row.method} · ${row.label}`,
         [chosen("measure")]: [fixed(value), ends(seen.quality, (end) => fixed(end, 3))].filter(Boolean).join(" "),
         "PFLOPs per query": short(seen.petaflops[0]),
         RPP: short(seen.rpp && seen.rpp[0]),
         rank: String(seen.rank ?? "–"),
+        cost: row.kind,
       },
     };
   }
@@ -136,7 +138,8 @@
             color: colour,
             shape: { field: "family", type: "nominal", scale: { domain: families, range: shapes }, title: null },
             size: { condition: [{ param: "over", empty: false, value: 260 }, { test: "datum.frontier", value: 150 }], value: 80 },
-            stroke: { condition: { test: "datum.frontier", value: ink }, value: null },
+            fill: { condition: { test: "datum.open", value: style.backgroundColor }, ...colour },
+            stroke: { condition: { test: "datum.frontier", value: ink }, ...colour, legend: null },
             tooltip: { field: "said" },
           },
         },
@@ -163,7 +166,7 @@
     const text = JSON.stringify(wanted) + dark.matches;
     if (!window.vegaEmbed) return;
     const shownPoints = wanted.layer[2].data.values.length;
-    said.textContent = `${shownPoints} rows; the line joins the frontier: nothing is both cheaper and better than a row on it. Hover for figures, click to open a row; the table below holds the same figures.`;
+    said.textContent = `${shownPoints} rows; the line joins the frontier: nothing is both cheaper and better than a row on it. A hollow mark has a cost by estimate, by means or as printed. Hover for figures, click to open a row; the table below holds the same figures.`;
     if (text === drawn) return;
     drawn = text;
     if (view) view.finalize();

@@ -10,7 +10,7 @@ import pytest
 
 from e2r.cli import main
 from e2r.data.files.trec import read_run
-from e2r.errors import DataError, MissingError, UsageError
+from e2r.errors import DataError, E2RError, MissingError, UsageError
 from e2r.flops import measured
 from e2r.flops.architecture import Architecture
 from e2r.flops.conventions import CONVENTIONS
@@ -230,3 +230,19 @@ def test_a_query_whose_judgments_are_all_spam_scores_0(tmp_path: Path, grade: in
     for name, values in row.scores.values.items():
         assert values["q1"] == (0.5 if name == "Judged@10" else 0), name
         assert values["q0"] > 0
+
+
+def test_the_models_of_a_strangers_calls_lead_to_no_file_elsewhere(tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (tmp_path / "config.json").write_text('{"model_type": "secret"}')
+    calls = theirs / "calls.csv"
+    for model in (str(tmp_path / "config.json"), "/etc/hostname", f"{theirs}/../config.json"):
+        calls.write_text(f"qid,prompt_tokens,generated_tokens,model\n1,5,1,{model}\n")
+        with pytest.raises(DataError, match="leads out") as refused:
+            evaluate(calls)
+        assert "secret" not in str(refused.value)
+    for model in ("x" * 250, 'Qwen/Qwen2.5-"7B', "a/b/c"):
+        calls.write_text(f"qid,prompt_tokens,generated_tokens,model\n1,5,1,{model}\n")
+        with pytest.raises(E2RError):
+            evaluate(calls)

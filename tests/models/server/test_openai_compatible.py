@@ -15,7 +15,7 @@ from e2r.models.encoding import Encoder
 from e2r.models.server import http as server_module
 from e2r.models.server.logprobs import Found, Position, label_values, place_after, positions
 from e2r.models.server.openai_calls import Calls, Manner
-from e2r.models.server.words import WordTokenizer
+from e2r.models.server.word_tokenizer import WordTokenizer
 from e2r.prompts.request import Generate
 from e2r.prompts.template import Message
 from e2r.records.folder import RunFolder
