@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from weakref import ref
@@ -95,14 +96,15 @@ class Encoded:
 class Calls:
     """Joins passes into calls and writes each when its cache is gone.
 
-    A weak reference tells when that is; the collector may run it in any thread and at any moment,
-    so that it only leaves a word, which the next pass acts on.
+    A weak reference tells when that is. The collector may run it in any thread and at any moment,
+    also in the middle of this class's own work: it then leaves a word, which is acted on later.
     """
 
     def __init__(self, sheet: Sheet, note: Callable[[str], None]) -> None:
         self._sheet = sheet
         self._note = note
         self._lock = threading.RLock()
+        self._busy = False
         self._open: dict[int, Batch] = {}
         self._encoded: dict[int, Encoded] = {}
         self._gone: deque[tuple[dict[int, Any], int, Any]] = deque()
@@ -114,15 +116,13 @@ class Calls:
 
     def encoder(self, model: Model, made: Pass, states: Any, qids: Sequence[str]) -> None:
         """An encoder's own pass, whose decoder may follow."""
-        with self._lock:
-            self.drain()
+        with self._working():
             watch = self._watched(self._encoded, states)
             self._encoded[id(states)] = Encoded(model, qids, made, watch)
 
     def add(self, model: Model, made: Pass, qids: Sequence[str]) -> None:
         """A pass: the next step of calls that go on, or the first of new ones."""
-        with self._lock:
-            self.drain()
+        with self._working():
             batch = self._open.get(id(made.cache))
             if batch is not None and batch.watch() is made.cache:
                 if batch.continues(model, made):
@@ -167,20 +167,12 @@ class Calls:
 
     def drain(self) -> None:
         """Write down the calls whose caches are gone."""
-        done: list[Batch] = []
-        with self._lock:
-            while self._gone:
-                where, key, watch = self._gone.popleft()
-                # The place may have been taken by a newer object already.
-                if key in where and where[key].watch is watch:
-                    item = where.pop(key)
-                    done.append(item if isinstance(item, Batch) else self._alone(item))
-            self._close(done)
+        with self._working():
+            pass
 
     def finish(self) -> None:
         """Write down all that is still open."""
-        with self._lock:
-            self.drain()
+        with self._working():
             left = [*self._open.values(), *map(self._alone, self._encoded.values())]
             self._open.clear()
             self._encoded.clear()
@@ -189,13 +181,46 @@ class Calls:
     def forget(self) -> None:
         """Leave what is open to the process that this one was forked from."""
         self._lock = threading.RLock()
+        self._busy = False
         self._open.clear()
         self._encoded.clear()
         self._gone.clear()
 
     def _watched(self, where: dict[int, Any], thing: Any) -> Any:
-        key, gone = id(thing), self._gone
-        return ref(thing, lambda watch: gone.append((where, key, watch)))
+        key = id(thing)
+
+        def gone(watch: Any) -> None:
+            self._gone.append((where, key, watch))
+            if self._lock.acquire(blocking=False):
+                try:
+                    if not self._busy:
+                        self.drain()
+                finally:
+                    self._lock.release()
+
+        return ref(thing, gone)
+
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        """Alone with the calls; those whose caches are gone are written before and after."""
+        with self._lock:
+            self._busy = True
+            try:
+                self._write_gone()
+                yield
+                self._write_gone()
+            finally:
+                self._busy = False
+
+    def _write_gone(self) -> None:
+        done: list[Batch] = []
+        while self._gone:
+            where, key, watch = self._gone.popleft()
+            # The place may have been taken by a newer object already.
+            if key in where and where[key].watch is watch:
+                item = where.pop(key)
+                done.append(item if isinstance(item, Batch) else self._alone(item))
+        self._close(done)
 
     def _alone(self, run: Encoded) -> Batch:
         reasons = () if run.model.reason is None else (run.model.reason,)

@@ -18,7 +18,7 @@ from e2r.meter.calls import Calls
 from e2r.meter.hooks import Hooks
 from e2r.meter.models import Models
 from e2r.meter.passes import arguments, cache_of, decoder_pass, pair_pass
-from e2r.meter.sheet import Sheet
+from e2r.meter.sheet import MISSING, UNSEEN, UNSURE, Sheet
 from e2r.meter.topics import Topics
 from e2r.meter.unseen import unseen
 
@@ -33,9 +33,9 @@ class Counter:
     def __init__(self, sheet: Sheet, topics: Topics | None = None) -> None:
         self._sheet = sheet
         self._topics = topics
-        self._said: dict[str, int] = {}
+        self._said: dict[tuple[str, str], int] = {}
         self._queries: list[str] = []
-        self._guard = threading.Lock()
+        self._guard = threading.RLock()
         self._models = Models(sheet, self.note)
         self._calls = Calls(sheet, self.note)
         self._hooks = Hooks(self._passed, self._failed, self._compiled)
@@ -51,7 +51,7 @@ class Counter:
                 "httpx2": lambda: self._watch_http("httpx2"),
                 "vllm.entrypoints.llm": self._watch_vllm,
             },
-            self.note,
+            self.missing,
         )
         LIVE.add(self)
         # Children of multiprocessing leave without atexit, and forget what was to do at the end.
@@ -70,12 +70,12 @@ class Counter:
             end()
         self._calls.finish()
         for text in unseen():
-            self._sheet.note("unseen", text)
+            self._sheet.note(UNSEEN, text)
         with self._guard:
             said, self._said = self._said, {}
-        for text, count in said.items():
+        for (kind, text), count in said.items():
             if count > 1:
-                self._sheet.note("uncounted", text, count - 1)
+                self._sheet.note(kind, text, count - 1)
 
     def drain(self) -> None:
         """Write what has ended."""
@@ -92,13 +92,19 @@ class Counter:
             self._queries.remove(qid)
 
     def note(self, text: str) -> None:
-        """Say once what the rows do not; how often stands behind it at the end."""
+        """Say once what makes a price unsure; how often stands behind it at the end."""
+        self._say(UNSURE, text)
+
+    def missing(self, text: str) -> None:
+        """Say once what was computed and is in no row."""
+        self._say(MISSING, text)
+
+    def _say(self, kind: str, text: str) -> None:
         with self._guard:
-            first = text not in self._said
-            self._said[text] = self._said.get(text, 0) + 1
-        if first:
+            times = self._said[kind, text] = self._said.get((kind, text), 0) + 1
+        if times == 1:
             # At once, so that it is there if the program dies.
-            self._sheet.note("uncounted", text)
+            self._sheet.note(kind, text)
 
     def _query(self) -> str:
         qid = QUERY.get()
@@ -115,7 +121,7 @@ class Counter:
         except Exception as error:
             # The program must not fail because it is watched.
             kind = type(module).__name__
-            self.note(f"a pass of {kind} is not counted ({type(error).__name__}: {error})")
+            self.missing(f"a pass of {kind} is not counted ({type(error).__name__}: {error})")
 
     def _count(self, module: Any, args: Any, kwargs: Mapping[str, Any], output: Any) -> None:
         model = self._models.of(module)
@@ -138,26 +144,26 @@ class Counter:
         return self._topics.of(module, ids, self.note)
 
     def _watch_http(self, library: str) -> None:
-        self._ends.append(http.watch(library, self._answered, self.note))
+        self._ends.append(http.watch(library, self._answered, self.note, self.missing))
 
     def _watch_vllm(self) -> None:
-        self._ends.append(vllm.watch(self._sheet, self._answered, self.note))
+        self._ends.append(vllm.watch(self._sheet, self._answered, self.note, self.missing))
 
     def _answered(self, answer: Answer) -> None:
         self._sheet.write([answer.row(self._query())])
 
     def _failed(self, module: Any) -> None:
-        self.note(f"a pass of {type(module).__name__} raised an error and is not counted")
+        self.missing(f"a pass of {type(module).__name__} raised an error and is not counted")
 
     def _compiled(self) -> None:
-        self.note(
+        self.missing(
             "torch.compile made code that calls no hooks, as model.compile() does: passes inside "
             "of it are not counted"
         )
 
     def forked(self) -> None:
         """The child of a fork: what is open is its parent's to write."""
-        self._guard = threading.Lock()
+        self._guard = threading.RLock()
         self._said = {}
         self._calls.forget()
 

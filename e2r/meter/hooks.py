@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -52,6 +53,8 @@ class Hooks:
             if getattr(local, "outer", None) is module:
                 self._leave(module, args, rest)
 
+        # The warning is about hooks that are not the program's.
+        warnings.filterwarnings("ignore", r"Using `torch\.compile\(module\)` when there are global")
         self._handles = [
             modules.register_module_forward_pre_hook(before),
             modules.register_module_forward_hook(after, with_kwargs=True, always_call=True),

@@ -28,10 +28,10 @@ Answered = Callable[[Answer], None]
 Note = Callable[[str], None]
 
 
-def watch(library: str, answered: Answered, note: Note) -> Callable[[], None]:
+def watch(library: str, answered: Answered, note: Note, missing: Note) -> Callable[[], None]:
     """Read what the clients of httpx or httpx2 are answered; gives back what ends it.
 
-    The response is handed on as it came. `note` is told of answers that say no usage.
+    The response is handed on as it came. `missing` is told of answers that say no usage.
     """
     module = import_module(library)
     kinds = (module.Client, module.AsyncClient)
@@ -41,13 +41,13 @@ def watch(library: str, answered: Answered, note: Note) -> Callable[[], None]:
     @functools.wraps(plain)
     def send(client: Any, request: Any, **options: Any) -> Any:
         response = plain(client, request, **options)
-        _read(request, response, bool(options.get("stream")), answered, note)
+        _read(request, response, bool(options.get("stream")), answered, note, missing)
         return response
 
     @functools.wraps(waiting)
     async def send_async(client: Any, request: Any, **options: Any) -> Any:
         response = await waiting(client, request, **options)
-        _read(request, response, bool(options.get("stream")), answered, note)
+        _read(request, response, bool(options.get("stream")), answered, note, missing)
         return response
 
     for kind, new in zip(kinds, (send, send_async), strict=True):
@@ -62,27 +62,29 @@ def watch(library: str, answered: Answered, note: Note) -> Callable[[], None]:
     return end
 
 
-def _read(request: Any, response: Any, streams: bool, answered: Answered, note: Note) -> None:
+def _read(
+    request: Any, response: Any, streams: bool, answered: Answered, note: Note, missing: Note
+) -> None:
     try:
         path = request.url.path.rstrip("/")
         if request.method != "POST" or not path.endswith(ENDPOINTS) or response.status_code >= 400:
             return
         where = f"{request.url.host}{path}"
         if streams or not response.is_stream_consumed:
-            note(f"{where}: streamed answers are not counted; ask for whole ones")
+            missing(f"{where}: streamed answers are not counted; ask for whole ones")
             return
         if len(response.content) > MOST_BYTES:
-            note(f"{where}: an answer of more than {MOST_BYTES} bytes is not counted")
+            missing(f"{where}: an answer of more than {MOST_BYTES} bytes is not counted")
             return
         found = answer_of(json.loads(request.content), json.loads(response.content))
         if found is None:
-            note(f"{where}: its answers report no usage; they are not counted")
+            missing(f"{where}: its answers report no usage; they are not counted")
             return
         note(f"{where}: tokens are those that the server reports")
         answered(found)
     except Exception as error:
         # The program must not fail because it is watched.
-        note(f"an HTTP answer is not counted ({type(error).__name__})")
+        missing(f"an HTTP answer is not counted ({type(error).__name__})")
 
 
 def answer_of(asked: Any, told: Any) -> Answer | None:

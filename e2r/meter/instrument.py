@@ -12,7 +12,7 @@ from typing import Any, Self
 from e2r.errors import UsageError
 from e2r.meter.counter import QUERY, Counter
 from e2r.meter.pricing import Total, total
-from e2r.meter.sheet import Sheet
+from e2r.meter.sheet import MISSING, UNSURE, Sheet
 from e2r.meter.topics import Topics
 
 
@@ -96,6 +96,6 @@ class Meter:
         """What is in no row or makes a price unsure, with the number of times."""
         found: dict[str, int] = {}
         for kind, text, count in () if self._sheet is None else self._sheet.notes():
-            if kind == "uncounted":
+            if kind in (MISSING, UNSURE):
                 found[text] = found.get(text, 0) + count
         return found

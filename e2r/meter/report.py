@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from e2r.meter.pricing import PETA, Total, total
-from e2r.meter.sheet import Sheet
+from e2r.meter.sheet import MISSING, PROCESS, Sheet
+from e2r.meter.sheet import UNSEEN as UNSEEN_NOTE
 from e2r.meter.unseen import OFTEN_IDLE, UNSEEN
 
 
@@ -20,7 +21,8 @@ class Report:
     total: Total
     queries: int | None
     processes: int
-    uncounted: Sequence[tuple[str, int]]
+    missing: Sequence[tuple[str, int]]
+    unsure: Sequence[tuple[str, int]]
     unseen: Sequence[str]
 
     def lines(self) -> list[str]:
@@ -41,16 +43,18 @@ class Report:
                     f", {made.petaflops / self.queries:.4g} and {made.calls / self.queries:.4g} "
                     f"calls a query of {self.queries}"
                 )
-            lines.append(f"  in all: {made.petaflops:.4g} PFLOPs{each}")
+            least = "at least " if self.missing else ""
+            lines.append(f"  in all: {least}{made.petaflops:.4g} PFLOPs{each}")
         if made.calls and made.unattributed:
             lines.append(
                 f"  {made.unattributed} of {made.calls} calls name no query; means over queries "
                 "are exact all the same, once a ranking says how many queries there are"
             )
-        lines += [
-            f"  not counted or unsure: {text}{f' ({count} times)' if count > 1 else ''}"
-            for text, count in self.uncounted
-        ]
+        for head, notes in (("in no row", self.missing), ("unsure", self.unsure)):
+            lines += [
+                f"  {head}: {text}{f' ({count} times)' if count > 1 else ''}"
+                for text, count in notes
+            ]
         lines += [f"  loaded, and what it computes is in no row: {name}" for name in self.unseen]
         return lines
 
@@ -61,6 +65,8 @@ class Report:
                 "no Python process began the meter: the program is none, or it was started with "
                 "-I, -E or -S, which leave out the environment"
             )
+        if self.missing:
+            return "; ".join(text for text, _ in self.missing)
         if self.unseen:
             return f"the program loaded what cannot be watched: {', '.join(self.unseen)}"
         return "the program ran no model of transformers or vLLM and asked no server by httpx"
@@ -89,7 +95,8 @@ class Report:
                 }
                 for model in made.models
             ],
-            "uncounted": [{"what": text, "times": count} for text, count in self.uncounted],
+            "missing": [{"what": text, "times": count} for text, count in self.missing],
+            "unsure": [{"what": text, "times": count} for text, count in self.unsure],
             "unseen": list(self.unseen),
             "processes": self.processes,
         }
@@ -98,17 +105,28 @@ class Report:
 def report(sheet: Sheet, convention: str, queries: int | None) -> Report:
     """What a sheet holds once its program has ended."""
     made = total(sheet, convention)
-    uncounted: Counter[str] = Counter()
+    missing: Counter[str] = Counter()
+    unsure: Counter[str] = Counter()
     unseen: dict[str, None] = {}
     processes = 0
     for kind, text, count in sheet.notes():
-        if kind == "process":
+        if kind == PROCESS:
             processes += 1
-        elif kind == "unseen":
+        elif kind == UNSEEN_NOTE:
             unseen[text] = None
+        elif kind == MISSING:
+            missing[text] += count
         else:
-            uncounted[text] += count
+            unsure[text] += count
     if made.calls:
         for name in OFTEN_IDLE:
             unseen.pop(UNSEEN[name], None)
-    return Report(str(sheet.out), made, queries, processes, list(uncounted.items()), list(unseen))
+    return Report(
+        str(sheet.out),
+        made,
+        queries,
+        processes,
+        list(missing.items()),
+        list(unsure.items()),
+        list(unseen),
+    )

@@ -19,6 +19,9 @@ from e2r.errors import UsageError
 
 CLOSED = "closed:"
 """Before the name of a model that has no price; `e2r evaluate` reads it so."""
+PROCESS, MISSING, UNSURE, UNSEEN = "process", "missing", "unsure", "unseen"
+"""Kinds of notes: a process that was watched; what was computed and is in no row; what makes a
+price unsure; a library that computes where no meter can look."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ class Sheet:
         return f"{self.folder.name}/{path.name}"
 
     def note(self, kind: str, text: str, count: int = 1) -> None:
-        """Write down what the rows do not say: a "process" that was watched, or an "uncounted"."""
+        """Write down what the rows do not say, by its kind, and how often it was so."""
         line = json.dumps({"pid": os.getpid(), "kind": kind, "text": text, "count": count})
         append(self.folder / "notes.jsonl", line.encode() + b"\n")
 

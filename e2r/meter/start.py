@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from e2r.meter.counter import Counter
-from e2r.meter.sheet import Sheet
+from e2r.meter.sheet import PROCESS, Sheet
 from e2r.meter.topics import Topics
 
 OUT = "E2R_METER_OUT"
@@ -20,7 +20,7 @@ def start() -> None:
     sheet = Sheet(Path(os.environ[OUT]))
     queries = os.environ.get(TOPICS)
     topics = Topics(json.loads(Path(queries).read_text(encoding="utf-8"))) if queries else None
-    sheet.note("process", "")
+    sheet.note(PROCESS, "")
     counter = Counter(sheet, topics)
     counter.start()
     atexit.register(counter.close)

@@ -20,7 +20,7 @@ Answered = Callable[[Answer], None]
 Note = Callable[[str], None]
 
 
-def watch(sheet: Sheet, answered: Answered, note: Note) -> Callable[[], None]:
+def watch(sheet: Sheet, answered: Answered, note: Note, missing: Note) -> Callable[[], None]:
     """Read what LLM's methods give back; gives back what ends it.
 
     The engine's own process is not looked into: a request costs what its tokens cost. One method
@@ -41,10 +41,10 @@ def watch(sheet: Sheet, answered: Answered, note: Note) -> Callable[[], None]:
                     inside.deep = False
             if outermost:
                 try:
-                    _read(sheet, llm, plain.__name__, outputs, answered, note)
+                    _read(sheet, llm, plain.__name__, outputs, answered, note, missing)
                 except Exception as error:
                     # The program must not fail because it is watched.
-                    note(f"vLLM's {plain.__name__} is not counted ({type(error).__name__})")
+                    missing(f"vLLM's {plain.__name__} is not counted ({type(error).__name__})")
             return outputs
 
         return call
@@ -61,10 +61,16 @@ def watch(sheet: Sheet, answered: Answered, note: Note) -> Callable[[], None]:
 
 
 def _read(
-    sheet: Sheet, llm: Any, method: str, outputs: Any, answered: Answered, note: Note
+    sheet: Sheet,
+    llm: Any,
+    method: str,
+    outputs: Any,
+    answered: Answered,
+    note: Note,
+    missing: Note,
 ) -> None:
     if method == "beam_search":
-        note("vLLM's beam_search does not say what its beams took; it is not counted")
+        missing("vLLM's beam_search does not say what its beams took; it is not counted")
         return
     model = _column(sheet, llm, note)
     for output in outputs if isinstance(outputs, Sequence) else [outputs]:

@@ -15,7 +15,7 @@ import pytest
 
 pytest.importorskip("transformers")
 
-from tests import tiny_models  # noqa: E402
+from tests import tiny_models
 
 LOAD = """
 import os, sys, torch
@@ -77,6 +77,7 @@ def test_output_and_exit_code_are_the_programs_own(program: Any, tmp_path: Path)
     assert found["petaflops_per_query"] == found["petaflops"] / 2
 
 
+@pytest.mark.slow
 def test_calls_belong_to_the_topic_in_their_prompt(program: Any, tmp_path: Path) -> None:
     topics = tmp_path / "topics.tsv"
     topics.write_text("q1\tthe flea\nq2\tflea lives\nq3\tthe flea lives\n")
@@ -126,12 +127,12 @@ def test_nothing_is_written_over(program: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("end", "code"),
     [
-        ("raise RuntimeError('theirs')", 1),
         ("os.kill(os.getpid(), 9)", 137),
-        ("os.kill(os.getpid(), 15)", 143),
-        ("os._exit(3)", 3),
-        ("import signal; signal.raise_signal(signal.SIGINT)", 130),
-        ("del ask; import gc; gc.collect(); os.abort()", 134),
+        pytest.param("raise RuntimeError('theirs')", 1, marks=pytest.mark.slow),
+        pytest.param("os.kill(os.getpid(), 15)", 143, marks=pytest.mark.slow),
+        pytest.param("os._exit(3)", 3, marks=pytest.mark.slow),
+        pytest.param("__import__('signal').raise_signal(2)", 130, marks=pytest.mark.slow),
+        pytest.param("os.abort()", 134, marks=pytest.mark.slow),
     ],
 )
 def test_however_a_program_ends_what_it_had_computed_stays(
@@ -144,6 +145,7 @@ def test_however_a_program_ends_what_it_had_computed_stays(
     assert "2 calls in" in done.stderr
 
 
+@pytest.mark.slow
 def test_what_the_meter_is_told_the_program_is_told(program: Any, tmp_path: Path) -> None:
     path = program(
         "import signal\n"
@@ -178,6 +180,7 @@ CHILDREN = {
 CALLS = {"a process of its own": 2, "fork": 2, "spawn": 3, "threads": 3}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", CHILDREN)
 def test_children_and_threads_write_whole_rows_into_one_file(
     how: str, program: Any, tmp_path: Path
@@ -191,6 +194,7 @@ def test_children_and_threads_write_whole_rows_into_one_file(
     assert all(None not in row and None not in row.values() for row in rows(out))
 
 
+@pytest.mark.slow
 def test_calls_that_go_on_across_a_fork_are_written_once(program: Any, tmp_path: Path) -> None:
     """A cache that is still alive is an open call; the child's copy of it is not the child's."""
     llama = tiny_models.save_llama(tmp_path / "llama")
@@ -206,8 +210,13 @@ def test_calls_that_go_on_across_a_fork_are_written_once(program: Any, tmp_path:
     done = metered(out, sys.executable, path)
     assert done.returncode == 0, done.stderr
     assert [row["prompt_tokens"] for row in rows(out)] == ["3"]
+    # A cache that is gone ends its call at once, whatever happens next.
+    path.write_text(f"{text}del kept; os._exit(0)\n")
+    done = metered(tmp_path / "killed.csv", sys.executable, path)
+    assert [row["prompt_tokens"] for row in rows(tmp_path / "killed.csv")] == ["3"]
 
 
+@pytest.mark.slow
 def test_modules_and_console_scripts_run_too(program: Any, tmp_path: Path) -> None:
     program("ask('a fox')")
     done = metered(tmp_path / "one.csv", sys.executable, "-m", "theirs", cwd=tmp_path)
@@ -220,6 +229,7 @@ def test_modules_and_console_scripts_run_too(program: Any, tmp_path: Path) -> No
     assert [len(rows(tmp_path / name)) for name in ("one.csv", "two.csv")] == [1, 1]
 
 
+@pytest.mark.slow
 def test_the_programs_own_start_file_still_runs(program: Any, tmp_path: Path) -> None:
     home = tmp_path / "start"
     home.mkdir()

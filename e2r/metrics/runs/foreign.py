@@ -102,6 +102,7 @@ def read_foreign(foreign: Foreign, dataset: str = UNKNOWN) -> Recorded:
         ledger=_ledger(calls, calls.counts),
         computed=None if calls.computed is None else _ledger(calls, calls.computed),
         dealt=dealt,
+        missing=calls.missing,
         query_of_call=np.array([places[qid] for qid in calls.qids], dtype=np.intp),
         shares=shares,
         unknown=frozenset(unknown),

@@ -81,7 +81,7 @@ class Recorded:
     is set for a published ranking that was priced; only means of its calls are known where
     `unknown` holds "spread". `computed` is the ledger of what was computed rather than asked for,
     padding included, where `e2r meter` saw it; `dealt` of the calls named no query and were dealt
-    out among all.
+    out among all. `missing` says what was computed and is in no row.
     """
 
     folder: RunFolder
@@ -95,6 +95,7 @@ class Recorded:
     priced: Priced | None = None
     computed: pa.Table | None = None
     dealt: int = 0
+    missing: tuple[str, ...] = ()
 
     @cached_property
     def caching(self) -> Literal["own", "shared", "unknown"]:

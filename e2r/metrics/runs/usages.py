@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -37,7 +38,7 @@ class Usages:
     `seconds` is None where they were not measured. `dataset` and `method` are what the file says of
     itself, and None for a usage CSV, which says nothing. `computed` are the counts of what was
     computed rather than asked for, and None where nobody saw it. An empty qid is a call that
-    `e2r meter` could give to no query.
+    `e2r meter` could give to no query; `missing` says what it saw computed and could not count.
     """
 
     qids: list[str]
@@ -47,6 +48,7 @@ class Usages:
     dataset: str | None = None
     method: str | None = None
     computed: Mapping[str, list[int]] | None = None
+    missing: tuple[str, ...] = ()
 
 
 def read_usages(path: Path) -> Usages:
@@ -121,7 +123,24 @@ def _usage_csv(path: Path) -> Usages:
         counts,
         seconds if SECONDS in names else None,
         computed=computed if metered else None,
+        missing=_missing(path) if metered else (),
     )
+
+
+def _missing(path: Path) -> tuple[str, ...]:
+    """What the notes beside a metered program's rows say is in none of them."""
+    notes = path.with_name(f"{path.name.removesuffix('.csv')}.models") / "notes.jsonl"
+    if not notes.is_file():
+        return ()
+    found: dict[str, None] = {}
+    for number, line in numbered_lines(notes):
+        try:
+            note = json.loads(line)
+        except ValueError:
+            raise DataError(f"{notes}:{number}: is no line of JSON") from None
+        if isinstance(note, dict) and note.get("kind") == "missing":
+            found[shortened(str(note.get("text")))] = None
+    return tuple(found)
 
 
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
