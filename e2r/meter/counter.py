@@ -38,7 +38,7 @@ class Counter:
         self._guard = threading.RLock()
         self._models = Models(sheet, self.note)
         self._calls = Calls(sheet, self.note)
-        self._hooks = Hooks(self._passed, self._failed, self._compiled)
+        self._hooks = Hooks(self._passed, self._failed, self._compiled, self._query)
         self._ends: list[Callable[[], None]] = []
         self._arrivals: Arrivals | None = None
 
@@ -79,6 +79,7 @@ class Counter:
 
     def drain(self) -> None:
         """Write what has ended."""
+        self._hooks.drain()
         self._calls.drain()
 
     def enter(self, qid: str) -> None:
@@ -115,30 +116,33 @@ class Counter:
             there = set(self._queries)
         return next(iter(there)) if len(there) == 1 else ""
 
-    def _passed(self, module: Any, args: Any, kwargs: Mapping[str, Any], output: Any) -> None:
+    def _passed(
+        self, module: Any, args: Any, kwargs: Mapping[str, Any], output: Any, query: str
+    ) -> None:
         try:
-            self._count(module, args, kwargs, output)
+            self._count(module, args, kwargs, output, query)
         except Exception as error:
             # The program must not fail because it is watched.
             kind = type(module).__name__
             self.missing(f"a pass of {kind} is not counted ({type(error).__name__}: {error})")
 
-    def _count(self, module: Any, args: Any, kwargs: Mapping[str, Any], output: Any) -> None:
+    def _count(
+        self, module: Any, args: Any, kwargs: Mapping[str, Any], output: Any, query: str
+    ) -> None:
         model = self._models.of(module)
         given = arguments(module, args, kwargs)
         kept = cache_of(given)
         length = None if kept is None else self._calls.length(kept)
         read = pair_pass if model.mode == "decoder" else decoder_pass
         made = read(module, given, output, length)
-        qids = self._attributed(module, made.ids, made.rows)
+        qids = self._attributed(module, made.ids, made.rows, query)
         states = getattr(output, "last_hidden_state", None)
         if model.mode == "encoder" and not model.generates and states is not None:
             self._calls.encoder(model, made, states, qids)
         else:
             self._calls.add(model, made, qids)
 
-    def _attributed(self, module: Any, ids: Any, rows: int) -> Sequence[str]:
-        qid = self._query()
+    def _attributed(self, module: Any, ids: Any, rows: int, qid: str) -> Sequence[str]:
         if qid or self._topics is None or ids is None or ids.shape[1] == 1:
             return [qid] * rows
         return self._topics.of(module, ids, self.note)

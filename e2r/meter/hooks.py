@@ -5,31 +5,41 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
-Told = Callable[[Any, tuple[Any, ...], Mapping[str, Any], Any], None]
+from e2r.meter.direct import Direct, direct
+
+Told = Callable[[Any, tuple[Any, ...], Mapping[str, Any], Any, str], None]
 COMPILED = "OptimizedModule"
 
 
 class Hooks:
-    """Tells `passed` of each outermost pass: module, arguments, keywords, output.
+    """Tells `passed` of each outermost pass: module, arguments, keywords, output, query.
 
     A pass inside another is a part of it. Nothing is given back to PyTorch, so that no number of
     the program changes. `failed` is told of a pass that raised, `compiled` of code that PyTorch
-    compiles where no watched pass is under way: such code calls no hook.
+    compiles where no watched pass is under way: such code calls no hook. `query` says whose passes
+    begin now.
     """
 
     def __init__(
-        self, passed: Told, failed: Callable[[Any], None], compiled: Callable[[], None]
+        self,
+        passed: Told,
+        failed: Callable[[Any], None],
+        compiled: Callable[[], None],
+        query: Callable[[], str],
     ) -> None:
         self._passed = passed
         self._failed = failed
         self._compiled = compiled
+        self._query = query
         self._local = threading.local()
         self._inside: WeakKeyDictionary[Any, frozenset[int]] = WeakKeyDictionary()
         self._handles: list[Any] = []
+        self._under_way: list[Direct] = []
 
     def start(self) -> None:
         """Hang the hooks in. Imports torch and transformers."""
@@ -44,14 +54,25 @@ class Hooks:
         def before(module: Any, args: Any) -> None:
             if compiling():
                 return
-            if isinstance(module, watched) or type(module).__name__ == COMPILED:
-                self._enter(module)
+            under_way = getattr(local, "direct", None)
+            if under_way is not None:
+                if not under_way.ended:
+                    return
+                self._end(under_way)
+            outer = getattr(local, "outer", None)
+            mine = isinstance(module, watched) or type(module).__name__ == COMPILED
+            if outer is None or mine:
+                self._enter(module, outer, mine, watched)
 
         def after(module: Any, args: Any, *rest: Any) -> None:
             if compiling():
                 return
             if getattr(local, "outer", None) is module:
                 self._leave(module, args, rest)
+            else:
+                under_way = getattr(local, "direct", None)
+                if under_way is not None:
+                    under_way.part(module, rest[-1])
 
         # The warning is about hooks that are not the program's.
         warnings.filterwarnings("ignore", r"Using `torch\.compile\(module\)` when there are global")
@@ -69,17 +90,37 @@ class Hooks:
 
     def stop(self) -> None:
         """Take the hooks out again."""
+        self.drain()
         for handle in self._handles:
             handle.remove()
         if self._handles:
             self._unhook()
         self._handles = []
 
-    def _enter(self, module: Any) -> None:
-        outer = getattr(self._local, "outer", None)
+    def _enter(self, module: Any, outer: Any, mine: bool, watched: type) -> None:
         # A pass that was interrupted never left; what follows it is not inside of it.
-        if outer is None or outer is module or id(module) not in self._parts(outer):
+        if outer is not None and outer is not module and id(module) in self._parts(outer):
+            return
+        self._local.outer = None
+        begun = direct(watched, module, self._query)
+        if begun is not None:
+            self._local.direct = begun
+            self._under_way.append(begun)
+        elif mine:
             self._local.outer = module
+
+    def _end(self, made: Direct) -> None:
+        """A pass by `forward` has ended some time ago."""
+        if getattr(self._local, "direct", None) is made:
+            self._local.direct = None
+        with suppress(ValueError):
+            self._under_way.remove(made)
+            self._passed(made.module, (), made.given, made.output(), made.query)
+
+    def drain(self) -> None:
+        """Tell of the passes by `forward` that have ended, of which nothing else would tell."""
+        for made in [made for made in self._under_way if made.ended]:
+            self._end(made)
 
     def _parts(self, outer: Any) -> frozenset[int]:
         parts = self._inside.get(outer)
@@ -94,4 +135,4 @@ class Hooks:
         if len(rest) == 1:
             self._failed(model)
         else:
-            self._passed(model, args, rest[0], rest[1])
+            self._passed(model, args, rest[0], rest[1], self._query())

@@ -73,9 +73,14 @@ def _names(forward: Callable[..., Any]) -> tuple[str, ...]:
     return tuple(inspect.signature(forward).parameters)[1:]
 
 
+def parameters(kind: Any) -> tuple[str, ...]:
+    """The names of what a kind of module's forward takes."""
+    return _names(kind.forward)
+
+
 def arguments(module: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """What a module's forward was called with, by name."""
-    return {**dict(zip(_names(type(module).forward), args, strict=False)), **kwargs}
+    return {**dict(zip(parameters(type(module)), args, strict=False)), **kwargs}
 
 
 def decoder_pass(module: Any, given: Mapping[str, Any], output: Any, length: int | None) -> Pass:
