@@ -1,4 +1,4 @@
-"""Libraries that others rerank with, metered: the calls that their algorithm makes, at its price."""
+"""Libraries that others rerank with, metered: their own algorithm's calls, at their price."""
 
 from __future__ import annotations
 
