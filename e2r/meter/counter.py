@@ -47,6 +47,7 @@ class Counter:
         self._arrivals = Arrivals(
             {
                 "transformers.modeling_utils": self._hooks.start,
+                "torch._dynamo.callback": self._hooks.watch_compiler,
                 "httpx": lambda: self._watch_http("httpx"),
                 "httpx2": lambda: self._watch_http("httpx2"),
                 "vllm.entrypoints.llm": self._watch_vllm,

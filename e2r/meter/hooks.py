@@ -40,11 +40,11 @@ class Hooks:
         self._inside: WeakKeyDictionary[Any, frozenset[int]] = WeakKeyDictionary()
         self._handles: list[Any] = []
         self._under_way: list[Direct] = []
+        self._unhook: Callable[[], None] = lambda: None
 
     def start(self) -> None:
         """Hang the hooks in. Imports torch and transformers."""
         import torch
-        from torch._dynamo.callback import callback_handler
         from torch.nn.modules import module as modules
         from transformers.modeling_utils import PreTrainedModel
 
@@ -81,8 +81,12 @@ class Hooks:
             modules.register_module_forward_hook(after, with_kwargs=True, always_call=True),
         ]
 
+    def watch_compiler(self) -> None:
+        """Hear of code that PyTorch compiles. Imports its compiler, which is slow to load."""
+        from torch._dynamo.callback import callback_handler
+
         def begun(_: Any) -> None:
-            if getattr(local, "outer", None) is None:
+            if getattr(self._local, "outer", None) is None:
                 self._compiled()
 
         callback_handler.register_start_callback(begun)
@@ -93,9 +97,8 @@ class Hooks:
         self.drain()
         for handle in self._handles:
             handle.remove()
-        if self._handles:
-            self._unhook()
         self._handles = []
+        self._unhook()
 
     def _enter(self, module: Any, outer: Any, mine: bool, watched: type) -> None:
         # A pass that was interrupted never left; what follows it is not inside of it.
