@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from multiprocessing import parent_process
 from multiprocessing.util import Finalize, register_after_fork
@@ -34,6 +35,7 @@ class Counter:
         self._sheet = sheet
         self._topics = topics
         self._said: dict[tuple[str, str], int] = {}
+        self._noted: set[tuple[str, str]] = set()
         self._queries: list[str] = []
         self._guard = threading.RLock()
         self._models = Models(sheet, self.note)
@@ -69,14 +71,18 @@ class Counter:
         self._hooks.stop()
         for end in self._ends:
             end()
-        self._calls.finish()
+        try:
+            self._calls.finish()
+        except OSError as error:
+            self.missing(f"the last calls are not counted ({error.strerror})")
         for text in unseen():
             self._sheet.note(UNSEEN, text)
         with self._guard:
             said, self._said = self._said, {}
         for (kind, text), count in said.items():
-            if count > 1:
-                self._sheet.note(kind, text, count - 1)
+            left = count - ((kind, text) in self._noted)
+            if left:
+                self._sheet.note(kind, text, left)
 
     def drain(self) -> None:
         """Write what has ended."""
@@ -105,8 +111,10 @@ class Counter:
         with self._guard:
             times = self._said[kind, text] = self._said.get((kind, text), 0) + 1
         if times == 1:
-            # At once, so that it is there if the program dies.
-            self._sheet.note(kind, text)
+            # At once, so that it is there if the program dies. A full disk must not end it.
+            with suppress(OSError):
+                self._sheet.note(kind, text)
+                self._noted.add((kind, text))
 
     def _query(self) -> str:
         qid = QUERY.get()
@@ -169,7 +177,7 @@ class Counter:
     def forked(self) -> None:
         """The child of a fork: what is open is its parent's to write."""
         self._guard = threading.RLock()
-        self._said = {}
+        self._said, self._noted = {}, set()
         self._calls.forget()
 
     def _close_at_end(self) -> None:

@@ -24,6 +24,8 @@ class Direct:
     head: Any
     query: str
     logits: Any = None
+    failed: bool = False
+    inside: int = 0
     kept: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -34,6 +36,11 @@ class Direct:
         except RuntimeError:
             return False
         return True
+
+    @property
+    def whole(self) -> bool:
+        """Whether it ended well: an interruption leaves parts that were never left."""
+        return not self.failed and self.inside == 0
 
     def part(self, module: Any, output: Any) -> None:
         """A part has given its output: the head shows the logits' shape, a stack its cache."""

@@ -57,6 +57,7 @@ class Hooks:
             under_way = getattr(local, "direct", None)
             if under_way is not None:
                 if not under_way.ended:
+                    under_way.inside += 1
                     return
                 self._end(under_way)
             outer = getattr(local, "outer", None)
@@ -71,8 +72,17 @@ class Hooks:
                 self._leave(module, args, rest)
             else:
                 under_way = getattr(local, "direct", None)
-                if under_way is not None:
-                    under_way.part(module, rest[-1])
+                if under_way is None:
+                    return
+                if under_way.ended:
+                    # What has given its output now stands around the pass.
+                    self._end(under_way)
+                    return
+                under_way.inside -= 1
+                if len(rest) == 1:
+                    under_way.failed = True
+                else:
+                    under_way.part(module, rest[1])
 
         # The warning is about hooks that are not the program's.
         warnings.filterwarnings("ignore", r"Using `torch\.compile\(module\)` when there are global")
@@ -107,6 +117,7 @@ class Hooks:
         self._local.outer = None
         begun = direct(watched, module, self._query)
         if begun is not None:
+            begun.inside = 1
             self._local.direct = begun
             self._under_way.append(begun)
         elif mine:
@@ -118,7 +129,10 @@ class Hooks:
             self._local.direct = None
         with suppress(ValueError):
             self._under_way.remove(made)
-            self._passed(made.module, (), made.given, made.output(), made.query)
+            if made.whole:
+                self._passed(made.module, (), made.given, made.output(), made.query)
+            else:
+                self._failed(made.module)
 
     def drain(self) -> None:
         """Tell of the passes by `forward` that have ended, of which nothing else would tell."""

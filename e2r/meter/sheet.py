@@ -14,7 +14,7 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from e2r.borders.writing import append, make_folder, write
+from e2r.borders.writing import make_folder, write
 from e2r.errors import UsageError
 
 CLOSED = "closed:"
@@ -101,7 +101,7 @@ class Sheet:
     def note(self, kind: str, text: str, count: int = 1) -> None:
         """Write down what the rows do not say, by its kind, and how often it was so."""
         line = json.dumps({"pid": os.getpid(), "kind": kind, "text": text, "count": count})
-        append(self.folder / "notes.jsonl", line.encode() + b"\n")
+        _append_whole(self.folder / "notes.jsonl", line.encode() + b"\n")
 
     def notes(self) -> Iterator[tuple[str, str, int]]:
         """Each note as (kind, text, count); a line that a dying process cut short is left out."""
@@ -129,11 +129,18 @@ def slug(name: str) -> str:
 
 
 def _append_whole(path: Path, content: bytes) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+    """Add bytes to a file, all of them or none, whoever else does the same."""
+    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
+        size = os.fstat(handle).st_size
         left = memoryview(content)
-        while left:
-            left = left[os.write(handle, left) :]
+        try:
+            while left:
+                left = left[os.write(handle, left) :]
+        except OSError:
+            # A full disk took a part: half a row is worse than none.
+            os.ftruncate(handle, size)
+            raise
     finally:
         os.close(handle)

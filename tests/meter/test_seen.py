@@ -98,6 +98,7 @@ def test_a_pass_is_counted_once_however_it_is_called(
         ("compiled in place", "torch.compile made code that calls no hooks"),
         ("a compiled function", "torch.compile made code that calls no hooks"),
         ("a pass that fails", "raised an error and is not counted"),
+        ("a pass that fails by forward", "raised an error and is not counted"),
     ],
 )
 def test_what_is_computed_and_not_counted_is_said(
@@ -112,10 +113,52 @@ def test_what_is_computed_and_not_counted_is_said(
             torch.compile(lambda ids: model(ids).logits, backend="eager")(IDS)
         else:
             with pytest.raises(IndexError):
-                model(IDS * 1000)
+                (model if how == "a pass that fails" else model.forward)(IDS * 1000)
             model(IDS)
     assert any(told in text for text in meter.uncounted)
-    assert meter.calls == (2 if how == "a pass that fails" else 0)
+    assert meter.calls == (2 if how.startswith("a pass") else 0)
+
+
+def test_a_pass_that_was_interrupted_hides_none_that_follow(
+    load: Callable[[], Any], tmp_path: Path
+) -> None:
+    model, other = load(), load()
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    handle = model.model.layers[1].register_forward_hook(interrupt)
+    with torch.no_grad(), e2r.meter(tmp_path / "calls.csv") as meter:
+        for call in (model, model.forward):
+            with pytest.raises(KeyboardInterrupt):
+                call(IDS)
+            other(IDS)
+        handle.remove()
+        model(IDS)
+    assert meter.calls == 6
+
+
+def test_a_full_disk_ends_no_program_and_leaves_no_half_row(
+    load: Callable[[], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from e2r.meter import sheet
+
+    write = sheet.os.write
+    model = load()
+
+    def half(handle: int, content: Any) -> int:
+        if len(content) < 40:
+            raise OSError(28, "No space left on device")
+        return write(handle, content[:-39])
+
+    with torch.no_grad(), e2r.meter(tmp_path / "calls.csv") as meter:
+        model(IDS)
+        with monkeypatch.context() as patch:
+            patch.setattr(sheet.os, "write", half)
+            alone = model(IDS, use_cache=False).logits
+        assert torch.equal(alone, model(IDS).logits)
+    assert meter.calls == 4
+    assert any("No space left" in text for text in meter.uncounted)
 
 
 class Own(transformers.PreTrainedModel):
