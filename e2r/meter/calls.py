@@ -118,7 +118,7 @@ class Calls:
         """An encoder's own pass, whose decoder may follow."""
         with self._working():
             watch = self._watched(self._encoded, states)
-            self._encoded[id(states)] = Encoded(model, qids, made, watch)
+            self._encoded[id(states)] = Encoded(model, qids, made.without_tensors(), watch)
 
     def add(self, model: Model, made: Pass, qids: Sequence[str]) -> None:
         """A pass: the next step of calls that go on, or the first of new ones."""
@@ -158,7 +158,7 @@ class Calls:
         for doubt in made.doubts:
             self._note(f"{model.name}: {doubt}")
         length = made.past + made.width
-        batch = Batch(model, qids, made, source, length, tuple(reasons))
+        batch = Batch(model, qids, made.without_tensors(), source, length, tuple(reasons))
         if made.cache is None or not model.generates or isinstance(made.cache, tuple):
             self._close([batch])
             return

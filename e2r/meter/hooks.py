@@ -54,16 +54,19 @@ class Hooks:
         def before(module: Any, args: Any) -> None:
             if compiling():
                 return
+            # Called for every layer of every pass: the most frequent answer comes first.
+            outer = getattr(local, "outer", None)
+            mine = isinstance(module, watched)
+            if outer is not None and not mine:
+                return
             under_way = getattr(local, "direct", None)
             if under_way is not None:
                 if not under_way.ended:
                     under_way.inside += 1
                     return
                 self._end(under_way)
-            outer = getattr(local, "outer", None)
-            mine = isinstance(module, watched) or type(module).__name__ == COMPILED
-            if outer is None or mine:
-                self._enter(module, outer, mine, watched)
+            mine = mine or type(module).__name__ == COMPILED
+            self._enter(module, outer, mine, watched)
 
         def after(module: Any, args: Any, *rest: Any) -> None:
             if compiling():

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, TypeAlias
 
@@ -58,6 +58,10 @@ class Pass:
     reasons: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
     restarts: Any = False
+
+    def without_tensors(self) -> Pass:
+        """The pass without what the program may let go: nothing is kept alive by being counted."""
+        return replace(self, cache=None, encoded=None, ids=None)
 
 
 def listed(amounts: Amounts, rows: int) -> list[int]:

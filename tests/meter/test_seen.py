@@ -7,6 +7,7 @@ import json
 import sys
 import threading
 import types
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -202,6 +203,28 @@ def test_doubts_about_a_price_are_said(load: Callable[[], Any], tmp_path: Path) 
     assert "and its config describes" in said
     assert "a static cache" in said
     assert "training mode" in said
+
+
+@pytest.mark.parametrize("kind", ["llama", "t5"])
+def test_a_call_is_written_when_its_cache_is_let_go_and_keeps_nothing_alive(
+    kind: str, tmp_path: Path
+) -> None:
+    getattr(tiny_models, f"save_{kind}")(tmp_path / kind)
+    auto = "AutoModelForCausalLM" if kind == "llama" else "AutoModelForSeq2SeqLM"
+    model = getattr(transformers, auto).from_pretrained(tmp_path / kind).eval()
+    more = {} if kind == "llama" else {"decoder_input_ids": IDS[:, :1]}
+    with torch.no_grad(), e2r.meter(tmp_path / "calls.csv") as meter:
+        output = model(IDS, **more, use_cache=True)
+        kept, states = weakref.ref(output.past_key_values), weakref.ref(output.logits)
+        assert meter.calls == 0
+        del output
+        assert (kept(), states()) == (None, None)
+        assert meter.calls == 2
+        written = model.generate(IDS, max_new_tokens=4, do_sample=False)
+        assert written.shape[0] == 2
+        assert meter.calls == 4
+        # Before the program ends, and before anybody asks.
+        assert len((tmp_path / "calls.csv").read_text().splitlines()) == 5
 
 
 def test_queries_reach_threads_and_nest(load: Callable[[], Any], tmp_path: Path) -> None:
