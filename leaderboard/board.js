@@ -20,9 +20,8 @@
   ];
   const size = (row) =>
     row.parameters === null ? "no model" : SIZES.find(([most]) => row.parameters < most)[1];
-  const source = (row) => (row.group && groups.get(row.group).published ? "published" : "recorded runs");
   const filters = {
-    source: ["Source", source],
+    source: ["Source", (row) => row.kind],
     dataset: ["Dataset", (row) => row.dataset],
     family: ["Family", (row) => row.family],
     model: ["Model", (row) => row.label],
@@ -111,7 +110,9 @@
     body.append(...ordered.map((line) => line.element));
   }
 
+  // Rows that are as good as the first stage's order or its reverse are left out until asked for.
   function passes(row) {
+    if (row.idle && state.get("idle") !== "shown") return false;
     return Object.entries(filters).every(([name, [, of]]) => !state.has(name) || of(row) === state.get(name));
   }
 
@@ -124,7 +125,9 @@
       if (line.element.hidden !== hidden) line.element.hidden = hidden;
     }
     const found = count === lines.length ? `${count} rows` : `${count} of ${lines.length} rows`;
-    shown.textContent = count > most ? `${found}, the first ${most} shown` : found;
+    const left = data.rows.filter((row) => row.idle).length;
+    const without = left && state.get("idle") !== "shown" ? `; ${left} rows whose model left the first stage’s order or its reverse are left out` : "";
+    shown.textContent = (count > most ? `${found}, the first ${most} shown` : found) + without;
     more.hidden = count <= most;
   }
 
@@ -243,6 +246,12 @@
     if (name === "size") values.sort((a, b) => SIZES.findIndex(([, text]) => text === a) - SIZES.findIndex(([, text]) => text === b));
     else values.sort(order.compare);
     sieve.append(choose(name, title, values, true));
+  }
+  if (data.rows.some((row) => row.idle)) {
+    const idle = make("input", { type: "checkbox", name: "idle" });
+    idle.addEventListener("change", () => change("idle", idle.checked ? "shown" : null));
+    sieve.append(make("label", {}, idle, " Rows that left the first stage’s order"));
+    listeners.push(() => (idle.checked = state.get("idle") === "shown"));
   }
   const reset = make("button", { type: "button" }, "Reset");
   reset.addEventListener("click", () => {

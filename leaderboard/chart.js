@@ -20,7 +20,7 @@
 
   function priced(group) {
     return data.rows.filter((row) => {
-      const seen = row.group === group.id && row.state === "ranked" && figures(row);
+      const seen = row.group === group.id && row.state === "ranked" && !row.idle && figures(row);
       return seen && seen.quality && seen.petaflops && seen.petaflops[0] > 0;
     });
   }
@@ -54,12 +54,14 @@
       high: high ?? value,
       cost: seen.petaflops[0],
       frontier: seen.frontier,
+      open: !["made here", "priced exactly"].includes(row.kind),
       said: {
         title: `${row.method} · ${row.label}`,
         [chosen("measure")]: [fixed(value), ends(seen.quality, (end) => fixed(end, 3))].filter(Boolean).join(" "),
         "PFLOPs per query": short(seen.petaflops[0]),
         RPP: short(seen.rpp && seen.rpp[0]),
         rank: String(seen.rank ?? "–"),
+        cost: row.kind,
       },
     };
   }
@@ -140,6 +142,18 @@
             tooltip: { field: "said" },
           },
         },
+        {
+          // Holes make hollow marks of those whose cost is not counted call by call.
+          data: { values: points.filter((item) => item.open) },
+          mark: { type: "point", filled: true, opacity: 1, color: style.backgroundColor, cursor: "pointer" },
+          encoding: {
+            x,
+            y: y("quality"),
+            shape: { field: "family", type: "nominal", scale: { domain: families, range: shapes }, title: null },
+            size: { condition: { test: "datum.frontier", value: 50 }, value: 22 },
+            tooltip: { field: "said" },
+          },
+        },
       ],
     };
   }
@@ -163,7 +177,7 @@
     const text = JSON.stringify(wanted) + dark.matches;
     if (!window.vegaEmbed) return;
     const shownPoints = wanted.layer[2].data.values.length;
-    said.textContent = `${shownPoints} rows; the line joins the frontier: nothing is both cheaper and better than a row on it. Hover for figures, click to open a row; the table below holds the same figures.`;
+    said.textContent = `${shownPoints} rows; the line joins the frontier: nothing is both cheaper and better than a row on it. A hollow mark has a cost by estimate, by means or as printed. Hover for figures, click to open a row; the table below holds the same figures.`;
     if (text === drawn) return;
     drawn = text;
     if (view) view.finalize();

@@ -101,6 +101,7 @@
       rounds: row[0] / draws,
       prompt_tokens: Number(sums.prompt_tokens) / draws,
       generated_tokens: Number(sums.generated_tokens) / draws,
+      first_weight_bytes: model.first_weight_bytes,
       weight_bytes: model.weight_bytes,
       peak_flops: device.flops,
       bandwidth: device.bandwidth,

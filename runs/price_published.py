@@ -98,7 +98,7 @@ def parameters(row: dict[str, str]) -> list[str]:
     if row["method"].startswith("setwise"):
         return ["--set-size", str(int(given.get("num_child", 3)) + 1)]
     if row["method"].startswith("listwise"):
-        repeats = given.get("num_repeat", given.get("r", "5"))
+        repeats = given.get("repeats", "5")
         return ["--window", "4", "--step", "2", "--repeats", repeats]
     return []
 

@@ -1,4 +1,4 @@
-"""`e2r reproduce`: the paper's tables and the authors' profiled calls, computed again."""
+"""`e2r reproduce`: the paper's tables, its profiled calls and our findings, computed again."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ DATA = click.option(
     type=click.Path(path_type=Path),
     default=Path("../shared/data"),
     show_default=True,
-    help="Folder that holds paper/tables.csv and paper/measured/*.csv.gz.",
+    help="Folder of the data: paper/tables.csv, paper/measured/*.csv.gz, published.",
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="JSON alone on stdout.")
 
@@ -108,6 +108,42 @@ def _print_tables(rows: list[TableRow]) -> None:
                 f"{'' if row.reproduced else '  ✗'}"
             )
         click.echo()
+
+
+@command.command("findings")
+@DATA
+@click.option(
+    "--runs",
+    type=click.Path(path_type=Path),
+    default=Path("runs"),
+    show_default=True,
+    help="Folder of the runs and priced rows.",
+)
+@click.option(
+    "--write",
+    type=click.Path(path_type=Path),
+    metavar="FILE.md",
+    help="Write the report there, and its pictures into images/findings beside it.",
+)
+def findings(data: Path, runs: Path, write: Path | None) -> None:
+    """What priced rows say: frontiers, what a point of nDCG costs, pointwise against listwise.
+
+    Judgments are DATA/<dataset>/qrels.txt, and published rankings lie in DATA/published: every
+    figure is computed from them again.
+
+    \b
+    Examples:
+      e2r reproduce findings
+      e2r reproduce findings --data ../shared/data --write docs/findings.md
+    """
+    from e2r.metrics.reports import findings as reports
+
+    found = reports.find(data, runs)
+    if write is None:
+        click.echo(reports.report(found))
+    else:
+        for path in reports.write(found, write):
+            click.echo(f"note: wrote {path}", err=True)
 
 
 @command.command("profile")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from contextlib import redirect_stderr
 from dataclasses import dataclass, replace
 
 from e2r.data.collection import CandidateList, Topics
@@ -36,7 +37,9 @@ def mended(texts: list[str]) -> list[str]:
             f"--mend-encodings needs {error.name}; run: pip install 'e2r[data]'"
         ) from error
     lines = "".join(f"{' '.join(text.splitlines())}\n" for text in texts)
-    return [line.decode().removesuffix("\n") for line in FixEncoding(_Stream(lines.encode()))]
+    # The library tells of each repair on stderr, and here there is one a query.
+    with redirect_stderr(io.StringIO()):
+        return [line.decode().removesuffix("\n") for line in FixEncoding(_Stream(lines.encode()))]
 
 
 class _Stream:

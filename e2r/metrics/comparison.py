@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -94,23 +94,29 @@ def compare(
         first = _first_stages(evaluate(first_stage, measures, convention, qrels=qrels).rows)
         if not first:
             raise UsageError(f"{first_stage}: is no run of first_stage; name one by --first-stage")
-    pairs = [(row, name) for row in table.rows[1:] for name in table.measures]
-    contrasts = [_contrast(row, base, name, first) for row, name in pairs]
-    corrected = holm([contrast.tests.p_randomisation for contrast in contrasts])
-    known = [place for place, contrast in enumerate(contrasts) if contrast.tests.p_t is not None]
+    return Comparison(table, base, against(base, table.rows[1:], table.measures, first))
+
+
+def against(
+    baseline: Row, rows: Sequence[Row], measures: Sequence[str], first_stages: Sequence[Row]
+) -> tuple[Contrast, ...]:
+    """Each row against the baseline in each measure, with p-values corrected over all of them.
+
+    Raises DataError for rows that cannot be compared.
+    """
+    pairs = [(row, name) for row in rows for name in measures]
+    contrasts = [_contrast(row, baseline, name, first_stages) for row, name in pairs]
+    corrected = holm([found.tests.p_randomisation for found in contrasts])
+    known = [place for place, found in enumerate(contrasts) if found.tests.p_t is not None]
     by_t = holm([contrasts[place].tests.p_t or 0.0 for place in known])
     t_values: dict[int, float] = dict(zip(known, by_t, strict=True))
-    return Comparison(
-        table,
-        base,
-        tuple(
-            replace(contrast, p=p, p_t=t_values.get(place))
-            for place, (contrast, p) in enumerate(zip(contrasts, corrected, strict=True))
-        ),
+    return tuple(
+        replace(found, p=p, p_t=t_values.get(place))
+        for place, (found, p) in enumerate(zip(contrasts, corrected, strict=True))
     )
 
 
-def _contrast(row: Row, base: Row, measure: str, first_stages: list[Row]) -> Contrast:
+def _contrast(row: Row, base: Row, measure: str, first_stages: Sequence[Row]) -> Contrast:
     _refuse_other_data(row, base)
     shared = set(row.qids)
     common = [qid for qid in base.qids if qid in shared]
@@ -199,7 +205,9 @@ def _first_stages(rows: Iterable[Row]) -> list[Row]:
     return [row for row in rows if row.manifest.method == "first_stage" and row.complete]
 
 
-def _first_stage_of(row: Row, base: Row, first_stages: list[Row], common: list[str]) -> Row | None:
+def _first_stage_of(
+    row: Row, base: Row, first_stages: Sequence[Row], common: list[str]
+) -> Row | None:
     """The run of the first stage whose candidates both runs reranked, or None.
 
     None too where one of the two is the first stage: what the other spends comes on top of it.
@@ -279,7 +287,12 @@ def _values(row: Row, measure: str, qids: list[str]) -> Floats:
 
 def _petaflops(row: Row, qids: list[str]) -> Floats | None:
     per_query = row.cost.per_query
-    return None if per_query is None else np.array([per_query[qid] / PETA for qid in qids])
+    if per_query is None:
+        return None
+    found = np.array([per_query[qid] / PETA for qid in qids])
+    # A row by means has one cost: what varies is only how whole calls were shared out.
+    means = row.priced is not None and row.priced.known == "means"
+    return np.full(len(qids), found.mean()) if means else found
 
 
 def _cells(contrast: Contrast) -> list[str]:

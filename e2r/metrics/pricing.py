@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from e2r.borders.reading import sha256_of
 from e2r.data.collection import Collection, judgments_sha256
+from e2r.data.files.trec import judged_order, read_run
 from e2r.data.mended import Mended
 from e2r.errors import DataError, UsageError
 from e2r.flops.architecture import Architecture
 from e2r.forecast.published import replayed
-from e2r.metrics.effectiveness import Scores, parse_measures, score
 from e2r.metrics.runs.priced import scores_of_ranking
 from e2r.metrics.runs.usages import read_usages
 from e2r.records.priced import Known, Origin, Priced, PricedDataset
@@ -24,6 +24,8 @@ from e2r.records.spec import Spec
 
 MEASURES = "nDCG@10 nDCG@20 RR(rel=2)@10 AP(rel=2)@100 R(rel=2)@100 P(rel=2)@10"
 """What a row holds unless others are asked for: the ranking is not kept, so none can be added."""
+_IDLE_TOP = 10
+_IDLE_SHARE = 0.9
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def price_ranking(
         qids=qids,
         measures={name: dict(values) for name, values in scores.values.items()},
         missing=list(scores.missing),
-        idle=_idle(collection, scores),
+        idle=_idle(collection, ranking),
         made=datetime.now(UTC).date().isoformat(),
         e2r=metadata.version("e2r"),
         files={},
@@ -124,22 +126,32 @@ def price_ranking(
     return row, [(qid, counts, several) for (qid, counts), several in counted.items()]
 
 
-def _idle(collection: Collection, scores: Scores) -> Literal["first stage", "reversed"] | None:
-    """Which order a ranking is as good as, in nine queries of ten, by the first measure."""
-    name, own = next(iter(scores.values.items()))
-    for order, step in (("first stage", 1), ("reversed", -1)):
-        ranked = {
-            topic.query.qid: [
-                (candidate.docid, float(-place))
-                for place, candidate in enumerate(topic.candidates[::step], start=1)
-            ]
-            for topic in collection.topics
-        }
-        plain = score(parse_measures(name), ranked, collection.judgments or {}, list(ranked))
-        same = sum(abs(own[qid] - value) < 1e-9 for qid, value in plain.values[name].items())
-        if same >= 0.9 * len(own):
-            return cast(Literal["first stage", "reversed"], order)
-    return None
+def _idle(collection: Collection, ranking: Path) -> Literal["first stage", "one order"] | None:
+    """The order of nine queries of ten, where it follows from where their passages stood before.
+
+    A model that answers every call alike leaves one: the first stage's, or what a sort makes of it.
+    Raises DataError where the ranking holds what was no candidate.
+    """
+    run = read_run(ranking)
+    orders: Counter[tuple[tuple[int, ...], bool]] = Counter()
+    for topic in collection.topics:
+        places = {candidate.docid: place for place, candidate in enumerate(topic.candidates)}
+        # Below what was reranked many programs append the rest of the first stage.
+        ranked = judged_order(run[topic.query.qid])[: len(places)]
+        if foreign := [docid for docid in ranked if docid not in places]:
+            raise DataError(
+                f"{ranking}: ranks {foreign[0]}, which is no candidate of query {topic.query.qid}; "
+                "pass the candidates that were reranked, to their depth"
+            )
+        halfway = len(places) / 2
+        found = [places[docid] for docid in ranked[:_IDLE_TOP]]
+        # Of the last places, counted from the end: queries have not all as many candidates.
+        signed = tuple(at if at < halfway else at - len(places) for at in found)
+        orders[signed, found == list(range(len(found)))] += 1
+    (_, kept), queries = orders.most_common(1)[0]
+    if queries < _IDLE_SHARE * orders.total():
+        return None
+    return "first stage" if kept else "one order"
 
 
 def _tokenizer(spec: Spec) -> str | None:

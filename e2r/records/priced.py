@@ -71,8 +71,8 @@ class Priced(_Part):
 
     `measures` holds values by measure and query; `tokenizer` is the hash of the file that counted,
     `mended` says that its passages read as ir_datasets gives them,
-    `files` are the hashes of the other files. `idle` is set where the ranking is as good, query by
-    query, as the first stage's order or its reverse: a model that answered nothing leaves these.
+    `files` are the hashes of the other files. `idle` is set where the ranking is the first stage's
+    order, or follows from it alone: a model that answers every call alike leaves these.
     """
 
     schema_version: Literal[1] = Field(1, alias="schema")
@@ -90,7 +90,7 @@ class Priced(_Part):
     qids: list[str]
     measures: dict[str, dict[str, float]]
     missing: list[str] = []
-    idle: Literal["first stage", "reversed"] | None = None
+    idle: Literal["first stage", "one order"] | None = None
     made: str
     e2r: str
     files: dict[str, str]

@@ -40,8 +40,8 @@ class Entry:
     answer without a model, nor incomplete runs, nor those whose quality is their own word.
     `architecture` says who declared it. `frontiers` holds (measure, convention) where no
     row of the group is both cheaper and better. `place` is a run's folder seen from the folder of
-    all runs; `page` its address seen from the board. `idle` rows are as good, query by query, as
-    the first stage's order or its reverse.
+    all runs; `page` its address seen from the board. `idle` rows follow from
+    the first stage's order alone: their models answered every call alike.
     """
 
     id: str

@@ -22,9 +22,12 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def test_the_board_is_rebuilt_byte_for_byte(tmp_path: Path, shared_data: Path) -> None:
-    qrels = [f"trec-dl-2019={shared_data / 'trec-dl-2019' / 'qrels.txt'}"]
+    names = ("trec-dl-2019", "trec-dl-2020")
+    qrels = [f"{name}={shared_data / name / 'qrels.txt'}" for name in names]
+    rankings = [str(shared_data / "published")]
     notes: list[str] = []
-    built = build(ROOT / "runs", tmp_path / "board", qrels=qrels, note=notes.append).parent
+    board = tmp_path / "board"
+    built = build(ROOT / "runs", board, qrels=qrels, rankings=rankings, note=notes.append).parent
     assert notes == []
     committed, rebuilt = files(ROOT / "leaderboard"), files(built)
     assert committed.keys() == rebuilt.keys()
@@ -34,7 +37,7 @@ def test_the_board_is_rebuilt_byte_for_byte(tmp_path: Path, shared_data: Path) -
 
 def test_every_committed_run_is_on_the_board() -> None:
     board = (ROOT / "leaderboard" / "index.html").read_text(encoding="utf-8")
-    manifests = list((ROOT / "runs").rglob("manifest.json"))
-    assert manifests
-    for manifest in manifests:
-        assert manifest.parent.name in board
+    rows = [*(ROOT / "runs").rglob("manifest.json"), *(ROOT / "runs").rglob("priced.json")]
+    assert rows
+    for row in rows:
+        assert row.parent.name in board

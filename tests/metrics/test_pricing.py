@@ -6,6 +6,7 @@ import csv
 import gzip
 import json
 import random
+import re
 import shutil
 from collections import defaultdict
 from dataclasses import replace
@@ -21,7 +22,7 @@ from e2r.errors import DataError, E2RError, UsageError
 from e2r.flops.architecture import Architecture
 from e2r.forecast.dry_run import counter_of, dry_run
 from e2r.metrics import evaluate
-from e2r.metrics.pricing import price_ranking
+from e2r.metrics.pricing import Means, price_ranking
 from e2r.metrics.runs.priced import rankings_in, read_priced, refuse_other_values
 from e2r.prompts.template import PromptTemplate
 from e2r.records.collection import load_collection
@@ -131,15 +132,23 @@ def test_the_committed_rows_are_what_their_rankings_give() -> None:
         for year in ("19", "20")
     }
     with (FLAN / "means.csv").open(newline="") as stream:
-        printed = {row["run"]: float(row["ndcg10"]) for row in csv.DictReader(stream)}
+        printed = {row["run"]: row for row in csv.DictReader(stream)}
     folders = sorted(path.parent for path in RUNS.rglob("priced.json"))
     assert len(folders) >= 80
     for folder in folders:
         row = Priced.load(folder)
         refuse_other_values(row, rankings[row.origin.sha256], judgments[row.dataset.id[-2:]] or {})
         values = row.measures["nDCG@10"].values()
-        if row.origin.file in printed:
-            assert sum(values) / len(values) == pytest.approx(printed[row.origin.file], abs=6e-5)
+        if said := printed.get(row.origin.file):
+            assert sum(values) / len(values) == pytest.approx(float(said["ndcg10"]), abs=6e-5)
+            # A setwise set is the parent and its children.
+            theirs = {
+                name: int(value) for name, value in re.findall(r"(\w+)=(\d+)", said["parameters"])
+            }
+            ours = dict(row.parameters)
+            if "set_size" in ours:
+                ours["num_child"] = ours["set_size"] - 1
+            assert theirs.items() <= ours.items()
         assert {path.name for path in folder.iterdir()} == {"priced.json", "calls.parquet"}
 
 
@@ -313,6 +322,39 @@ def test_means_have_intervals_of_quality_alone(small: Path) -> None:
     assert row.measures["nDCG@10"].low is not None
     assert row.priced is not None
     assert row.priced.known == "means"
+
+
+@pytest.mark.parametrize(
+    ("places", "idle"),
+    [
+        (list(range(12)), "first stage"),
+        (list(reversed(range(12))), "one order"),
+        ([0, 11, 10, 9, 8, 7, 6, 5, 4, 3, 1, 2], "one order"),
+        (None, None),
+    ],
+)
+def test_a_ranking_that_follows_from_places_alone_is_told(
+    small: Path, places: list[int] | None, idle: str | None
+) -> None:
+    """What a model that answers every call alike leaves is a row, but not one to be held up."""
+    asked, collection = published(small, "pointwise.yes_no")
+    chance = random.Random(3)
+    rows = {
+        qid: [docids[place] for place in places or chance.sample(range(12), 12)]
+        for qid, docids in order_of(small).items()
+    }
+    ranking = write_ranking(small / "theirs.run", rows)
+    row, _ = price_ranking(asked, collection, ranking, source="x")
+    assert row.idle == idle
+
+
+def test_means_make_no_row_of_a_foreign_ranking(small: Path) -> None:
+    asked, collection = published(small, "setwise.bubblesort")
+    rows = {qid: ["nobody", *docids[:-1]] for qid, docids in order_of(small).items()}
+    ranking = write_ranking(small / "theirs.run", rows)
+    means = Means.parse(["calls=7", "prompt=900", "generated=15"])
+    with pytest.raises(DataError, match="nobody, which is no candidate"):
+        price_ranking(asked, collection, ranking, source="x", means=means)
 
 
 @pytest.mark.parametrize("word", ["calls=0", "calls=x", "calls", "token=3", "prompt=-1"])

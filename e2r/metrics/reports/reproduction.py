@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations, groupby
 from pathlib import Path
-from textwrap import wrap
 
 from e2r.borders.writing import write_below
 from e2r.errors import UsageError
@@ -14,11 +13,11 @@ from e2r.flops.agreement import Agreement, Spread, agreements, profile
 from e2r.flops.conventions import CONVENTIONS
 from e2r.flops.measured import Measured, read_all
 from e2r.flops.reproduce import VERDICTS, Cell, TableRow, paper
+from e2r.metrics.reports.markdown import point, table, text
 from e2r.metrics.reports.tables import short
 
 COMMAND = "e2r reproduce paper --data ../shared/data --write docs/reproduction.md"
 IMAGES = "images/reproduction"
-_WIDTH = 100
 
 
 @dataclass(frozen=True)
@@ -73,33 +72,33 @@ def _summary(found: Found) -> list[str]:
     return [
         "# The paper, computed again",
         "",
-        *_text(
+        *text(
             "Peng et al., *Efficiency-Effectiveness Reranking FLOPs for LLM-based Rerankers*, "
             "EMNLP 2025 industry track ([arXiv 2507.06223v2](https://arxiv.org/abs/2507.06223)). "
             "This page is generated; a test keeps it true wherever the paper's data is at hand:"
         ),
         f"    {COMMAND}",
         "",
-        *_text(
+        *text(
             "What the paper prints is not repeated here. The same command shows it on the "
             "terminal, beside our figures, cell by cell. NDCG and token counts are given; the rest "
             "is computed."
         ),
-        *_point(
+        *point(
             f"**{good} of {len(rows)} rows of Tables 2 and 3 are reproduced**: PetaFLOPs within "
             "0.0011 or 0.02 %, RPP and QPP within one unit of the last printed digit. The largest "
             f"difference is {worst.difference:.4f} PetaFLOPs of {worst.printed_petaflops:.3f} "
             f"({worst.model}, {worst.method}, {worst.dataset})."
         ),
-        *_point(
+        *point(
             f"{off} of {len(rows)} PetaFLOPs are further off than the rounding of their printed "
             "inputs explains."
         ),
-        *_point(
+        *point(
             f"**{found.exact:,} of {found.calls:,} profiled calls are reproduced to the integer** "
             "by the convention `deepspeed`."
         ),
-        *_point(
+        *point(
             f"**The paper's calculator is {least:.1f} to {most:.1f} % below the authors' own "
             "profiler** (medians by model): its tables understate every cost."
         ),
@@ -135,17 +134,17 @@ def _rounding(found: Found) -> list[str]:
     qpp = sum(_rounds(row.qpp, row.cells[2]) for row in rows)
     # A tenth of an RPP of 0.03 is one printed digit, and no finding.
     most = max(rows, key=lambda row: abs(row.cells[1].change) if row.cells[1].computed > 1 else 0)
-    split, turned, pairs = _order(rows, lambda row: float(row.cells[1].printed), _unrounded)
+    split, turned, pairs = turned_pairs(rows, lambda row: float(row.cells[1].printed), _unrounded)
     return [
         "## What matches, and what the paper's rounding changes",
         "",
-        *_table(["cells of both tables", *names], counts),
-        *_text(
+        *table(["cells of both tables", *names], counts),
+        *text(
             "Ours are computed from the printed tokens without rounding anything on the way. Some "
             "PetaFLOPs are cut where most are rounded. These stay off, why is not known:"
         ),
-        *_table(["dataset", "model", "method", "ours, by rounded inputs", "printed − ours"], off),
-        *_text(
+        *table(["dataset", "model", "method", "ours, by rounded inputs", "printed − ours"], off),
+        *text(
             "The paper divides by its *printed* PetaFLOPs: NDCG over them rounds to the printed "
             f"RPP in {rpp} of {len(rows)} rows, and 1 over them to the printed QPP in {qpp} (in "
             "the others it is cut). One or two digits of PetaFLOPs make the small models' RPP "
@@ -175,13 +174,13 @@ def _calls(found: Found) -> list[str]:
     return [
         "## The calculator against its own profiled calls",
         "",
-        *_text(
+        *text(
             "Estimated over measured FLOPs, minus 1, in per cent: the median and the range over "
             "calls. The calculator is given the decoder prompt as output, as the tables' Out holds "
             "it."
         ),
-        *_table(["model", "calls", *(f"`{name}`" for name in CONVENTIONS)], errors),
-        *_text(
+        *table(["model", "calls", *(f"`{name}`" for name in CONVENTIONS)], errors),
+        *text(
             "`paper` leaves out the third matrix of gated feed-forward blocks and the output head, "
             "and divides attention by the sharing of keys. The profiler counts the first two, but "
             "no attention scores where the kernel is fused (Qwen2.5), which is why `torch` and "
@@ -189,7 +188,7 @@ def _calls(found: Found) -> list[str]:
         ),
         f"![Estimated against measured FLOPs]({IMAGES}/estimated-measured.svg)",
         "",
-        *_text(
+        *text(
             "**Figure 1, redrawn.** Left: FLOPs by the paper's calculator against the profiler's; "
             "the line is equality. Right: the distance of each convention. All three figures show "
             "calls of each model drawn by lot (1,500, in figure 3 150); the numbers are over all "
@@ -197,18 +196,18 @@ def _calls(found: Found) -> list[str]:
         ),
         f"![Latency against FLOPs]({IMAGES}/latency-flops.svg)",
         "",
-        *_text(
+        *text(
             "**Figure 2, redrawn.** Seconds of each call against its measured FLOPs; the highest "
             "0.1 % of the seconds may lie outside the picture and count in r."
         ),
         f"![FLOPs against prompt length]({IMAGES}/flops-prompt.svg)",
         "",
-        *_text("**Figure 3, redrawn.** Measured FLOPs against the prompt's tokens."),
-        *_table(
+        *text("**Figure 3, redrawn.** Measured FLOPs against the prompt's tokens."),
+        *table(
             ["model", "r with seconds", "r with prompt tokens", "TFLOP/s, median", "least", "most"],
             correlations,
         ),
-        *_text(
+        *text(
             "Pearson's r of measured FLOPs depends on what is pooled. The seconds of Qwen2.5-3B "
             "and flan-t5-large hardly move with length at all; those of Qwen2.5-7B rise in steps. "
             f"Over all models together r is {found.agreements[-1].seconds_r:.2f}: the "
@@ -220,11 +219,11 @@ def _calls(found: Found) -> list[str]:
 
 def _tables(found: Found) -> list[str]:
     rows = found.rows
-    _, turned, pairs = _order(rows, _unrounded, lambda row: row.ndcg / row.ideal)
+    _, turned, pairs = turned_pairs(rows, _unrounded, lambda row: row.ndcg / row.ideal)
     cells = [
         "## Every cell",
         "",
-        *_text(
+        *text(
             "Ours, in brackets what the rounding of the printed inputs allows, and the verdict; "
             "where rounding makes the difference, how far ours is from the printed figure. Models: "
             "L, XL, XXL are google/flan-t5-large, -xl and -xxl, 8B is "
@@ -234,7 +233,7 @@ def _tables(found: Found) -> list[str]:
     ideal = [
         "## The same tables under `ideal`",
         "",
-        *_text(
+        *text(
             "The matrix products that the mathematics asks for (see [the README](../README.md)). "
             "Out is read like this: a Flan-T5's holds the decoder prompt, three tokens of five, "
             "else one; 10 is a comparison in both orders, two calls of half the tokens; 0 reads "
@@ -244,15 +243,15 @@ def _tables(found: Found) -> list[str]:
             "order in RPP."
         ),
     ]
-    for table, group in groupby(rows, key=lambda row: row.table):
+    for number, group in groupby(rows, key=lambda row: row.table):
         members = list(group)
-        cells += [f"### Table {table}", ""]
-        cells += _table(
+        cells += [f"### Table {number}", ""]
+        cells += table(
             ["dataset", "model", "method", "PFLOPs", "RPP", "QPP"],
             [[*_words(row), *map(_cell, row.cells)] for row in members],
         )
-        ideal += [f"### Table {table} under `ideal`", ""]
-        ideal += _table(
+        ideal += [f"### Table {number} under `ideal`", ""]
+        ideal += table(
             ["dataset", "model", "method", "PFLOPs", "over `paper`", "RPP", "QPP"],
             [
                 [
@@ -292,7 +291,7 @@ def _unrounded(row: TableRow) -> float:
     return row.cells[1].computed
 
 
-def _order(
+def turned_pairs(
     rows: Iterable[TableRow],
     before: Callable[[TableRow], float],
     after: Callable[[TableRow], float],
@@ -320,21 +319,3 @@ def _percent(spread: Spread) -> str:
 
 def _three(spread: Spread) -> tuple[float, float, float]:
     return spread.median, spread.low, spread.high
-
-
-def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> list[str]:
-    return ["| " + " | ".join(line) + " |" for line in (head, ["---"] * len(head), *lines)] + [""]
-
-
-def _text(text: str) -> list[str]:
-    return [*_wrapped(text, ""), ""]
-
-
-def _point(text: str) -> list[str]:
-    return _wrapped(f"- {text}", "  ")
-
-
-def _wrapped(text: str, indent: str) -> list[str]:
-    return wrap(
-        text, _WIDTH, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False
-    )

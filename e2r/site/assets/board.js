@@ -110,7 +110,7 @@
     body.append(...ordered.map((line) => line.element));
   }
 
-  // Rows that are as good as the first stage's order or its reverse are left out until asked for.
+  // Rows whose order follows from the first stage's alone are left out until asked for.
   function passes(row) {
     if (row.idle && state.get("idle") !== "shown") return false;
     return Object.entries(filters).every(([name, [, of]]) => !state.has(name) || of(row) === state.get(name));
@@ -126,7 +126,7 @@
     }
     const found = count === lines.length ? `${count} rows` : `${count} of ${lines.length} rows`;
     const left = data.rows.filter((row) => row.idle).length;
-    const without = left && state.get("idle") !== "shown" ? `; ${left} rows whose model left the first stage’s order or its reverse are left out` : "";
+    const without = left && state.get("idle") !== "shown" ? `; ${left} rows whose order follows from the first stage’s alone are left out` : "";
     shown.textContent = (count > most ? `${found}, the first ${most} shown` : found) + without;
     more.hidden = count <= most;
   }
@@ -250,7 +250,7 @@
   if (data.rows.some((row) => row.idle)) {
     const idle = make("input", { type: "checkbox", name: "idle" });
     idle.addEventListener("change", () => change("idle", idle.checked ? "shown" : null));
-    sieve.append(make("label", {}, idle, " Rows that left the first stage’s order"));
+    sieve.append(make("label", {}, idle, " Rows that follow from the first stage’s order alone"));
     listeners.push(() => (idle.checked = state.get("idle") === "shown"));
   }
   const reset = make("button", { type: "button" }, "Reset");

@@ -138,8 +138,19 @@
             color: colour,
             shape: { field: "family", type: "nominal", scale: { domain: families, range: shapes }, title: null },
             size: { condition: [{ param: "over", empty: false, value: 260 }, { test: "datum.frontier", value: 150 }], value: 80 },
-            fill: { condition: { test: "datum.open", value: style.backgroundColor }, ...colour },
-            stroke: { condition: { test: "datum.frontier", value: ink }, ...colour, legend: null },
+            stroke: { condition: { test: "datum.frontier", value: ink }, value: null },
+            tooltip: { field: "said" },
+          },
+        },
+        {
+          // Holes make hollow marks of those whose cost is not counted call by call.
+          data: { values: points.filter((item) => item.open) },
+          mark: { type: "point", filled: true, opacity: 1, color: style.backgroundColor, cursor: "pointer" },
+          encoding: {
+            x,
+            y: y("quality"),
+            shape: { field: "family", type: "nominal", scale: { domain: families, range: shapes }, title: null },
+            size: { condition: { test: "datum.frontier", value: 50 }, value: 22 },
             tooltip: { field: "said" },
           },
         },

@@ -85,7 +85,8 @@ def write_sweeps(
 def recorded_curves(rows: Iterable[Row]) -> dict[str, list[Curve]]:
     """Curves of recorded runs by model, each with the passage length that its prompts tell of.
 
-    Runs whose method or model cannot be forecast, and those without calls or cost, have none.
+    Runs whose method or model cannot be forecast, those without calls or cost, and rankings that
+    others published, have none.
     """
     curves: dict[str, list[Curve]] = {}
     for row in rows:
@@ -101,7 +102,7 @@ def recorded_curves(rows: Iterable[Row]) -> dict[str, list[Curve]]:
 def _recorded(row: Row) -> Curve | None:
     manifest, prompt = row.manifest, row.work.prompt_tokens_per_query
     facts, depth = manifest.model.architecture, manifest.dataset.depth
-    if facts is None or not prompt or not depth or not row.petaflops.value:
+    if facts is None or not prompt or not depth or not row.petaflops.value or row.priced:
         return None
     k = manifest.identity.get("k", _K)
     arch, parameters = Architecture.load(facts), manifest.method_parameters
