@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from e2r.flops.architecture import Architecture as Architecture
     from e2r.flops.estimate import estimate as estimate
     from e2r.flops.work import Usage as Usage
+    from e2r.meter.instrument import Meter as meter  # noqa: N813
     from e2r.metrics import evaluate as evaluate
     from e2r.records.spec import Spec as Spec
     from e2r.runner import run as run
@@ -22,11 +23,14 @@ _PUBLIC = {
     "evaluate": "e2r.metrics",
 }
 
-__all__ = ["Architecture", "Spec", "Usage", "estimate", "evaluate", "run"]
+__all__ = ["Architecture", "Spec", "Usage", "estimate", "evaluate", "meter", "run"]
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used: `import e2r` itself imports nothing heavy."""
+    if name == "meter":
+        # The room itself, which can be called; see there.
+        return import_module("e2r.meter")
     if name not in _PUBLIC:
         raise AttributeError(f"module 'e2r' has no attribute {name!r}")
     return getattr(import_module(_PUBLIC[name]), name)

@@ -37,6 +37,7 @@ ROOMS = {
     },
     "doctor": {"errors", "flops", "hub", "data", "records"},
     "runner": {"errors", "borders", "ranking", "data", "prompts", "records", "models", "engines"},
+    "meter": {"errors", "borders", "flops"},
     "metrics": {"errors", "borders", "flops", "ranking", "data", "records", "forecast"},
     "site": {"errors", "borders", "flops", "ranking", "data", "records", "forecast", "metrics"},
 }
@@ -187,7 +188,15 @@ def test_importing_e2r_imports_next_to_nothing() -> None:
     heavy = "numpy", "pydantic", "pyarrow", "scipy", "click", "torch"
     code = f"import e2r, sys\nprint(*(m for m in {heavy} if m in sys.modules))"
     assert run_python(code).strip() == ""
-    assert set(dir(e2r)) == {"Architecture", "Spec", "Usage", "estimate", "evaluate", "run"}
+    assert set(dir(e2r)) == {
+        "Architecture",
+        "Spec",
+        "Usage",
+        "estimate",
+        "evaluate",
+        "meter",
+        "run",
+    }
     for name in e2r.__all__:
         assert getattr(e2r, name) is not None
 

@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "estimate": ("e2r.cli.estimate:command", "Price calls or a whole method, without a model run."),
     "plan": ("e2r.cli.plan:command", "What a run would cost, before any weight is loaded."),
     "run": ("e2r.cli.run:command", "Rerank a collection and record what each call cost."),
+    "meter": ("e2r.cli.meter:command", "Count the calls of any Python program, unchanged."),
     "evaluate": ("e2r.cli.evaluate:command", "Quality, FLOPs, RPP and QPP of recorded runs."),
     "frontier": (
         "e2r.cli.frontier:command",

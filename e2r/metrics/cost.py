@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from e2r.errors import DataError
 from e2r.flops.architecture import Architecture
-from e2r.flops.estimate import Estimate, estimate
+from e2r.flops.conventions import convention as by_name
+from e2r.flops.estimate import estimate
 from e2r.flops.first_stage import bm25, bm25_matched
 from e2r.flops.work import Usage
 from e2r.metrics.runs.recorded import Recorded, Share
@@ -84,18 +85,21 @@ def price(run: Recorded, convention: str = "ideal") -> Cost:
     totals: dict[tuple[str, str], int] = {}
     not_counted: dict[str, None] = {}
     for share in run.shares or (everything,):
+        calls, rows = _asked(run, share, convention)
+        if rows.size == 0:
+            continue
         try:
-            priced = _priced(run, share, convention)
+            priced = estimate(
+                Architecture.load(share.architecture or {}), usage_of(calls), convention
+            )
             costs = [(op.part, op.name, op.flops) for op in priced.operations]
-            flops = _array(priced.flops, len(share.rows))
+            flops = _array(priced.flops, len(rows))
         except DataError as error:
             raise DataError(f"{run.folder.path}: cannot be priced: {error}") from None
-        part = sum_by(run.query_of_call[share.rows], flops, len(queries))
+        part = sum_by(run.query_of_call[rows], flops, len(queries))
         sums = [before + more for before, more in zip(sums, part, strict=True)]
         for place, name, amounts in costs:
-            totals[place, name] = totals.get((place, name), 0) + _total(
-                _array(amounts, len(share.rows))
-            )
+            totals[place, name] = totals.get((place, name), 0) + _total(_array(amounts, len(rows)))
         not_counted |= dict.fromkeys(priced.not_counted)
     return Cost(
         dict(zip(queries, sums, strict=True)),
@@ -105,10 +109,17 @@ def price(run: Recorded, convention: str = "ideal") -> Cost:
     )
 
 
-def _priced(run: Recorded, share: Share, convention: str) -> Estimate:
-    whole = len(share.rows) == run.ledger.num_rows
-    calls = run.ledger if whole else run.ledger.take(share.rows)
-    return estimate(Architecture.load(share.architecture or {}), usage_of(calls), convention)
+def _asked(run: Recorded, share: Share, convention: str) -> tuple[pa.Table, NDArray[np.intp]]:
+    """A share's calls as a convention counts them, and their places in the ledger.
+
+    Where it is known what was computed, a convention that counts what a reference runs counts that;
+    a row of a batch that nobody asked anything of is then counted, and else left out.
+    """
+    asked = run.computed is None or by_name(convention).asked_only
+    ledger: pa.Table = run.ledger if asked else run.computed
+    there = ledger["prompt_tokens"].to_numpy()[share.rows] > 0
+    rows = share.rows[there]
+    return (ledger if len(rows) == ledger.num_rows else ledger.take(rows)), rows
 
 
 def _no_price(run: Recorded, closed: Sequence[Share]) -> str:

@@ -251,6 +251,12 @@ def _notes(run: Recorded, scores: Scores, cost: Cost) -> list[str]:
         notes.append(cost.note)
     elif run.caching != "own":
         notes.append(CACHING[run.caching])
+    notes += [f"its cost is at least this, because {text}" for text in run.missing]
+    if run.dealt:
+        notes.append(
+            f"{run.dealt} of {len(run.query_of_call)} calls name no query and are shared out among "
+            "all: means over all queries are exact, and what a single query took is not known"
+        )
     if run.declared.note:
         notes.append(run.declared.note)
     return notes

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ from e2r.metrics.runs.recorded import COLUMNS, Recorded, Share
 from e2r.metrics.runs.usages import CLOSED, COUNTS, Usages, read_usages
 from e2r.records.folder import QueryRecord, RunFolder
 from e2r.records.manifest import UNKNOWN, DatasetRecord, Environment, Manifest, ModelRecord
+
+METERED = re.compile(r".*\.models/(.+)-[0-9a-f]{8}\.json")
+"""The facts that `e2r meter` lays beside its rows: the model's name is in the file's."""
 
 
 @dataclass(frozen=True)
@@ -63,16 +67,23 @@ def read_foreign(foreign: Foreign, dataset: str = UNKNOWN) -> Recorded:
     calls = None if foreign.usage is None else read_usages(foreign.usage)
     if ranking is not None and calls is not None:
         for qid in calls.qids:
-            if qid not in run:
+            if qid and qid not in run:
                 raise DataError(
                     f"{foreign.usage}: query {qid} is not in {ranking}; are they of one run?"
                 )
-    qids = list(run) if ranking is not None else list(dict.fromkeys(calls.qids if calls else ()))
+    named = dict.fromkeys(qid for qid in calls.qids if qid) if calls else {}
+    qids = list(run) if ranking is not None else list(named)
+    dealt = 0
+    if calls is not None and foreign.usage is not None and "" in calls.qids:
+        dealt = calls.qids.count("")
+        calls = _dealt_out(calls, qids, foreign.usage)
     places = {qid: place for place, qid in enumerate(qids)}
     ranked = {qid: judged_order(rows) for qid, rows in run.items()}
     unknown = {"outcomes"}
     if ranking is None:
         unknown.add("ranking")
+    if dealt:
+        unknown.add("spread")
     if calls is None:
         unknown.add("calls")
         calls = Usages([], [], {name: [] for name in COUNTS})
@@ -88,11 +99,28 @@ def read_foreign(foreign: Foreign, dataset: str = UNKNOWN) -> Recorded:
             for qid, rows in run.items()
             if ranked[qid] != [docid for docid, _ in rows]
         },
-        ledger=_ledger(calls),
+        ledger=_ledger(calls, calls.counts),
+        computed=None if calls.computed is None else _ledger(calls, calls.computed),
+        dealt=dealt,
+        missing=calls.missing,
         query_of_call=np.array([places[qid] for qid in calls.qids], dtype=np.intp),
         shares=shares,
         unknown=frozenset(unknown),
     )
+
+
+def _dealt_out(calls: Usages, qids: Sequence[str], path: Path) -> Usages:
+    """Calls that name no query dealt out among all, in order: means over queries stay exact."""
+    if not qids:
+        raise DataError(
+            f"{path}: none of its calls names a query, so that nobody knows how many there were; "
+            f"add their ranking by --foreign RANKING {path}, or meter them with --topics"
+        )
+    unnamed = [place for place, qid in enumerate(calls.qids) if not qid]
+    named = list(calls.qids)
+    for turn, place in enumerate(unnamed):
+        named[place] = qids[turn * len(qids) // len(unnamed)]
+    return replace(calls, qids=named)
 
 
 def _shares(models: Sequence[str], home: Path | None) -> tuple[Share, ...]:
@@ -109,13 +137,21 @@ def _shares(models: Sequence[str], home: Path | None) -> tuple[Share, ...]:
                 f"{home}: the model {shown(name)} leads out of the folder of its calls; name "
                 "it, or put its config.json there"
             )
-        facts = None if closed else dict(Architecture.load(name).config)
-        shares.append(Share(name.removeprefix(CLOSED), facts, np.flatnonzero(names == name)))
+        facts = None if closed else dict(Architecture.load(_source(name, home)).config)
+        label = name.removeprefix(CLOSED) if closed else METERED.sub(r"\1", name)
+        shares.append(Share(label, facts, np.flatnonzero(names == name)))
     return tuple(shares)
 
 
+def _source(name: str, home: Path | None) -> str:
+    """A model's word as it leads from here: a file beside its calls is meant first."""
+    if home is not None and name.endswith(".json") and (home / name).is_file():
+        return str(home / name)
+    return name
+
+
 def _leaves(name: str, home: Path) -> bool:
-    path = Path(name)
+    path = Path(_source(name, home))
     try:
         return path.exists() and not path.resolve().is_relative_to(home.resolve())
     except (OSError, ValueError):
@@ -153,10 +189,10 @@ def _by_query(calls: Usages, name: str) -> Counter[str]:
     return sums
 
 
-def _ledger(calls: Usages) -> pa.Table:
+def _ledger(calls: Usages, counts: Mapping[str, list[int]]) -> pa.Table:
     n = len(calls.qids)
     columns: dict[str, Any] = {
-        **{name: pa.array(counts, pa.int64()) for name, counts in calls.counts.items()},
+        **{name: pa.array(amounts, pa.int64()) for name, amounts in counts.items()},
         "qid": pa.array(calls.qids, pa.string()),
         "padded_tokens": pa.array([0] * n, pa.int64()),
         "truncated": pa.array([0] * n, pa.int64()),

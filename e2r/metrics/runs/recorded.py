@@ -79,7 +79,9 @@ class Recorded:
     down: "ranking", "calls", or "outcomes" (rounds, parse failures, truncation, padding). `listed`
     is the file's own order of the queries whose equal scores trec_eval orders otherwise. `priced`
     is set for a published ranking that was priced; only means of its calls are known where
-    `unknown` holds "spread".
+    `unknown` holds "spread". `computed` is the ledger of what was computed rather than asked for,
+    padding included, where `e2r meter` saw it; `dealt` of the calls named no query and were dealt
+    out among all. `missing` says what was computed and is in no row.
     """
 
     folder: RunFolder
@@ -91,6 +93,9 @@ class Recorded:
     unknown: frozenset[str] = frozenset()
     listed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     priced: Priced | None = None
+    computed: pa.Table | None = None
+    dealt: int = 0
+    missing: tuple[str, ...] = ()
 
     @cached_property
     def caching(self) -> Literal["own", "shared", "unknown"]:

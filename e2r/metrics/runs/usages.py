@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -23,6 +24,8 @@ COUNTS = (
     "generated_tokens",
     "head_positions",
 )
+COMPUTED = "computed_"
+"""Before a count: what was computed for a call, padding included, where `e2r meter` saw it."""
 SECONDS = "seconds"
 CLOSED = "closed:"
 """Before the name of a model whose architecture is not public."""
@@ -33,7 +36,9 @@ class Usages:
     """Calls in the order of their file: the query and model of each, a list of counts a column.
 
     `seconds` is None where they were not measured. `dataset` and `method` are what the file says of
-    itself, and None for a usage CSV, which says nothing.
+    itself, and None for a usage CSV, which says nothing. `computed` are the counts of what was
+    computed rather than asked for, and None where nobody saw it. An empty qid is a call that
+    `e2r meter` could give to no query; `missing` says what it saw computed and could not count.
     """
 
     qids: list[str]
@@ -42,6 +47,8 @@ class Usages:
     seconds: list[float] | None = None
     dataset: str | None = None
     method: str | None = None
+    computed: Mapping[str, list[int]] | None = None
+    missing: tuple[str, ...] = ()
 
 
 def read_usages(path: Path) -> Usages:
@@ -87,30 +94,53 @@ def _usage_csv(path: Path) -> Usages:
             f"{path}: no column {', '.join(missing)}; wanted {', '.join(NEEDED)} and, if need be, "
             f"{', '.join(optional)}"
         )
+    metered = all(f"{COMPUTED}{name}" in names for name in COUNTS)
     qids: list[str] = []
     models: list[str] = []
     counts: dict[str, list[int]] = {name: [] for name in COUNTS}
+    computed: dict[str, list[int]] = {name: [] for name in COUNTS}
     seconds: list[float] = []
     for number, values in reader:
         where = f"{path}:{number}"
         if len(values) != len(names):
             raise DataError(f"{where}: {len(values)} values for {len(names)} columns")
         row = dict(zip(names, values, strict=True))
-        qids.append(_word(row["qid"], "qid", where))
+        qids.append("" if metered and not row["qid"] else _word(row["qid"], "qid", where))
         models.append(_word(row["model"], "model", where))
         for name in COUNTS:
-            text = row.get(name) or ("1" if name == "head_positions" else "0")
-            whole = re.fullmatch(r"\s*([0-9]{1,30})\s*", text)
-            if whole is None:
-                raise DataError(f"{where}: {name} is {text[:40]!r}; give a whole number")
-            if (why := fault(name, int(whole[1]))) is not None:
-                raise DataError(f"{where}: {name} {why}")
-            counts[name].append(int(whole[1]))
+            absent = "1" if name == "head_positions" else "0"
+            counts[name].append(_count(row.get(name) or absent, name, name, where))
+            if metered:
+                column = f"{COMPUTED}{name}"
+                computed[name].append(_count(row[column] or absent, name, column, where))
         if SECONDS in names:
             seconds.append(_seconds(row[SECONDS], where))
     if not qids:
         raise DataError(f"{path}: no call in it")
-    return Usages(qids, models, counts, seconds if SECONDS in names else None)
+    return Usages(
+        qids,
+        models,
+        counts,
+        seconds if SECONDS in names else None,
+        computed=computed if metered else None,
+        missing=_missing(path) if metered else (),
+    )
+
+
+def _missing(path: Path) -> tuple[str, ...]:
+    """What the notes beside a metered program's rows say is in none of them."""
+    notes = path.with_name(f"{path.name.removesuffix('.csv')}.models") / "notes.jsonl"
+    if not notes.is_file():
+        return ()
+    found: dict[str, None] = {}
+    for number, line in numbered_lines(notes):
+        try:
+            note = json.loads(line)
+        except ValueError:
+            raise DataError(f"{notes}:{number}: is no line of JSON") from None
+        if isinstance(note, dict) and note.get("kind") == "missing":
+            found[shortened(str(note.get("text")))] = None
+    return tuple(found)
 
 
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
@@ -121,6 +151,15 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
         except (csv.Error, ValueError) as error:
             raise DataError(f"{path}:{number}: no line of a CSV ({shortened(error)})") from None
         yield number, values
+
+
+def _count(text: str, name: str, column: str, where: str) -> int:
+    whole = re.fullmatch(r"\s*([0-9]{1,30})\s*", text)
+    if whole is None:
+        raise DataError(f"{where}: {column} is {text[:40]!r}; give a whole number")
+    if (why := fault(name, int(whole[1]))) is not None:
+        raise DataError(f"{where}: {column} {why}")
+    return int(whole[1])
 
 
 def _word(text: str | None, name: str, where: str) -> str:
