@@ -118,6 +118,7 @@ def run(
         )
     with folder.lock(), folder.interrupted_by_disk(len(collection.topics)):
         finished: dict[str, QueryRecord] = {}
+        faulty: dict[str, str] = {}
         earlier: list[Session] = []
         if folder.exists:
             before = folder.manifest()
@@ -137,7 +138,7 @@ def run(
                 )
             if before.status == "complete":
                 folder.verify_files()
-                folder.remove_parts()
+                folder.parts.remove()
                 progress.started(folder.path, model, len(collection.topics), before.dataset.queries)
                 return folder
             if found := model.differs_from(before.model):
@@ -145,7 +146,9 @@ def run(
                     "the server answers its trial otherwise than when the run was begun "
                     f"({found}): is it the same model in the same precision?"
                 )
-            finished = folder.finished()
+            finished, faulty = folder.finished()
+            if faulty:
+                note(f"{len(faulty)} queries are asked again: {next(iter(faulty.values()))}")
             earlier = [*before.earlier, before.session()]
         version = code_version()
         manifest = Manifest(
@@ -183,7 +186,7 @@ def run(
             if left:
                 engine.prepare(left)
             asked = _complete(spec, collection, model, stages)
-            folder.start(asked.to_toml(), manifest, finished)
+            folder.start(asked.to_toml(), manifest, finished, faulty)
             progress.started(folder.path, model, len(collection.topics), len(finished))
             limit = _FailureLimit(folder, max_failures, len(collection.topics))
             waiting = (topic for topic in collection.topics if topic.query.qid not in finished)
@@ -202,7 +205,7 @@ def run(
             finally:
                 manifest = manifest.model_copy(update={"notes": notes, "workers": engine.workers()})
                 # Where this cannot be written, what has stopped the run says more.
-                with suppress(OSError):
+                with suppress(OSError, UsageError):
                     folder.write_manifest(manifest)
         records = folder.per_query()
         whole = all(record.status == "ok" for record in records)
@@ -215,7 +218,7 @@ def run(
             }
         )
         folder.write_metadata(sidecar(manifest))
-        folder.finish(manifest, (topic.query.qid for topic in collection.topics))
+        folder.finish(manifest, [topic.query.qid for topic in collection.topics])
     return folder
 
 

@@ -14,9 +14,10 @@ from e2r.borders.showing import is_plain
 from e2r.data.findings import Hear, Teller, finding_of
 from e2r.errors import DataError
 from e2r.records.check_ledger import LONGEST, check_ledger
-from e2r.records.folder import FINAL_FILES, PART, QueryRecord, RunFolder
+from e2r.records.folder import FINAL_FILES, QueryRecord, RunFolder
 from e2r.records.ledger import read_ledger
 from e2r.records.manifest import Manifest
+from e2r.records.parts import ASIDE, PART
 from e2r.records.spec import Spec, changed, identity
 
 MOST_BYTES = {
@@ -106,6 +107,8 @@ def _check_files(path: Path, hear: Hear) -> None:
 def _check_parts(path: Path, tell: Teller) -> None:
     """Parts are what an unfinished run has of its ledger; a finished one has none."""
     for item in path.iterdir():
+        if ASIDE.fullmatch(item.name) and stat.S_ISREG(item.lstat().st_mode):
+            continue
         if not PART.fullmatch(item.name) or not stat.S_ISREG(item.lstat().st_mode):
             Teller(item, tell.hear).error("no part of a ledger")
             return
