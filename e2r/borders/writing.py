@@ -13,6 +13,7 @@ from pathlib import Path, PurePath
 from typing import BinaryIO
 
 from e2r.borders.reading import kind_of
+from e2r.borders.showing import ReaderLeftError
 from e2r.errors import UsageError
 
 _TEMPORARY = re.compile(r"\.[^/]{1,100}\.[0-9a-f]{16}\.tmp")
@@ -256,6 +257,8 @@ def _told(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EPIPE):
+        if isinstance(error, BrokenPipeError):
+            raise ReaderLeftError from None
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
             raise
         raise UsageError(f"{path}: cannot be written ({error.strerror})") from None

@@ -49,12 +49,18 @@ class Lines:
 
     def answered(self, replies: Sequence[Reply]) -> None:
         self.calls += len(replies)
-        if self._architecture is not None:
+        if self._architecture is None:
+            return
+        try:
             self.flops += sum(
                 estimate(self._architecture, usage_of(reply), convention="ideal").total
                 for reply in replies
                 if reply.prompt_tokens
             )
+        except (E2RError, ArithmeticError, ValueError, TypeError) as error:
+            # What is shown on the way ends no run; the ledger is priced when it is evaluated.
+            self._architecture = None
+            self.note(f"PetaFLOPs are not shown any more: {error}")
 
     def query_finished(self, record: QueryRecord) -> None:
         self.finished += 1
