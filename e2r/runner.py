@@ -27,7 +27,7 @@ from e2r.prompts.reading import READINGS, reading
 from e2r.prompts.request import Reply
 from e2r.records.collection import load_collection
 from e2r.records.environment import code_version, environment
-from e2r.records.folder import QueryRecord, RunFolder
+from e2r.records.folder import RunFolder
 from e2r.records.ir_metadata import sidecar
 from e2r.records.manifest import (
     DatasetRecord,
@@ -38,6 +38,7 @@ from e2r.records.manifest import (
     Session,
     VerifiedCall,
 )
+from e2r.records.query import QueryRecord
 from e2r.records.spec import Spec, changed, identity
 
 

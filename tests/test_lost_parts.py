@@ -15,8 +15,9 @@ import pytest
 from e2r.borders.writing import write
 from e2r.errors import IncompleteError
 from e2r.models.simulated.random import Random
-from e2r.records.folder import QueryRecord, RunFolder
+from e2r.records.folder import RunFolder
 from e2r.records.ledger import read_ledger
+from e2r.records.query import QueryRecord
 from e2r.records.spec import Spec
 from e2r.runner import Silent, run
 from tests.small_collection import write_collection

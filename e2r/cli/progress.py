@@ -15,8 +15,8 @@ from e2r.flops.architecture import Architecture
 from e2r.flops.estimate import estimate
 from e2r.flops.work import Usage
 from e2r.prompts.request import Reply
-from e2r.records.folder import QueryRecord
 from e2r.records.manifest import ModelRecord
+from e2r.records.query import QueryRecord
 from e2r.runner import Progress
 
 

@@ -9,18 +9,15 @@ import json
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
 
-from e2r.borders.figures import fault
 from e2r.borders.reading import (
     JSON_LINE_BYTES,
-    LONGEST_NAME,
     RUN_BYTES,
     SPEC_BYTES,
     FileError,
-    json_value,
     opened,
     sha256_of,
     shortened,
@@ -37,73 +34,11 @@ from e2r.errors import DataError, IncompleteError, UsageError
 from e2r.records.ledger import Call
 from e2r.records.manifest import Manifest
 from e2r.records.parts import NOTHING, LostError, Parts
+from e2r.records.query import QueryRecord, query_record
 
 # No space, no quota, a file over its limit, a disk that fails or has been made read-only.
 DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 FINAL_FILES = ("spec.toml", "ledger.parquet", "per_query.jsonl", "run.trec.gz")
-
-
-@dataclass(frozen=True)
-class QueryRecord:
-    """One line of per_query.jsonl: a query that finished, well (`ok`) or not (`failed`).
-
-    `truncated` counts the calls that had text cut away. `query_terms` counts the query's words,
-    which the first stage's price needs; where e2r searched itself, `searched_terms` and `postings`
-    are the distinct terms that were looked up and the documents that hold them, summed over terms.
-    `ranking` holds the reranked docids, best first; it is
-    empty for a failed query.
-    """
-
-    qid: str
-    status: str
-    calls: int
-    rounds: int
-    prompt_tokens: int
-    generated_tokens: int
-    parse_failures: int
-    truncated: int
-    seconds: float
-    query_terms: int
-    ranking: tuple[str, ...]
-    error: str | None = None
-    searched_terms: int | None = None
-    postings: int | None = None
-
-
-WORDS = {"qid", "status", "ranking", "error"}
-STATUSES = ("ok", "failed")
-OF_A_QUERY = {
-    name: f"query.{name}" for name in ("prompt_tokens", "generated_tokens", "truncated", "seconds")
-}
-"""Figures of a query that sum up those of its calls, and so have ranges of their own."""
-
-
-def query_record(line: bytes) -> QueryRecord:
-    """A line of per_query.jsonl. Raises ValueError for anything but names and possible figures."""
-    if len(line) > JSON_LINE_BYTES:
-        raise ValueError(f"a line of more than {JSON_LINE_BYTES >> 20} MiB")
-    values = json_value(line)
-    names = {field.name for field in fields(QueryRecord)}
-    optional = {"error", "searched_terms", "postings"}
-    if not isinstance(values, dict) or not names - optional <= values.keys() <= names:
-        raise ValueError("its fields are not those of a query")
-    for field, value in values.items():
-        name = str(field)
-        if name in WORDS or (value is None and name in optional):
-            continue
-        if (why := fault(OF_A_QUERY.get(name, name), value)) is not None:
-            raise ValueError(f"{name} {why}")
-    ranking, error = values["ranking"], values.get("error")
-    if not isinstance(ranking, list) or not all(isinstance(name, str) for name in ranking):
-        raise ValueError("ranking is no list of document ids")
-    for word in (values["qid"], *ranking):
-        if not isinstance(word, str) or word.split() != [word] or len(word) > LONGEST_NAME:
-            raise ValueError(f"{str(word)[:40]!r} is no id")
-    if values["status"] not in STATUSES:
-        raise ValueError(f"status is {str(values['status'])[:40]!r}; ok or failed is wanted")
-    if error is not None and not isinstance(error, str):
-        raise ValueError("error is no text")
-    return QueryRecord(**{**values, "ranking": tuple(ranking)})
 
 
 NONE: Mapping[str, QueryRecord] = MappingProxyType({})

@@ -19,8 +19,9 @@ from e2r.errors import DataError, UsageError
 from e2r.flops.architecture import Architecture
 from e2r.metrics.runs.recorded import COLUMNS, Recorded, Share
 from e2r.metrics.runs.usages import CLOSED, COUNTS, Usages, read_usages
-from e2r.records.folder import QueryRecord, RunFolder
+from e2r.records.folder import RunFolder
 from e2r.records.manifest import UNKNOWN, DatasetRecord, Environment, Manifest, ModelRecord
+from e2r.records.query import QueryRecord
 
 
 @dataclass(frozen=True)
