@@ -34,6 +34,9 @@ class Watch:
     def note(self, text: str) -> None:
         pass
 
+    def waiting(self, text: str) -> None:
+        pass
+
     def answered(self, replies: Sequence[Reply]) -> None:
         pass
 

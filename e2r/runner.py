@@ -49,6 +49,8 @@ class Progress(Protocol):
 
     def note(self, text: str) -> None: ...
 
+    def waiting(self, text: str) -> None: ...
+
     def answered(self, replies: Sequence[Reply]) -> None: ...
 
     def query_finished(self, record: QueryRecord) -> None: ...
@@ -61,6 +63,9 @@ class Silent:
         pass
 
     def note(self, text: str) -> None:
+        pass
+
+    def waiting(self, text: str) -> None:
         pass
 
     def answered(self, replies: Sequence[Reply]) -> None:
@@ -100,7 +105,7 @@ def run(
 
     for text in collection.notes:
         note(text)
-    answerer = open_answerer(spec, collection.judgments, note)
+    answerer = open_answerer(spec, collection.judgments, note, progress.waiting)
     engine = open_engine(spec, answerer, collection.judgments)
     mode: LatencyMode = "one_query_at_a_time" if spec.execution.latency else "batched"
     model = answerer.record()

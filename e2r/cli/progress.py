@@ -47,6 +47,9 @@ class Lines:
     def note(self, text: str) -> None:
         click.echo(shown(f"note: {text}"), err=True)
 
+    def waiting(self, text: str) -> None:
+        click.echo(shown(f"waiting: {text}"), err=True)
+
     def answered(self, replies: Sequence[Reply]) -> None:
         self.calls += len(replies)
         if self._architecture is None:
@@ -106,6 +109,9 @@ class Bar(Lines):
 
     def note(self, text: str) -> None:
         self.bar.console.print(shown(f"note: {text}"), markup=False)
+
+    def waiting(self, text: str) -> None:
+        self.bar.console.print(shown(f"waiting: {text}"), markup=False)
 
     def answered(self, replies: Sequence[Reply]) -> None:
         super().answered(replies)
