@@ -19,9 +19,10 @@ from pathlib import Path
 
 from e2r.data.collection import judgments_sha256
 from e2r.flops.architecture import Architecture
-from e2r.records.folder import FINAL_FILES, QueryRecord, RunFolder, sha256_of
+from e2r.records.folder import FINAL_FILES, RunFolder, sha256_of
 from e2r.records.ledger import Call, write_part
 from e2r.records.manifest import DatasetRecord, Environment, Manifest, ModelRecord
+from e2r.records.query import QueryRecord
 from e2r.records.spec import Spec
 
 QUERIES, DEPTH, CALLS = 50, 100, 20

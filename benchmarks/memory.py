@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from e2r.prompts.request import Reply
-from e2r.records.folder import QueryRecord
 from e2r.records.manifest import ModelRecord
+from e2r.records.query import QueryRecord
 from e2r.records.spec import Spec
 from e2r.runner import run
 
@@ -32,6 +32,9 @@ class Watch:
         self.at.append((0, resident()))
 
     def note(self, text: str) -> None:
+        pass
+
+    def waiting(self, text: str) -> None:
         pass
 
     def answered(self, replies: Sequence[Reply]) -> None:

@@ -27,7 +27,7 @@ from e2r.prompts.reading import READINGS, reading
 from e2r.prompts.request import Reply
 from e2r.records.collection import load_collection
 from e2r.records.environment import code_version, environment
-from e2r.records.folder import QueryRecord, RunFolder
+from e2r.records.folder import RunFolder
 from e2r.records.ir_metadata import sidecar
 from e2r.records.manifest import (
     DatasetRecord,
@@ -38,6 +38,7 @@ from e2r.records.manifest import (
     Session,
     VerifiedCall,
 )
+from e2r.records.query import QueryRecord
 from e2r.records.spec import Spec, changed, identity
 
 
@@ -47,6 +48,8 @@ class Progress(Protocol):
     def started(self, folder: Path, model: ModelRecord, queries: int, finished: int) -> None: ...
 
     def note(self, text: str) -> None: ...
+
+    def waiting(self, text: str) -> None: ...
 
     def answered(self, replies: Sequence[Reply]) -> None: ...
 
@@ -60,6 +63,9 @@ class Silent:
         pass
 
     def note(self, text: str) -> None:
+        pass
+
+    def waiting(self, text: str) -> None:
         pass
 
     def answered(self, replies: Sequence[Reply]) -> None:
@@ -99,7 +105,7 @@ def run(
 
     for text in collection.notes:
         note(text)
-    answerer = open_answerer(spec, collection.judgments, note)
+    answerer = open_answerer(spec, collection.judgments, note, progress.waiting)
     engine = open_engine(spec, answerer, collection.judgments)
     mode: LatencyMode = "one_query_at_a_time" if spec.execution.latency else "batched"
     model = answerer.record()
@@ -118,6 +124,7 @@ def run(
         )
     with folder.lock(), folder.interrupted_by_disk(len(collection.topics)):
         finished: dict[str, QueryRecord] = {}
+        faulty: dict[str, str] = {}
         earlier: list[Session] = []
         if folder.exists:
             before = folder.manifest()
@@ -137,7 +144,7 @@ def run(
                 )
             if before.status == "complete":
                 folder.verify_files()
-                folder.remove_parts()
+                folder.parts.remove()
                 progress.started(folder.path, model, len(collection.topics), before.dataset.queries)
                 return folder
             if found := model.differs_from(before.model):
@@ -145,7 +152,9 @@ def run(
                     "the server answers its trial otherwise than when the run was begun "
                     f"({found}): is it the same model in the same precision?"
                 )
-            finished = folder.finished()
+            finished, faulty = folder.finished()
+            if faulty:
+                note(f"{len(faulty)} queries are asked again: {next(iter(faulty.values()))}")
             earlier = [*before.earlier, before.session()]
         version = code_version()
         manifest = Manifest(
@@ -183,7 +192,7 @@ def run(
             if left:
                 engine.prepare(left)
             asked = _complete(spec, collection, model, stages)
-            folder.start(asked.to_toml(), manifest, finished)
+            folder.start(asked.to_toml(), manifest, finished, faulty)
             progress.started(folder.path, model, len(collection.topics), len(finished))
             limit = _FailureLimit(folder, max_failures, len(collection.topics))
             waiting = (topic for topic in collection.topics if topic.query.qid not in finished)
@@ -202,7 +211,7 @@ def run(
             finally:
                 manifest = manifest.model_copy(update={"notes": notes, "workers": engine.workers()})
                 # Where this cannot be written, what has stopped the run says more.
-                with suppress(OSError):
+                with suppress(OSError, UsageError):
                     folder.write_manifest(manifest)
         records = folder.per_query()
         whole = all(record.status == "ok" for record in records)
@@ -215,7 +224,7 @@ def run(
             }
         )
         folder.write_metadata(sidecar(manifest))
-        folder.finish(manifest, (topic.query.qid for topic in collection.topics))
+        folder.finish(manifest, [topic.query.qid for topic in collection.topics])
     return folder
 
 

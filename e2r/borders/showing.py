@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import re
-from typing import Any, TextIO
+from collections.abc import Callable
+from typing import Any, TextIO, TypeVar, cast
+
+T = TypeVar("T")
 
 _STEERS = re.compile(
     # C0 and C1 controls, and DEL; marks that turn or hide text; separators; half surrogates.
@@ -55,7 +60,7 @@ class Guarded(io.TextIOBase):
     `bare` is the stream behind it, for those who mean to move the cursor and escape what they show.
     """
 
-    def __init__(self, bare: TextIO) -> None:
+    def __init__(self, bare: TextIO | Behind) -> None:
         self.bare = bare
 
     def write(self, text: str) -> int:
@@ -84,7 +89,90 @@ class Guarded(io.TextIOBase):
         return getattr(self.bare, name)
 
 
+class ReaderLeftError(Exception):
+    """Whoever read what is written has seen enough, as `head` has after its lines."""
+
+
+class Behind(io.TextIOBase):
+    """A standard stream, or what stands for one that was closed before the program began."""
+
+    def __init__(self, stream: TextIO | None, handle: int) -> None:
+        self._error: OSError | None = None
+        if stream is None:
+            # Nothing that is opened later may take the place of a standard stream.
+            _to_nowhere(handle)
+            stream = os.fdopen(handle, "w", closefd=False)
+            self._error = OSError(errno.EBADF, os.strerror(errno.EBADF))
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        return self._trying(lambda: self._stream.write(text), len(text)) if text else 0
+
+    def flush(self) -> None:
+        # Once it is broken, a write says so; the interpreter flushes at its end too.
+        if self._error is None and not self._stream.closed:
+            self._trying(self._stream.flush, None)
+
+    def _trying(self, act: Callable[[], T], otherwise: T) -> T:
+        if self._error is None:
+            try:
+                return act()
+            except OSError as error:
+                self._error = error
+                self._give_up()
+        return self._broken(self._error, otherwise)
+
+    def _broken(self, error: OSError, otherwise: T) -> T:
+        raise NotImplementedError
+
+    def _give_up(self) -> None:
+        # What is still buffered would fail once more when the interpreter flushes it.
+        try:
+            handle = self._stream.fileno()
+        except (OSError, ValueError, AttributeError):
+            return
+        _to_nowhere(handle)
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    def writable(self) -> bool:
+        return True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+class Dispensable(Behind):
+    """Progress and messages: what cannot be shown any more ends no work."""
+
+    def _broken(self, error: OSError, otherwise: T) -> T:
+        return otherwise
+
+
+class Listing(Behind):
+    """Results: work for a reader who has left is ended by ReaderLeftError, a full disk by OSError.
+
+    A stdout that was closed from the start takes nothing, and that is an OSError too.
+    """
+
+    def _broken(self, error: OSError, otherwise: T) -> T:
+        if isinstance(error, BrokenPipeError):
+            raise ReaderLeftError from None
+        raise error
+
+
+def _to_nowhere(handle: int) -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    if nowhere != handle:
+        os.dup2(nowhere, handle)
+        os.close(nowhere)
+
+
 def bare(stream: Any) -> TextIO:
     """The stream behind a guard, for who draws on the terminal and escapes what it shows."""
-    found: TextIO = stream.bare if isinstance(stream, Guarded) else stream
-    return found
+    found: Any = stream.bare if isinstance(stream, Guarded) else stream
+    return cast("TextIO", found)

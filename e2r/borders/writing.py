@@ -13,6 +13,7 @@ from pathlib import Path, PurePath
 from typing import BinaryIO
 
 from e2r.borders.reading import kind_of
+from e2r.borders.showing import ReaderLeftError
 from e2r.errors import UsageError
 
 _TEMPORARY = re.compile(r"\.[^/]{1,100}\.[0-9a-f]{16}\.tmp")
@@ -65,13 +66,15 @@ def _below(handle: int, name: str, path: Path) -> int:
 
 def make_folder(path: Path, root: Path) -> None:
     """Make a folder below `root`, and what is missing on the way; links below it are refused."""
-    root.mkdir(parents=True, exist_ok=True)
-    with _folder(root, root) as start:
+    with named(path):
+        root.mkdir(parents=True, exist_ok=True)
+    with named(path), _folder(root, root) as start:
         handle = os.dup(start)
         try:
             for step in path.relative_to(root).parts:
                 with suppress(FileExistsError):
                     os.mkdir(step, dir_fd=handle)
+                    _flush_folder(handle)
                 handle = _below(handle, step, path)
         finally:
             os.close(handle)
@@ -96,10 +99,19 @@ def replacing(path: Path, root: Path | None = None, *, durable: bool = True) -> 
                 if durable:
                     os.fsync(stream.fileno())
             os.replace(name, path.name, src_dir_fd=folder, dst_dir_fd=folder)
+            if durable:
+                _flush_folder(folder)
         except BaseException:
             with suppress(OSError):
                 os.unlink(name, dir_fd=folder)
             raise
+
+
+def _flush_folder(handle: int) -> None:
+    """Put the names in a folder on disk, which a power cut may take back otherwise."""
+    with suppress(OSError):
+        # Some file systems have no such thing, and lose nothing by it.
+        os.fsync(handle)
 
 
 def _refuse_special(path: Path, folder: int) -> None:
@@ -179,6 +191,13 @@ def remove_file(path: Path, root: Path) -> None:
             os.unlink(path.name, dir_fd=handle)
 
 
+def move(path: Path, name: str) -> None:
+    """Give a regular file another name in its folder, over what has it; a missing one is fine."""
+    with named(path), suppress(FileNotFoundError), _folder(path.parent) as handle:
+        if _is_regular(path.name, handle):
+            os.replace(path.name, name, src_dir_fd=handle, dst_dir_fd=handle)
+
+
 def _is_regular(name: str, folder: int) -> bool:
     return stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
 
@@ -238,6 +257,8 @@ def _told(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EPIPE):
+        if isinstance(error, BrokenPipeError):
+            raise ReaderLeftError from None
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
             raise
         raise UsageError(f"{path}: cannot be written ({error.strerror})") from None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import errno
-import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -12,7 +13,14 @@ from typing import Any
 
 import click
 
-from e2r.borders.showing import Guarded, json_escaped, shown
+from e2r.borders.showing import (
+    Dispensable,
+    Guarded,
+    Listing,
+    ReaderLeftError,
+    json_escaped,
+    shown,
+)
 from e2r.errors import E2RError, MissingError, unknown
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -40,31 +48,19 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
-"""What a disk answers where no more can be written."""
-
-
-@contextmanager
-def _reader_may_leave() -> Iterator[None]:
-    """End with 0 where the reader of stdout has seen enough, as `head` does; click says 1."""
-    try:
-        yield
-    except BrokenPipeError:
-        # What is still buffered would fail once more when the interpreter flushes it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise click.exceptions.Exit(0) from None
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF)
+"""What a disk answers where no more can be written, and a stdout that was closed."""
 
 
 class Lazy(click.Group):
     """A group that knows its commands by name and imports one when it is asked for."""
 
-    def make_context(self, *words: Any, **extra: Any) -> click.Context:
-        with _reader_may_leave():
-            return super().make_context(*words, **extra)
-
     def invoke(self, context: click.Context) -> Any:
-        with _reader_may_leave():
+        try:
             return super().invoke(context)
+        except BrokenPipeError as error:
+            # click ends with 1 and without a word; no pipe but stdout's may break unseen.
+            raise RuntimeError("a pipe inside of this program broke") from error
 
     def list_commands(self, context: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -96,6 +92,16 @@ def main(words: list[str] | None = None) -> None:
     Nothing that a file says can steer the terminal or the log that it is shown in.
     """
     guard()
+    with interruptions() as interrupted:
+        code = _carried_out(words)
+        if interrupted.is_set() and code != 130:
+            # A library may swallow what interrupts it; whoever pressed Ctrl-C is told so.
+            code = _interrupted()
+    sys.exit(code)
+
+
+def _carried_out(words: list[str] | None) -> int:
+    """The exit code of a command."""
     try:
         code = cli.main(words, standalone_mode=False)
     except click.exceptions.Abort:
@@ -105,6 +111,8 @@ def main(words: list[str] | None = None) -> None:
         code = error.exit_code
     except KeyboardInterrupt:
         code = _interrupted()
+    except ReaderLeftError:
+        code = 0
     except E2RError as error:
         click.echo(shown(f"e2r: {error}"), err=True)
         code = error.exit_code
@@ -122,21 +130,39 @@ def main(words: list[str] | None = None) -> None:
                 err=True,
             )
             raise
-        # What is still buffered would fail once more when the interpreter flushes it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         click.echo(f"e2r: the output cannot be written ({error.strerror}); make room", err=True)
         code = 2
-    sys.exit(code if isinstance(code, int) else 0)
+    return code if isinstance(code, int) else 0
+
+
+@contextmanager
+def interruptions() -> Iterator[threading.Event]:
+    """Remember each SIGINT, which raises KeyboardInterrupt as ever."""
+    seen = threading.Event()
+
+    def interrupt(number: int, frame: object) -> None:
+        seen.set()
+        raise KeyboardInterrupt
+
+    own = threading.current_thread() is threading.main_thread()
+    if not own or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield seen
+        return
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield seen
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def guard() -> None:
     """Put a guard before stdout and stderr, once."""
-    for name in ("stdout", "stderr"):
+    for name, handle, kind in (("stdout", 1, Listing), ("stderr", 2, Dispensable)):
         stream = getattr(sys, name)
         if not isinstance(stream, Guarded):
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")
-            setattr(sys, name, Guarded(stream))
+            setattr(sys, name, Guarded(kind(stream, handle)))
 
 
 def _interrupted() -> int:

@@ -15,8 +15,8 @@ from e2r.flops.architecture import Architecture
 from e2r.flops.estimate import estimate
 from e2r.flops.work import Usage
 from e2r.prompts.request import Reply
-from e2r.records.folder import QueryRecord
 from e2r.records.manifest import ModelRecord
+from e2r.records.query import QueryRecord
 from e2r.runner import Progress
 
 
@@ -47,14 +47,23 @@ class Lines:
     def note(self, text: str) -> None:
         click.echo(shown(f"note: {text}"), err=True)
 
+    def waiting(self, text: str) -> None:
+        click.echo(shown(f"waiting: {text}"), err=True)
+
     def answered(self, replies: Sequence[Reply]) -> None:
         self.calls += len(replies)
-        if self._architecture is not None:
+        if self._architecture is None:
+            return
+        try:
             self.flops += sum(
                 estimate(self._architecture, usage_of(reply), convention="ideal").total
                 for reply in replies
                 if reply.prompt_tokens
             )
+        except (E2RError, ArithmeticError, ValueError, TypeError) as error:
+            # What is shown on the way ends no run; the ledger is priced when it is evaluated.
+            self._architecture = None
+            self.note(f"PetaFLOPs are not shown any more: {error}")
 
     def query_finished(self, record: QueryRecord) -> None:
         self.finished += 1
@@ -100,6 +109,9 @@ class Bar(Lines):
 
     def note(self, text: str) -> None:
         self.bar.console.print(shown(f"note: {text}"), markup=False)
+
+    def waiting(self, text: str) -> None:
+        self.bar.console.print(shown(f"waiting: {text}"), markup=False)
 
     def answered(self, replies: Sequence[Reply]) -> None:
         super().answered(replies)

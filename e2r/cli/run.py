@@ -5,12 +5,13 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import click
 
+from e2r.borders.showing import ReaderLeftError
 from e2r.cli import print_json
 from e2r.cli.progress import progress
 from e2r.cli.words import is_given, tables, vouched_spec
@@ -225,7 +226,7 @@ def command(
             runs = str(folder_of_spec.parents[2])
     else:
         spec = Spec.of(tables(options), "the command line")
-    with _sigterm_interrupts(), progress(quiet=not sys.stderr.isatty()) as watcher:
+    with _signals_interrupt(), progress(quiet=not sys.stderr.isatty()) as watcher:
         folder = run(
             spec,
             Path(runs),
@@ -237,17 +238,19 @@ def command(
         )
     manifest = folder.manifest()
     failed = [record for record in folder.per_query() if record.status != "ok"]
-    if as_json:
-        print_json(
-            {
-                "run": str(folder.path),
-                "status": manifest.status,
-                "queries": manifest.dataset.queries,
-                "failed": {record.qid: record.error for record in failed},
-            }
-        )
-    else:
-        click.echo(str(folder.path))
+    # A reader of stdout who has left changes nothing of how the run ended.
+    with suppress(ReaderLeftError):
+        if as_json:
+            print_json(
+                {
+                    "run": str(folder.path),
+                    "status": manifest.status,
+                    "queries": manifest.dataset.queries,
+                    "failed": {record.qid: record.error for record in failed},
+                }
+            )
+        else:
+            click.echo(str(folder.path))
     if failed:
         raise IncompleteError(
             f"{folder.path}: {len(failed)} of {manifest.dataset.queries} queries failed, the first "
@@ -257,14 +260,19 @@ def command(
 
 
 @contextmanager
-def _sigterm_interrupts() -> Iterator[None]:
-    """Let SIGTERM end a run as Ctrl-C does, and be what it was once there is no run to end."""
+def _signals_interrupt() -> Iterator[None]:
+    """Let SIGTERM, and SIGHUP unless it is ignored, end a run as Ctrl-C does, while there is one.
+
+    `nohup` has SIGHUP ignored, and the run goes on.
+    """
 
     def interrupt(number: int, frame: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
+    with ExitStack() as after:
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            before = signal.getsignal(number)
+            if before is not signal.SIG_IGN:
+                signal.signal(number, interrupt)
+                after.callback(signal.signal, number, before)
         yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

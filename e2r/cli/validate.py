@@ -180,11 +180,17 @@ def _check_run(path: Path, report: Report, asked: Asked) -> None:
     """A run folder against itself; and whether a board can show it, if all else is well."""
     from e2r.data.findings import Teller
     from e2r.metrics.runs.gate import check_run
+    from e2r.metrics.runs.judging import own_judgments
+    from e2r.records.folder import RunFolder
     from e2r.site.build import attempt
 
     check_run(path, report.hear, asked.qrels, follow=asked.follow)
     if report.errors:
         return
+    folder = RunFolder(path)
+    every, own = own_judgments(asked.qrels)
+    if not folder.result_path.exists() and not (every or folder.manifest().dataset.id in own):
+        return  # nothing says yet how good it is; the gate has warned of that
     try:
         attempt(path, asked.qrels)
     except Exception as error:

@@ -10,9 +10,9 @@ from typing import Protocol, Self
 from e2r.data.collection import CandidateList
 from e2r.models.sampling import Counted
 from e2r.prompts.request import Reply
-from e2r.records.folder import QueryRecord
 from e2r.records.ledger import Call
 from e2r.records.manifest import WorkerRecord
+from e2r.records.query import QueryRecord
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from e2r.errors import E2RError
 from e2r.models.answerer import Answered, Answerer, Question
 from e2r.prompts.request import Reply
 from e2r.ranking.plan import Duel, Plan, Score
-from e2r.records.folder import QueryRecord
 from e2r.records.ledger import Call, encode_answer
+from e2r.records.query import LONGEST_ERROR, QueryRecord
 
 
 def rerank_query(
@@ -57,11 +57,17 @@ def _ended(topic: CandidateList, done: Reranked, calls: Sequence[Call], seconds:
         seconds=seconds,
         query_terms=len(topic.query.text.split()),
         ranking=tuple(c.docid for c in done.ranking) if done.error is None else (),
-        error=done.error,
+        error=None if done.error is None else _short(done.error),
         searched_terms=topic.searched.terms if topic.searched else None,
         postings=topic.searched.postings if topic.searched else None,
     )
     return Finished(record, tuple(calls))
+
+
+def _short(error: str) -> str:
+    """An error on one line and of a record's length, whatever a model or a server says."""
+    line = " ".join(error.split())
+    return line if len(line) <= LONGEST_ERROR else f"{line[: LONGEST_ERROR - 1]}…"
 
 
 def answer(

@@ -17,7 +17,7 @@ from e2r.flops.estimate import estimate
 from e2r.flops.first_stage import bm25, bm25_matched
 from e2r.flops.work import Usage
 from e2r.metrics.runs.recorded import Recorded, Share
-from e2r.records.folder import QueryRecord
+from e2r.records.query import QueryRecord
 
 PETA = 10**15
 

@@ -247,6 +247,7 @@ def _notes(run: Recorded, scores: Scores, cost: Cost) -> list[str]:
             f"{len(scores.unjudged)} queries without judgments do not count "
             f"({_some(scores.unjudged)})"
         )
+    notes.extend(run.manifest.contradictions)
     if cost.note:
         notes.append(cost.note)
     elif run.caching != "own":

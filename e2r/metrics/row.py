@@ -13,9 +13,9 @@ from e2r.metrics.efficiency import Rpp
 from e2r.metrics.standing import Standing
 from e2r.metrics.statistics.intervals import Interval
 from e2r.metrics.work import Work, latency
-from e2r.records.folder import QueryRecord
 from e2r.records.manifest import Manifest
 from e2r.records.priced import Priced
+from e2r.records.query import QueryRecord
 
 
 @dataclass(frozen=True, eq=False)

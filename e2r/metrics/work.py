@@ -10,7 +10,7 @@ import numpy as np
 
 from e2r.metrics.runs.recorded import Recorded
 from e2r.metrics.statistics.intervals import Floats, Interval
-from e2r.records.folder import QueryRecord
+from e2r.records.query import QueryRecord
 
 FIGURES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "calls_per_query": ("calls", ()),

@@ -41,11 +41,15 @@ NOT_HERE = {"none", "oracle", "random", "replay", "openai"}
 
 
 def open_answerer(
-    spec: Spec, judgments: Judgments | None, note: Callable[[str], None] = lambda _: None
+    spec: Spec,
+    judgments: Judgments | None,
+    note: Callable[[str], None] = lambda _: None,
+    say: Callable[[str], None] | None = None,
 ) -> Answerer:
     """The answerer that a spec names; its weights are loaded by its `prepare`.
 
-    `note` is told what the user should know while it answers. Raises UsageError, DataError or
+    `note` is told what the user should know while it answers, `say` (or else `note`) what passes,
+    such as a wait for a server. Raises UsageError, DataError or
     MissingError where it cannot be had.
     """
     kind, _, rest = spec.model.source.partition(":")
@@ -78,7 +82,7 @@ def open_answerer(
     if not asks:
         raise UsageError(f"{spec.method.name} asks no model: drop --model {spec.model.source}")
     if kind == "openai":
-        return _served(spec, stages, note)
+        return _served(spec, stages, note, say or note)
     if kind not in ("gguf", "pypi") and "/" not in kind and not Path(kind).is_dir():
         raise unknown("model", spec.model.source, BACKENDS)
     # Read by tqdm when it is imported: transformers would draw its bars over ours.
@@ -111,7 +115,10 @@ def _prompted(
 
 
 def _served(
-    spec: Spec, stages: list[tuple[PromptTemplate, Reading]], note: Callable[[str], None]
+    spec: Spec,
+    stages: list[tuple[PromptTemplate, Reading]],
+    note: Callable[[str], None],
+    say: Callable[[str], None],
 ) -> Answerer:
     """The model behind a server, which is tried out here."""
     if spec.execution.server is None:
@@ -123,7 +130,7 @@ def _served(
         raise MissingError(
             f"asking a server needs {error.name}; run: pip install 'e2r[http]'"
         ) from error
-    server = Server(spec.execution.server)
+    server = Server(spec.execution.server, say=say)
     if server.withheld is not None:
         note(server.withheld)
     return _prompted(connect(spec, stages, server, note), spec, stages)

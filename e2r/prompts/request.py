@@ -92,7 +92,8 @@ class Reply:
 
     `value` is what the request asks for. `error` is set and `value` is None where the model failed
     on this request. `cached_tokens` is None where a server does not say. `unlisted` counts labels
-    that a server does not list: their values are upper bounds, all equal.
+    that a server does not list: their values are upper bounds, all equal. `answered_by` is the
+    model that a server says has answered, where that is another than was asked.
     """
 
     value: str | tuple[float, ...] | tuple[tuple[float, ...], ...] | float | None
@@ -106,3 +107,4 @@ class Reply:
     batch_size: int = 1
     error: str | None = None
     unlisted: int = 0
+    answered_by: str | None = None

@@ -14,9 +14,11 @@ from e2r.borders.showing import is_plain
 from e2r.data.findings import Hear, Teller, finding_of
 from e2r.errors import DataError
 from e2r.records.check_ledger import LONGEST, check_ledger
-from e2r.records.folder import FINAL_FILES, PART, QueryRecord, RunFolder
+from e2r.records.folder import FINAL_FILES, RunFolder
 from e2r.records.ledger import read_ledger
 from e2r.records.manifest import Manifest
+from e2r.records.parts import ASIDE, PART
+from e2r.records.query import LONGEST_ERROR, QueryRecord
 from e2r.records.spec import Spec, changed, identity
 
 MOST_BYTES = {
@@ -106,6 +108,8 @@ def _check_files(path: Path, hear: Hear) -> None:
 def _check_parts(path: Path, tell: Teller) -> None:
     """Parts are what an unfinished run has of its ledger; a finished one has none."""
     for item in path.iterdir():
+        if ASIDE.fullmatch(item.name) and stat.S_ISREG(item.lstat().st_mode):
+            continue
         if not PART.fullmatch(item.name) or not stat.S_ISREG(item.lstat().st_mode):
             Teller(item, tell.hear).error("no part of a ledger")
             return
@@ -195,7 +199,8 @@ def _check_spec(spec: Spec, manifest: Manifest, tell: Teller) -> None:
         "fidelity": spec.method.fidelity,
         "parameters": dict(spec.method.parameters),
     }
-    if manifest.model.architecture is not None:
+    # A server does not tell its precision, whatever the spec asks of models here.
+    if manifest.model.architecture is not None and manifest.model.server is None:
         facts["dtype"] = spec.model.dtype
     if spec.prompt.answer_tokens is not None:
         facts["answer_tokens"] = spec.prompt.answer_tokens
@@ -246,7 +251,7 @@ def _faults(record: QueryRecord, manifest: Manifest) -> Iterator[tuple[str, str]
     """What is wrong with one line of per_query.jsonl: field and message."""
     if (record.status == "ok") != bool(record.ranking):
         yield "ranking", "a query that is ok has a ranking, a failed one has none"
-    if record.rounds > record.calls:
+    if record.rounds > record.calls + record.unanswered_rounds:
         yield "rounds", f"{record.rounds} rounds of {record.calls} calls"
     if record.parse_failures > record.calls or record.truncated > record.calls:
         yield "calls", "more calls failed or were cut than were made"
@@ -254,5 +259,5 @@ def _faults(record: QueryRecord, manifest: Manifest) -> Iterator[tuple[str, str]
         yield "ranking", f"ranks {len(record.ranking)} documents at depth {manifest.dataset.depth}"
     if len(set(record.ranking)) < len(record.ranking):
         yield "ranking", "ranks a document twice"
-    if record.error is not None and len(record.error) > LONGEST:
+    if record.error is not None and len(record.error) > LONGEST_ERROR:
         yield "error", f"{len(record.error)} characters are too long for an error"

@@ -107,22 +107,24 @@ def write_part(path: Path, calls: Iterable[Call]) -> None:
     _write(path, [pa.Table.from_arrays(arrays, schema=SCHEMA)])
 
 
-def merge_parts(parts: Iterable[Path], path: Path) -> None:
-    """Write the rows of all parts, in the order given, to one ledger.
+def write_tables(path: Path, tables: Iterable[pa.Table]) -> None:
+    """Write the rows of tables, in the order given, to one ledger.
 
-    Parts are gathered into row groups, because a group a query makes reading slow; one group is in
+    They are gathered into row groups, because a group a query makes reading slow; one group is in
     memory at a time.
     """
-    _write(path, _gathered(read_ledger(part) for part in parts))
+    _write(path, _gathered(tables))
 
 
 def _gathered(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
     group: list[pa.Table] = []
+    rows = 0
     for table in tables:
         group.append(table)
-        if sum(part.num_rows for part in group) >= ROWS_A_GROUP:
+        rows += table.num_rows
+        if rows >= ROWS_A_GROUP:
             yield pa.concat_tables(group).combine_chunks()
-            group = []
+            group, rows = [], 0
     if group:
         yield pa.concat_tables(group).combine_chunks()
 

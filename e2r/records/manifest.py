@@ -16,6 +16,8 @@ UNKNOWN = "unknown"
 """What stands in a manifest for a fact that nobody recorded."""
 
 
+CONTRADICTS = "the server contradicts what it was asked: "
+"""How a note begins that `evaluate` repeats: figures of the run may be another model's."""
 SAME = 1e-3
 """Log probabilities that differ by more come from another precision, or from other weights."""
 LONGEST_TEXT = 4000
@@ -218,6 +220,11 @@ class Manifest(_Part):
     verification: list[VerifiedCall] = []
     files: dict[str, str] = {}
     earlier: list[Session] = []
+
+    @property
+    def contradictions(self) -> list[str]:
+        """The notes on replies that contradict what was asked."""
+        return [note for note in self.notes if note.startswith(CONTRADICTS)]
 
     @property
     def worked(self) -> list[Environment]:

@@ -33,8 +33,8 @@ from e2r.data.files.lines import lines, parse
 from e2r.errors import DataError
 from e2r.flops.architecture import Architecture
 from e2r.flops.families import family, index
-from e2r.records.folder import query_record
 from e2r.records.ledger import SCHEMA, read_ledger
+from e2r.records.query import query_record
 
 
 def special(folder: Path) -> dict[str, Path]:

@@ -12,8 +12,8 @@ import pytest
 
 from e2r.cli.progress import Lines
 from e2r.prompts.request import Reply
-from e2r.records.folder import QueryRecord
 from e2r.records.manifest import ModelRecord
+from e2r.records.query import QueryRecord
 from tests.small_collection import write_collection
 
 

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from e2r.data.collection import judgments_sha256
-from e2r.records.folder import QueryRecord, RunFolder
+from e2r.records.folder import RunFolder
 from e2r.records.ledger import Call
 from e2r.records.manifest import DatasetRecord, Environment, Manifest, ModelRecord
+from e2r.records.query import QueryRecord
 from e2r.records.spec import Spec
 
 LLAMA: dict[str, Any] = {

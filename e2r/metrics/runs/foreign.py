@@ -20,8 +20,9 @@ from e2r.errors import DataError, UsageError
 from e2r.flops.architecture import Architecture
 from e2r.metrics.runs.recorded import COLUMNS, Recorded, Share
 from e2r.metrics.runs.usages import CLOSED, COUNTS, Usages, read_usages
-from e2r.records.folder import QueryRecord, RunFolder
+from e2r.records.folder import RunFolder
 from e2r.records.manifest import UNKNOWN, DatasetRecord, Environment, Manifest, ModelRecord
+from e2r.records.query import QueryRecord
 
 METERED = re.compile(r".*\.models/(.+)-[0-9a-f]{8}\.json")
 """The facts that `e2r meter` lays beside its rows: the model's name is in the file's."""

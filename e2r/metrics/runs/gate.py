@@ -24,8 +24,8 @@ from e2r.metrics.runs.recorded import Recorded
 from e2r.metrics.runs.result import Result
 from e2r.ranking import method as find_method
 from e2r.records.check import Checked, check_folder
-from e2r.records.folder import QueryRecord
 from e2r.records.ledger import read_ledger
+from e2r.records.query import QueryRecord
 from e2r.records.spec import DataSpec
 
 CLOSE = 1e-9

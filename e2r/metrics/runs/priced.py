@@ -16,9 +16,10 @@ from e2r.data.files.trec import judged_order, read_run
 from e2r.errors import DataError
 from e2r.metrics.effectiveness import Scores, parse_measures, score
 from e2r.metrics.runs.recorded import COLUMNS, Recorded
-from e2r.records.folder import QueryRecord, RunFolder
+from e2r.records.folder import RunFolder
 from e2r.records.manifest import UNKNOWN, DatasetRecord, Environment, Manifest, ModelRecord
 from e2r.records.priced import COUNTED, SAYS, Priced, read_calls
+from e2r.records.query import QueryRecord
 
 CLOSE = 1e-9
 MOST_CALLS = 20_000_000

@@ -21,10 +21,11 @@ from e2r.borders.reading import text_stream, told_of
 from e2r.errors import DataError
 from e2r.forecast.lengths import thinks
 from e2r.metrics.runs.declared import Declared, declared
-from e2r.records.folder import QueryRecord, RunFolder
+from e2r.records.folder import RunFolder
 from e2r.records.ledger import read_ledger
 from e2r.records.manifest import Manifest
 from e2r.records.priced import PRICED, Priced
+from e2r.records.query import QueryRecord
 
 PER_QUERY = "per_query.jsonl"
 LONGEST_LINE = 2000

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from e2r.borders.trust import is_trusted, remember
 from e2r.errors import UsageError
 from e2r.records.spec import ServerSpec
 
 DEFAULT_KEY = "OPENAI_API_KEY"
+SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD", re.IGNORECASE)
+SHORTEST_KEY = 8
+LIKE_A_KEY = re.compile(r"(sk-|gsk_|hf_|xai-|r8_|nvapi-)[\w\-]{12,}")
+"""How the keys of known providers begin; a model's or a deployment's name has no such form."""
 HERE = {"localhost", "127.0.0.1", "::1"}
 """Hosts that are this machine: what is sent there stays here, without a key."""
 
 
-def address(spec: ServerSpec) -> str:
+def address(spec: ServerSpec, environment: Mapping[str, str]) -> str:
     """The base URL without a slash at its end. Raises UsageError for one that is none.
 
-    A URL that holds credentials or a query is refused unseen: it would be recorded.
+    A URL that holds credentials, a query, or a key in its path is refused unseen: it would be
+    recorded.
     """
     try:
         parts = urlsplit(spec.base_url)
@@ -30,9 +35,26 @@ def address(spec: ServerSpec) -> str:
             "--base-url holds credentials or a query, which would be recorded with the run; put "
             f"the key into the environment variable {DEFAULT_KEY} and give the plain address"
         )
+    if _holds_key(unquote(spec.base_url), spec, environment):
+        raise UsageError(
+            "--base-url holds an API key, which would be recorded with the run; put it into the "
+            f"environment variable {DEFAULT_KEY} and give the plain address"
+        )
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise UsageError("--base-url is not an http address; write http://HOST:PORT/v1")
     return spec.base_url.rstrip("/")
+
+
+def _holds_key(url: str, spec: ServerSpec, environment: Mapping[str, str]) -> bool:
+    """Whether a URL holds a secret of the environment, or a word that is written as keys are."""
+    secrets = {
+        value.strip()
+        for name, value in environment.items()
+        if SECRET.search(name) or name == spec.api_key_env
+    }
+    if any(len(secret) >= SHORTEST_KEY and secret in url for secret in secrets):
+        return True
+    return any(LIKE_A_KEY.fullmatch(word) for word in re.split(r"[/;,:=]", url))
 
 
 def key(spec: ServerSpec, environment: Mapping[str, str]) -> tuple[str | None, str | None]:

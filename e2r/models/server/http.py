@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import email.utils
 import os
 import random
-import ssl
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 import anyio
 import httpx2
-from anyio.from_thread import start_blocking_portal
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
@@ -26,20 +22,31 @@ from tenacity import (
 
 from e2r.errors import E2RError, MissingError, UsageError
 from e2r.models.server.access import DEFAULT_KEY, address, key
+from e2r.models.server.connection import Connection
+from e2r.models.server.replies import (
+    AgainError,
+    Received,
+    RefusedError,
+    json_of,
+    one_line,
+    receive,
+    retry_after,
+    words,
+)
 from e2r.records.spec import ServerSpec
 
 T = TypeVar("T")
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 """Seconds before the second attempt, doubled for each further one, and their bound."""
-LONGEST_ASKED_PAUSE = 600.0
-"""A server that asks for a longer pause (Retry-After) is asked again after this one."""
 SHOWN = 300
 """Characters of a server's own words in an error message."""
 BUSY = {408, 425, 429}
 ABSENT = {502, 503, 504}
 FAILED_IN_A_ROW = 10
-"""Calls that fail one after another, none well between them, before the server counts as gone."""
+"""Queries whose calls fail, none of any well between them, before the server counts as gone."""
+SAID_PAUSE = 2.0
+"""Seconds of a pause from which on it is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,57 +61,43 @@ class Failed:
 class Post(Generic[T]):
     """A call: the path below the base URL, what is sent, and how the reply's JSON is read.
 
-    `read` raises ValueError, LookupError, TypeError or AttributeError for JSON that is not the
-    reply; the call is then made again, like one whose JSON was cut short.
+    What `read` raises for JSON that is not the reply has the call made again, like one whose JSON
+    was cut short. `query` is whose call it is: one that fails for good fails its query, of which
+    nothing more is asked; a call without one stands for itself.
     """
 
     path: str
     body: Mapping[str, Any]
     read: Callable[[dict[str, Any]], T]
-
-
-class _AgainError(Exception):
-    """An attempt that may go better the next time, after `pause` seconds at least.
-
-    `absent` says that the server did not answer at all, or that a gateway says so; `nobody` that
-    nobody listens at its address.
-    """
-
-    def __init__(
-        self,
-        why: str,
-        status: int | None = None,
-        *,
-        pause: float = 0.0,
-        absent: bool = False,
-        nobody: bool = False,
-    ) -> None:
-        super().__init__(why)
-        self.status = status
-        self.pause = pause
-        self.absent = absent
-        self.nobody = nobody
-
-
-class _RefusedError(Exception):
-    def __init__(self, why: str, status: int) -> None:
-        super().__init__(why)
-        self.status = status
+    query: str | None = None
 
 
 class Server:
     """An HTTP server below a base URL, asked with at most `spec.concurrency` calls at a time.
 
-    Raises UsageError for a base URL that is none or that holds credentials, and for a key that
-    cannot be used.
+    `say` is told of pauses. Raises UsageError for a base URL that is none or that holds
+    credentials, and for a key that cannot be used.
     """
 
-    def __init__(self, spec: ServerSpec, environment: Mapping[str, str] = os.environ) -> None:
-        self.base_url = address(spec)
+    def __init__(
+        self,
+        spec: ServerSpec,
+        environment: Mapping[str, str] = os.environ,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.base_url = address(spec, environment)
         self.concurrency = spec.concurrency
         self._spec = spec
+        self._say = say
+        self._said_until = 0.0
         self._key, self.withheld = key(spec, environment)
-        self._failures = 0
+        self._failing: set[object] = set()
+        self._connection = Connection(
+            self.base_url,
+            {"Authorization": f"Bearer {self._key}"} if self._key else {},
+            most=spec.concurrency,
+            seconds=spec.timeout,
+        )
 
     def get(self, path: str) -> tuple[dict[str, Any] | Failed, Mapping[str, str]]:
         """The JSON at a path, or how the server refused it; and the headers.
@@ -112,78 +105,76 @@ class Server:
         Raises MissingError where nobody answers; at once, where nobody listens.
         """
 
-        async def ask() -> tuple[dict[str, Any] | Failed, Mapping[str, str]]:
-            async with self._client() as client:
-                try:
-                    patient = self._attempts(retry_if_exception(_is_worth_waiting))
-                    response: httpx2.Response = await patient(self._send, client, "GET", path)
-                    return _json(response), response.headers
-                except _RefusedError as error:
-                    return Failed(str(error), error.status), {}
-                except _AgainError as error:
-                    if error.absent:
-                        raise self._gone(str(error)) from None
-                    return Failed(str(error), error.status), {}
+        async def ask(
+            client: httpx2.AsyncClient,
+        ) -> tuple[dict[str, Any] | Failed, Mapping[str, str]]:
+            try:
+                patient = self._attempts(retry_if_exception(_is_worth_waiting))
+                response: Received = await patient(self._send, client, "GET", path)
+                return json_of(response.content), response.headers
+            except RefusedError as error:
+                return Failed(str(error), error.status), {}
+            except AgainError as error:
+                if error.absent:
+                    raise self._gone(str(error)) from None
+                return Failed(str(error), error.status), {}
 
-        return _run(ask)
+        return self._connection.run(ask)
 
     def beside(self, path: str) -> dict[str, Any] | None:
         """The JSON at a path beside the API's own, asked for once; None where there is none."""
-        root = self.base_url.removesuffix("/v1")
+        url = f"{self.base_url.removesuffix('/v1')}/{path}"
 
-        async def ask() -> dict[str, Any] | None:
-            async with self._client() as client:
-                try:
-                    response = await client.get(f"{root}/{path}")
-                    found = response.json() if response.is_success else None
-                except (httpx2.HTTPError, ValueError):
-                    return None
-            return found if isinstance(found, dict) else None
+        async def ask(client: httpx2.AsyncClient) -> dict[str, Any] | None:
+            try:
+                response = await receive(client, "GET", url, None, self._spec.timeout)
+                return json_of(response.content) if response.is_success else None
+            except AgainError:
+                return None
 
-        return _run(ask)
+        return self._connection.run(ask)
 
     def post(self, calls: Sequence[Post[T]]) -> list[T | Failed]:
         """One answer a call, in order, whatever the timing.
 
-        A call that fails for good does not stop the others. Raises MissingError where the server
-        has gone away or lets nobody through any more, UsageError where it rejects the key.
+        A call that fails for good fails its query's further calls too, and stops no others. Raises
+        MissingError where the server has gone away or lets nobody through any more, UsageError
+        where it rejects the key.
         """
 
-        async def ask() -> list[T | Failed]:
+        async def ask(client: httpx2.AsyncClient) -> list[T | Failed]:
             results: dict[int, T | Failed] = {}
-            stopped: list[E2RError] = []
+            failed: dict[str, Failed] = {}
+            stopped: list[Exception] = []
             room = anyio.Semaphore(self._spec.concurrency)
 
             async def one(number: int, call: Post[T]) -> None:
                 async with room:
+                    if call.query is not None and call.query in failed:
+                        results[number] = failed[call.query]
+                        return
                     try:
-                        answer: T | Failed = await self._post(client, call)
-                        results[number] = answer
-                    except E2RError as error:
+                        answer = await self._post(client, call)
+                    except Exception as error:
                         stopped.append(error)
                         group.cancel_scope.cancel()
+                        return
+                    results[number] = answer
+                    if isinstance(answer, Failed) and call.query is not None:
+                        failed[call.query] = answer
 
-            async with self._client() as client, anyio.create_task_group() as group:
+            async with anyio.create_task_group() as group:
                 for number, call in enumerate(calls):
                     group.start_soon(one, number, call)
             if stopped:
                 raise stopped[0]
             return [results[number] for number in range(len(calls))]
 
-        return _run(ask)
+        return self._connection.run(ask)
 
-    @cached_property
-    def _certificates(self) -> ssl.SSLContext:
-        return httpx2.create_ssl_context()
-
-    def _client(self) -> httpx2.AsyncClient:
-        headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
-        return httpx2.AsyncClient(
-            headers=headers,
-            timeout=httpx2.Timeout(self._spec.timeout, connect=min(30, self._spec.timeout)),
-            limits=httpx2.Limits(max_connections=self._spec.concurrency),
-            verify=self._certificates,
-        )
+    def close(self) -> None:
+        """Let go of the connections; a later call opens them anew."""
+        self._connection.close()
 
     def _attempts(self, retry: retry_base) -> AsyncRetrying:
         return AsyncRetrying(
@@ -191,49 +182,65 @@ class Server:
             wait=_pause,
             retry=retry,
             sleep=anyio.sleep,
+            before_sleep=self._tell_pause,
             reraise=True,
+        )
+
+    def _tell_pause(self, state: RetryCallState) -> None:
+        """Say that the run waits, once for calls that wait at the same time."""
+        pause = state.upcoming_sleep
+        until = time.monotonic() + pause
+        if pause < SAID_PAUSE or until < self._said_until + SAID_PAUSE:
+            return
+        self._said_until = until
+        error = state.outcome.exception() if state.outcome else None
+        self._say(
+            f"{self.base_url}: attempt {state.attempt_number} of {self._spec.attempts} failed "
+            f"({error}); asking again in {pause:.0f} s"
         )
 
     async def _post(self, client: httpx2.AsyncClient, call: Post[T]) -> T | Failed:
         try:
-            patient = self._attempts(retry_if_exception_type(_AgainError))
+            patient = self._attempts(retry_if_exception_type(AgainError))
             answer: T = await patient(self._once, client, call)
-        except _RefusedError as error:
+        except RefusedError as error:
             return Failed(str(error), error.status)
-        except _AgainError as error:
-            self._failures += 1
+        except AgainError as error:
+            # One query that breaks the server each time is no sign that others would.
+            self._failing.add(object() if call.query is None else call.query)
             times = f"after {self._spec.attempts} attempts: {error}"
             if (
                 error.status == 429
-                or self._failures >= FAILED_IN_A_ROW
+                or len(self._failing) >= FAILED_IN_A_ROW
                 or await self._is_gone(client)
             ):
                 raise self._gone(times) from None
             return Failed(times, error.status)
-        self._failures = 0
+        self._failing.clear()
         return answer
 
     async def _once(self, client: httpx2.AsyncClient, call: Post[T]) -> T:
         response = await self._send(client, "POST", call.path, call.body)
+        found = json_of(response.content)
         try:
-            return call.read(_json(response))
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise _AgainError(f"a reply that is none ({self._safe(repr(error))})") from None
+            return call.read(found)
+        except E2RError:
+            raise
+        except Exception as error:
+            # JSON can be anything; what makes no reply of it is asked again, however it fails.
+            raise AgainError(f"a reply that is none ({self._safe(repr(error))})") from None
 
     async def _send(
         self, client: httpx2.AsyncClient, verb: str, path: str, body: Any = None
-    ) -> httpx2.Response:
+    ) -> Received:
         try:
-            response = await client.request(verb, f"{self.base_url}/{path}", json=body)
-        except httpx2.TimeoutException as error:
-            raise _AgainError(f"no reply in time ({type(error).__name__})", absent=True) from None
-        except (httpx2.TransportError, httpx2.DecodingError) as error:
-            raise _AgainError(
-                f"the connection failed ({self._safe(error)})",
-                absent=isinstance(error, httpx2.TransportError),
-                nobody=isinstance(error, httpx2.ConnectError),
-            ) from None
-        status = response.status_code
+            response = await receive(
+                client, verb, f"{self.base_url}/{path}", body, self._spec.timeout
+            )
+        except AgainError as error:
+            why = self._safe(f"{error}{self._by_proxy()}")
+            raise AgainError(why, absent=error.absent, nobody=error.nobody) from None
+        status = response.status
         if status in (401, 403):
             # The server's own words may repeat the key, so they are left out.
             raise UsageError(
@@ -243,18 +250,24 @@ class Server:
         why = f"HTTP {status}: {self._words(response)}"
         if status in BUSY or (status >= 500 and status != 501):
             pause = retry_after(response.headers.get("retry-after"))
-            raise _AgainError(why, status, pause=pause, absent=status in ABSENT)
+            # A gateway's word may be the proxy's own.
+            by = self._by_proxy() if status in ABSENT else ""
+            raise AgainError(f"{why}{by}", status, pause=pause, absent=status in ABSENT)
         if not response.is_success:
-            raise _RefusedError(why, status)
+            raise RefusedError(why, status)
         return response
+
+    def _by_proxy(self) -> str:
+        proxy = self._connection.proxy
+        return f", through the proxy {proxy} of the environment" if proxy else ""
 
     async def _is_gone(self, client: httpx2.AsyncClient) -> bool:
         """Whether nobody answers there any more, asked once and without patience."""
         try:
             await self._send(client, "GET", "models")
-        except _AgainError as error:
+        except AgainError as error:
             return error.absent
-        except _RefusedError:
+        except RefusedError:
             return False
         return False
 
@@ -264,36 +277,17 @@ class Server:
             "the command with --resume: what is finished stays, and nothing of it is asked again"
         )
 
-    def _words(self, response: httpx2.Response) -> str:
+    def _words(self, response: Received) -> str:
         """The server's own message, cut, on one line, without the key."""
-        text = response.text
-        try:
-            found = response.json()
-        except ValueError:
-            found = None
-        if isinstance(found, dict):
-            inner = found.get("error", found.get("detail", found.get("message", text)))
-            text = str(inner.get("message", inner) if isinstance(inner, dict) else inner)
-        return self._safe(text)[:SHOWN]
+        said = self._safe(words(response))[:SHOWN] or "no word of why"
+        location = response.headers.get("location")
+        if 300 <= response.status < 400 and location:
+            return f"{said}; it points to {self._safe(location)[:SHOWN]}, which is not followed"
+        return said
 
-    def _safe(self, words: object) -> str:
-        text = " ".join(str(words).split()) or type(words).__name__
-        return text.replace(self._key, "[key]") if self._key else text
-
-
-def retry_after(value: str | None, now: float | None = None) -> float:
-    """Seconds of a Retry-After header, which holds seconds or a date; 0 for any other word."""
-    if value is None:
-        return 0.0
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            then = email.utils.parsedate_to_datetime(value).timestamp()
-        except (TypeError, ValueError):
-            return 0.0
-        seconds = then - (time.time() if now is None else now)
-    return min(max(seconds, 0.0), LONGEST_ASKED_PAUSE) if seconds == seconds else 0.0
+    def _safe(self, text: str) -> str:
+        line = one_line(text)
+        return line.replace(self._key, "[key]") if self._key else line
 
 
 def _pause(state: RetryCallState) -> float:
@@ -301,14 +295,7 @@ def _pause(state: RetryCallState) -> float:
     usual = min(FIRST_PAUSE * 2.0 ** (state.attempt_number - 1), LONGEST_PAUSE)
     usual *= random.uniform(0.5, 1.0)  # noqa: S311 — spreads callers, shapes no answer
     error = state.outcome.exception() if state.outcome else None
-    return max(usual, error.pause if isinstance(error, _AgainError) else 0.0)
-
-
-def _run(ask: Callable[[], Awaitable[T]]) -> T:
-    # A loop in a thread of its own: it works inside a notebook's loop, and an interruption of the
-    # waiting thread cancels what is under way. One a round, so that nothing is left open.
-    with start_blocking_portal() as portal:
-        return portal.call(ask)
+    return max(usual, error.pause if isinstance(error, AgainError) else 0.0)
 
 
 def _is_worth_waiting(error: BaseException) -> bool:
@@ -316,16 +303,6 @@ def _is_worth_waiting(error: BaseException) -> bool:
 
     The list of models is not worth more: some servers break on it and answer all else.
     """
-    if not isinstance(error, _AgainError) or error.nobody:
+    if not isinstance(error, AgainError) or error.nobody:
         return False
     return error.absent or error.status in BUSY
-
-
-def _json(response: httpx2.Response) -> dict[str, Any]:
-    try:
-        found = response.json()
-    except ValueError:
-        raise _AgainError("its JSON is cut short or broken") from None
-    if not isinstance(found, dict):
-        raise _AgainError("its JSON is no object")
-    return found

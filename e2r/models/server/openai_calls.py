@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from e2r.borders.reading import LONGEST_NAME
 from e2r.errors import UsageError
 from e2r.models.encoding import Encoder
 from e2r.models.server.http import Post
@@ -147,6 +148,9 @@ class Calls:
         def read(data: dict[str, Any]) -> Reply:
             choice = data["choices"][0]
             reply = _usage(data, self.new_tokens(request))
+            named = data.get("model")
+            if isinstance(named, str) and named != self.manner.model:
+                reply = replace(reply, answered_by=named[:LONGEST_NAME])
             if isinstance(request, Labels):
                 return self._labels(request, choice, reply)
             if isinstance(request, Reason):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from e2r.borders.showing import shown
 from e2r.errors import MissingError, UsageError
 from e2r.flops.architecture import Architecture
 from e2r.flops.catalogue import facts as catalogue_facts
@@ -20,9 +21,11 @@ from e2r.models.server.word_tokenizer import WordTokenizer
 from e2r.prompts.read import Reading
 from e2r.prompts.request import Generate, Labels, Reason, Reply, Request
 from e2r.prompts.template import PromptTemplate
-from e2r.records.manifest import UNKNOWN, ModelRecord, ServerRecord
+from e2r.records.manifest import CONTRADICTS, UNKNOWN, ModelRecord, ServerRecord
 from e2r.records.spec import ExecutionSpec, ModelSpec, Spec
 
+MOST_OTHERS = 5
+"""Other models than the one asked that are told of."""
 REPORTED = ("id", "owned_by", "root", "max_model_len")
 
 
@@ -108,6 +111,7 @@ class OpenAICompatible:
     ) -> None:
         self._note = note
         self._unlisted = self._unreported = False
+        self._others: set[str] = set()
         self.batch_size = server.concurrency
         self._server = server
         self._calls = calls
@@ -140,7 +144,10 @@ class OpenAICompatible:
     ) -> list[Reply]:
         """One reply a request; seconds are the round's own, shared out evenly."""
         began = time.perf_counter()
-        answers = self._server.post([self._calls.post(request) for request in requests])
+        calls = [self._calls.post(request) for request in requests]
+        if scopes is not None:
+            calls = [replace(call, query=scope) for call, scope in zip(calls, scopes, strict=True)]
+        answers = self._server.post(calls)
         seconds = (time.perf_counter() - began) / max(len(requests), 1)
         size = min(len(requests), self.batch_size)
         self._hear(answers)
@@ -154,8 +161,15 @@ class OpenAICompatible:
         ]
 
     def _hear(self, answers: Sequence[Reply | Failed]) -> None:
-        """Say once what the replies leave unknown."""
+        """Say once what the replies leave unknown, or tell otherwise than they were asked."""
         replies = [answer for answer in answers if isinstance(answer, Reply)]
+        for other in sorted({reply.answered_by for reply in replies if reply.answered_by}):
+            if other not in self._others and len(self._others) < MOST_OTHERS:
+                self._others.add(other)
+                self._note(
+                    f"{CONTRADICTS}{shown(other)} has answered, where "
+                    f"{shown(self._calls.manner.model)} was asked; is it another name of it?"
+                )
         if not self._unlisted and any(reply.unlisted for reply in replies):
             self._unlisted = True
             self._note(

@@ -11,7 +11,8 @@ import pytest
 
 from e2r.errors import MissingError, UsageError
 from e2r.models.server import http as module
-from e2r.models.server.http import Failed, Post, Server, retry_after
+from e2r.models.server.http import Failed, Post, Server
+from e2r.models.server.replies import LONGEST_ASKED_PAUSE, retry_after
 from e2r.records.spec import ServerSpec
 from tests.models.server.local_servers import Answer, Said, free_port, serving
 
@@ -114,7 +115,7 @@ def test_retry_after_holds_seconds_or_a_date() -> None:
     assert retry_after("2.5") == 2.5
     assert retry_after("Wed, 21 Oct 2015 07:28:00 GMT", now=1445412470.0) == 10
     assert retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0
-    assert retry_after("1e9") == module.LONGEST_ASKED_PAUSE
+    assert retry_after("1e9") == LONGEST_ASKED_PAUSE
     for word in (None, "soon", "nan", "-3", ""):
         assert retry_after(word) == 0
 
