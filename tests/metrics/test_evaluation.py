@@ -302,3 +302,16 @@ def test_prices_under_further_conventions_are_those_of_an_evaluation_under_them(
         [other] = evaluate(run.path, convention=name).rows
         assert cost.per_query == other.cost.per_query
         assert cost.per_query != row.cost.per_query
+
+
+@pytest.mark.parametrize(("queries", "said"), [(19, True), (20, False)])
+def test_intervals_over_few_queries_say_so(make_run, queries: int, said: bool) -> None:
+    """A BCa interval of RPP covers 83 % at 5 queries and 93 % at 43, where it says 95 %."""
+    qids = [f"q{number}" for number in range(queries)]
+    folder = make_run(
+        rankings={qid: ["d1", "d2"] for qid in qids},
+        calls={qid: [(100, 1, 1)] for qid in qids},
+        judgments={qid: {"d1": 1, "d2": 0} for qid in qids},
+    )
+    row = evaluate(folder.path, "nDCG@10").rows[0]
+    assert any("queries are few" in note for note in row.notes) == said

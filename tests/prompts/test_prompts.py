@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from e2r.errors import DataError, UsageError
-from e2r.prompts.read import Asked
+from e2r.prompts.read import Asked, Read
 from e2r.prompts.reading import READINGS, Reading, reading
 from e2r.prompts.request import (
     Attention,
@@ -122,6 +122,18 @@ def test_a_template_may_open_the_answer_itself() -> None:
     setwise = reading("setwise.heapsort")
     assert asked(setwise, task, filled=published) == Generate(published.messages, 1, " Passage:")
     assert asked(setwise, task, filled=variant) == Generate(published.messages, 1, "Passage")
+
+
+def test_pairs_have_the_same_variant() -> None:
+    """Opened by ` Passage:`, Qwen2.5-0.5B-Instruct writes ` Passage` and names no label."""
+    published = PromptTemplate.load("pairwise").fill("q", THREE[:2], encoder_decoder=False)
+    variant = PromptTemplate.load("pairwise_passage").fill("q", THREE[:2], encoder_decoder=False)
+    assert variant == Filled(published.messages, "Passage")
+    how = reading("pairwise.allpair")
+    made = asked(how, Prefer(0, over=1), filled=variant)
+    assert made == Generate(published.messages, 1, "Passage")
+    assert how.read(Reply(" B"), Prefer(0, over=1), False) == Read(False, parsed=True)
+    assert not how.read(Reply(" Passage"), Prefer(0, over=1), False).parsed
 
 
 def asked(
