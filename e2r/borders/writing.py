@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import re
 import secrets
@@ -147,6 +148,27 @@ def append(path: Path, content: bytes) -> None:
             while left:
                 left = left[os.write(handle, left) :]
             os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def append_whole(path: Path, content: bytes) -> None:
+    """Add bytes to a regular file, all of them or none, whichever processes do the same."""
+    with named(path), _folder(path.parent) as folder:
+        _refuse_special(path, folder)
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        handle = os.open(path.name, flags, 0o666, dir_fd=folder)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            size = os.fstat(handle).st_size
+            left = memoryview(content)
+            try:
+                while left:
+                    left = left[os.write(handle, left) :]
+            except OSError:
+                # A full disk took a part: half a row is worse than none.
+                os.ftruncate(handle, size)
+                raise
         finally:
             os.close(handle)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from e2r.borders.showing import shown
+from e2r.borders.writing import output
 from e2r.cli.options import CONVENTION
 from e2r.errors import MissingError, UsageError
 
@@ -79,9 +80,8 @@ def command(
     for line in made.lines():
         click.echo(shown(line), err=True)
     if summary is not None:
-        Path(summary).write_text(
-            json.dumps(_figures(made, code), indent=2) + "\n", encoding="utf-8"
-        )
+        with output(Path(summary)) as stream:
+            stream.write((json.dumps(_figures(made, code), indent=2) + "\n").encode())
     if made.total.calls == 0 and code == 0:
         raise MissingError(f"{out}: no call was counted; {made.why_nothing()}")
     return code

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+from e2r.borders.writing import write
 from e2r.errors import MissingError
 from e2r.meter.sheet import Sheet
 from e2r.meter.start import OUT, TOPICS
@@ -32,7 +33,7 @@ def launch(program: Sequence[str], sheet: Sheet, topics: Mapping[str, str] | Non
         environment["PYTHONPATH"] = os.pathsep.join([str(STARTED), *([before] if before else [])])
         if topics is not None:
             asked = Path(folder) / "topics.json"
-            asked.write_text(json.dumps(dict(topics)), encoding="utf-8")
+            write(asked, json.dumps(dict(topics)).encode(), durable=False)
             environment[TOPICS] = str(asked)
         try:
             running = subprocess.Popen(list(program), env=environment)

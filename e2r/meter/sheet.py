@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import fcntl
 import hashlib
 import io
 import json
@@ -14,7 +13,13 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from e2r.borders.writing import make_folder, write
+from e2r.borders.writing import (
+    append_whole,
+    make_folder,
+    remove_file,
+    remove_folder_if_empty,
+    write,
+)
 from e2r.errors import UsageError
 
 CLOSED = "closed:"
@@ -73,20 +78,19 @@ class Sheet:
         if not out.parent.is_dir():
             raise UsageError(f"{out}: there is no folder {out.parent}; make it first")
         make_folder(beside(out), out.parent)
-        with out.open("xb") as stream:
-            stream.write((",".join(HEADER) + "\n").encode())
+        write(out, (",".join(HEADER) + "\n").encode(), durable=False)
         return cls(out)
 
     def remove(self) -> None:
         """Take the files away again, where no program came to run."""
-        self.out.unlink()
-        self.folder.rmdir()
+        remove_file(self.out, self.out.parent)
+        remove_folder_if_empty(self.folder)
 
     def write(self, rows: Iterable[Row]) -> None:
         """Append rows, all in one piece."""
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows(astuple(row) for row in rows)
-        _append_whole(self.out, text.getvalue().encode())
+        append_whole(self.out, text.getvalue().encode())
 
     def model(self, name: str, facts: Mapping[str, Any]) -> str:
         """Lay a model's facts beside the rows; returns what the column `model` says of it."""
@@ -101,7 +105,7 @@ class Sheet:
     def note(self, kind: str, text: str, count: int = 1) -> None:
         """Write down what the rows do not say, by its kind, and how often it was so."""
         line = json.dumps({"pid": os.getpid(), "kind": kind, "text": text, "count": count})
-        _append_whole(self.folder / "notes.jsonl", line.encode() + b"\n")
+        append_whole(self.folder / "notes.jsonl", line.encode() + b"\n")
 
     def notes(self) -> Iterator[tuple[str, str, int]]:
         """Each note as (kind, text, count); a line that a dying process cut short is left out."""
@@ -126,21 +130,3 @@ def slug(name: str) -> str:
     """A model's name as a file may be called: the last two parts of a path, nothing strange."""
     parts = [part for part in re.split(r"[/\\]+", name) if part not in ("", ".", "..")]
     return re.sub(r"[^A-Za-z0-9._-]+", "-", "--".join(parts[-2:]))[:80].strip(".-") or "model"
-
-
-def _append_whole(path: Path, content: bytes) -> None:
-    """Add bytes to a file, all of them or none, whoever else does the same."""
-    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        size = os.fstat(handle).st_size
-        left = memoryview(content)
-        try:
-            while left:
-                left = left[os.write(handle, left) :]
-        except OSError:
-            # A full disk took a part: half a row is worse than none.
-            os.ftruncate(handle, size)
-            raise
-    finally:
-        os.close(handle)
