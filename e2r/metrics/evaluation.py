@@ -250,12 +250,6 @@ def _notes(run: Recorded, scores: Scores, cost: Cost) -> list[str]:
             f"({_some(scores.unjudged)})"
         )
     notes.extend(run.manifest.contradictions)
-    counted = len(next(iter(scores.values.values()), ()))
-    if 1 < counted < FEW_QUERIES:
-        notes.append(
-            f"{counted} queries are few: 95 % intervals of fewer than {FEW_QUERIES} are too narrow "
-            "(those of RPP hold the truth 83 times of 100 at 5 queries, 90 at 10)"
-        )
     if cost.note:
         notes.append(cost.note)
     elif run.caching != "own":
@@ -268,6 +262,12 @@ def _notes(run: Recorded, scores: Scores, cost: Cost) -> list[str]:
         )
     if run.declared.note:
         notes.append(run.declared.note)
+    counted = len(next(iter(scores.values.values()), ()))
+    if 1 < counted < FEW_QUERIES:
+        notes.append(
+            f"{counted} queries are few: 95 % intervals of fewer than {FEW_QUERIES} are too narrow "
+            "(those of RPP hold the truth 83 times of 100 at 5 queries, 90 at 10)"
+        )
     return notes
 
 

@@ -7,6 +7,7 @@ import pty
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,6 +45,23 @@ def test_lines_add_up_the_price_of_the_calls(
     assert "2 queries" in err
     assert "query q2 failed: no luck" in err
     assert "2/2 queries, 3 calls" in err
+
+
+@pytest.mark.parametrize("absurd", [-5, 10.9, 10**30])
+def test_a_reply_without_a_price_ends_no_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], absurd: Any
+) -> None:
+    """Whatever counts come this far, progress goes on without a price, or with one."""
+    facts = {
+        "model_type": "llama", "vocab_size": 100, "hidden_size": 8, "intermediate_size": 16,
+        "num_hidden_layers": 2, "num_attention_heads": 2, "architectures": ["LlamaForCausalLM"],
+    }  # fmt: skip
+    lines = Lines()
+    model = ModelRecord(id="m", name="m", revision=None, dtype="float32", architecture=facts)
+    lines.started(tmp_path, model, queries=1, finished=0)
+    lines.answered([Reply("A", prompt_tokens=absurd, cached_tokens=absurd, generated_tokens=2)])
+    lines.query_finished(record("q1"))
+    assert "1/1 queries, 1 calls" in capsys.readouterr().err
 
 
 def test_what_has_no_price_is_not_called_0_and_sessions_are_told_apart(

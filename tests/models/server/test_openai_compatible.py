@@ -491,3 +491,20 @@ def test_the_sidecar_does_not_list_this_machine_as_the_server_s(
     assert "server: 'version: 0.1'" in told
     assert "torch" not in told
     assert folder.manifest().environment.processor not in told
+
+
+def test_a_reply_of_another_model_is_noted_and_evaluate_repeats_it(
+    llama: Path, collection: Path, tmp_path: Path
+) -> None:
+    tiny = VllmLike(llama)
+
+    def answer(path: str, body: dict[str, Any] | None, headers: Mapping[str, str]) -> Said:
+        said = tiny(path, body, headers)
+        if body is None or "how long does a flea live" in json.dumps(body):
+            return said
+        return Said.json({**json.loads(said.body), "model": "another/Model-70B"})
+
+    with serving(answer) as url:
+        folder = run(spec(collection, "setwise.heapsort", url), tmp_path)
+    [note] = [text for text in folder.manifest().notes if "another/Model-70B" in text]
+    assert note in evaluate(folder.path, "nDCG@10").rows[0].notes
