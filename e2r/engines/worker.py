@@ -84,12 +84,17 @@ class Worker:
         """The local engine's events; replies without what was said, which only plans need."""
         try:
             for event in _gathered(self._engine.rerank(topics)):
-                yield from map(Noted, self._notes)
-                self._notes.clear()
+                yield from self._noted()
                 yield event
         except E2RError as error:
-            yield from map(Noted, self._notes)
+            yield from self._noted()
             yield error
+
+    def _noted(self) -> Iterator[Noted]:
+        # A generator, for Ray sends into what it iterates over, which a map does not take.
+        for note in self._notes:
+            yield Noted(note)
+        self._notes.clear()
 
     def counted(self) -> list[Counted] | E2RError:
         """The calls that were sampled here, run once more and counted."""

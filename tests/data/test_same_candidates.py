@@ -70,7 +70,7 @@ def jsonl(texts: dict[str, str], name: str) -> str:
 
 def committed_sha256() -> str:
     """The hash in the manifests of the committed runs, which rerank these candidates."""
-    manifests = (ROOT / "runs" / "trec-dl-2019").glob("*/*/manifest.json")
+    manifests = (ROOT / "runs" / "trec-dl-2019").glob("SmolLM2-135M*/*/manifest.json")
     hashes = {json.loads(path.read_text())["dataset"]["candidates_sha256"] for path in manifests}
     return str(hashes.pop()) if len(hashes) == 1 else ""
 
