@@ -386,8 +386,8 @@ def test_where_no_cluster_is_the_exit_is_4(
     ):
         path = folder / f"{number}.toml"
         path.write_text(spec(collection, f"127.0.0.1:{port}").to_toml())
+        typed = ["--engine", "ray", "--address", f"127.0.0.1:{port}"]
         with pytest.raises(SystemExit) as ended:
-            typed = ["--engine", "ray", "--address", f"127.0.0.1:{port}"]
             e2r.cli.main(["run", str(path), "--runs", str(number), *typed])
         assert ended.value.code == 4
         err = capsys.readouterr().err
