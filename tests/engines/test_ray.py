@@ -170,7 +170,8 @@ def test_killed_workers_lose_nothing_and_nothing_is_done_twice(
     manifest = whole.manifest()
     lost = [note for note in manifest.notes if "was lost" in note]
     assert len(lost) == 2
-    assert all(re.search("[12] queries are sent again, another worker", note) for note in lost)
+    # How many a worker held when it was killed is a matter of time.
+    assert all(re.search("[0-9]+ queries are sent again, another worker", note) for note in lost)
     assert lost == [note for note in watch.notes if "was lost" in note]
     assert sum(worker.lost for worker in manifest.workers) == 2
     assert len(manifest.workers) > 2
