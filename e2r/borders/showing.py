@@ -6,6 +6,7 @@ import errno
 import io
 import os
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, TextIO, TypeVar, cast
 
@@ -93,7 +94,7 @@ class ReaderLeftError(Exception):
     """Whoever read what is written has seen enough, as `head` has after its lines."""
 
 
-class Behind(io.TextIOBase):
+class Behind(io.TextIOBase, ABC):
     """A standard stream, or what stands for one that was closed before the program began."""
 
     def __init__(self, stream: TextIO | None, handle: int) -> None:
@@ -122,8 +123,9 @@ class Behind(io.TextIOBase):
                 self._give_up()
         return self._broken(self._error, otherwise)
 
+    @abstractmethod
     def _broken(self, error: OSError, otherwise: T) -> T:
-        raise NotImplementedError
+        """What a write gives back, or raises, once the stream takes nothing more."""
 
     def _give_up(self) -> None:
         # What is still buffered would fail once more when the interpreter flushes it.
