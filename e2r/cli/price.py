@@ -83,7 +83,7 @@ def command(
     """
     from e2r.data.mended import Mended
     from e2r.metrics import evaluate
-    from e2r.metrics.pricing import MEASURES, Means, price_ranking
+    from e2r.metrics.pricing import MEASURES, Means, price_ranking, unlike
     from e2r.records.collection import load_collection
     from e2r.records.priced import SAYS, folder_of, write_priced
     from e2r.records.spec import Spec
@@ -99,6 +99,9 @@ def command(
     collection = load_collection(spec, note)
     if mend_encodings:
         collection = replace(collection, topics=Mended(collection.topics))
+    printed = Means.parse(means) if means else None
+    if printed is not None and (difference := unlike(spec, collection, printed)):
+        note(difference)
     row, counted = price_ranking(
         spec,
         collection,
@@ -106,7 +109,7 @@ def command(
         source=source,
         licence=licence,
         calls=calls,
-        means=Means.parse(means) if means else None,
+        means=printed,
         measures=measures or MEASURES,
     )
     folder = folder_of(Path(runs), row)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from fractions import Fraction
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +17,7 @@ from e2r.data.files.trec import judged_order, read_run
 from e2r.data.mended import Mended
 from e2r.errors import DataError, UsageError
 from e2r.flops.architecture import Architecture
+from e2r.forecast.method import simulate
 from e2r.forecast.published import replayed
 from e2r.metrics.runs.priced import scores_of_ranking
 from e2r.metrics.runs.usages import read_usages
@@ -25,6 +27,7 @@ from e2r.records.spec import Spec
 MEASURES = "nDCG@10 nDCG@20 RR(rel=2)@10 AP(rel=2)@100 R(rel=2)@100 P(rel=2)@10"
 """What a row holds unless others are asked for: the ranking is not kept, so none can be added."""
 _IDLE_TOP = 10
+_CALLS_TOLERANCE = 0.01
 _IDLE_SHARE = 0.9
 
 
@@ -183,6 +186,32 @@ def _logged(path: Path, qids: list[str]) -> list[Row]:
     ]
     rows = zip(usages.qids, zip(*columns, strict=True), strict=True)
     return [(qid, counts) for qid, counts in rows if qid in own]
+
+
+def unlike(spec: Spec, collection: Collection, means: Means) -> str | None:
+    """Where a method makes as many calls whatever is answered: how means differ from that, or None.
+
+    Other methods make calls by their answers, of which means say nothing.
+    """
+    made = Fraction(0)
+    given = tuple(sorted(spec.method.parameters.items()))
+    depths = [len(topic.candidates) for topic in collection.topics]
+    for depth in depths:
+        counts = [
+            sum(simulate(spec.method.name, depth, spec.method.k, given, answers)[0].values())
+            for answers in ("random", "first-stage")
+        ]
+        if counts[0] != counts[1]:
+            return None
+        made += counts[0]
+    expected = float(made / len(depths))
+    if abs(means.calls - expected) <= _CALLS_TOLERANCE * expected:
+        return None
+    told = ", ".join(f"{name} {value}" for name, value in given) or "no parameters"
+    return (
+        f"--means calls={means.calls:g}, but {spec.method.name} with {told} makes {expected:g} a "
+        "query over these candidates; are the parameters those that were used?"
+    )
 
 
 def _meant(means: Means, qids: list[str]) -> list[Row]:

@@ -348,6 +348,24 @@ def test_a_ranking_that_follows_from_places_alone_is_told(
     assert row.idle == idle
 
 
+def test_printed_calls_are_held_against_the_parameters(small: Path, capsys) -> None:
+    """Three passes of five windows are 15 calls: one pass is said to be unlike them."""
+    means = [f"--means={word}" for word in ("calls=15", "prompt=900", "generated=15")]
+    words = ["--method", "listwise.generation", "--window", "4", "--step", "2", *means]
+    ranking = write_ranking(small / "theirs.run", order_of(small))
+    for more, said in (
+        ([], "with step 2, window 4 makes 5 a query"),
+        (["--repeats", "3"], None),
+        (["--method", "setwise.heapsort"], None),
+    ):
+        chosen = words if "--method" not in more else means
+        with pytest.raises(SystemExit) as ended:
+            main(["price", str(ranking), *WORDS, *chosen, *more])
+        assert ended.value.code == 0
+        err = capsys.readouterr().err
+        assert (said in err) if said else ("makes" not in err)
+
+
 def test_means_make_no_row_of_a_foreign_ranking(small: Path) -> None:
     asked, collection = published(small, "setwise.bubblesort")
     rows = {qid: ["nobody", *docids[:-1]] for qid, docids in order_of(small).items()}
