@@ -137,23 +137,11 @@ def write_below(root: Path, name: str | PurePath, content: bytes) -> None:
     write(path, content, root, durable=False)
 
 
-def append(path: Path, content: bytes) -> None:
-    """Add bytes to a regular file and flush them to disk. Raises UsageError for any other."""
-    with named(path), _folder(path.parent) as folder:
-        _refuse_special(path, folder)
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        handle = os.open(path.name, flags, 0o666, dir_fd=folder)
-        try:
-            left = memoryview(content)
-            while left:
-                left = left[os.write(handle, left) :]
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+def append(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Add bytes to a regular file, all of them or none, whichever processes do the same.
 
-
-def append_whole(path: Path, content: bytes) -> None:
-    """Add bytes to a regular file, all of them or none, whichever processes do the same."""
+    `durable` bytes are on disk when this returns. Raises UsageError for any other kind of file.
+    """
     with named(path), _folder(path.parent) as folder:
         _refuse_special(path, folder)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -169,6 +157,8 @@ def append_whole(path: Path, content: bytes) -> None:
                 # A full disk took a part: half a row is worse than none.
                 os.ftruncate(handle, size)
                 raise
+            if durable:
+                os.fsync(handle)
         finally:
             os.close(handle)
 

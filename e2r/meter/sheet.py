@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from e2r.borders.writing import (
-    append_whole,
+    append,
     make_folder,
     remove_file,
     remove_folder_if_empty,
@@ -90,7 +90,7 @@ class Sheet:
         """Append rows, all in one piece."""
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows(astuple(row) for row in rows)
-        append_whole(self.out, text.getvalue().encode())
+        append(self.out, text.getvalue().encode(), durable=False)
 
     def model(self, name: str, facts: Mapping[str, Any]) -> str:
         """Lay a model's facts beside the rows; returns what the column `model` says of it."""
@@ -105,7 +105,7 @@ class Sheet:
     def note(self, kind: str, text: str, count: int = 1) -> None:
         """Write down what the rows do not say, by its kind, and how often it was so."""
         line = json.dumps({"pid": os.getpid(), "kind": kind, "text": text, "count": count})
-        append_whole(self.folder / "notes.jsonl", line.encode() + b"\n")
+        append(self.folder / "notes.jsonl", line.encode() + b"\n", durable=False)
 
     def notes(self) -> Iterator[tuple[str, str, int]]:
         """Each note as (kind, text, count); a line that a dying process cut short is left out."""
