@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from e2r.borders.showing import (
+    AS_PLAIN,
     Dispensable,
     Guarded,
     Listing,
@@ -161,7 +162,7 @@ def guard() -> None:
         stream = getattr(sys, name)
         if not isinstance(stream, Guarded):
             if hasattr(stream, "reconfigure"):
-                stream.reconfigure(errors="backslashreplace")
+                stream.reconfigure(errors=AS_PLAIN)
             setattr(sys, name, Guarded(kind(stream, handle)))
 
 
@@ -178,4 +179,7 @@ def print_json(value: Any) -> None:
     """Write a value as JSON, alone on stdout. NaN and infinity are refused, never written."""
     import json
 
-    click.echo(json_escaped(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)))
+    # An encoding that lacks a letter would write it in a form that is not JSON's.
+    ascii_only = (getattr(sys.stdout, "encoding", None) or "utf-8").lower() not in ("utf-8", "utf8")
+    text = json.dumps(value, indent=2, ensure_ascii=ascii_only, allow_nan=False)
+    click.echo(json_escaped(text))

@@ -11,6 +11,7 @@ import numpy as np
 from e2r.errors import UsageError
 from e2r.metrics.evaluation import Evaluation
 from e2r.metrics.groups import group_id
+from e2r.metrics.naming import methods
 from e2r.metrics.placing import comparable, sample
 from e2r.metrics.reports.tables import Report, Sheet, fixed, ranged, short, spread
 from e2r.metrics.row import Row
@@ -138,12 +139,14 @@ class Frontiers(Report):
 
     def sheets(self, columns: str | None = None) -> tuple[Sheet, ...]:
         """The runs of each frontier, cheapest first; then what shares of the best quality cost."""
+        rows = {row.path: row for frontier in self.found for row in frontier.rows}
+        method = dict(zip(rows, methods(list(rows.values())), strict=True))
         runs = [
             [
                 frontier.rows[0].manifest.dataset.id,
                 frontier.cost_kind,
-                row.manifest.model.name,
-                row.manifest.method,
+                row.label,
+                method[row.path],
                 fixed(quality),
                 _percent(frontier._share(quality)),
                 ranged(cost),
@@ -157,8 +160,8 @@ class Frontiers(Report):
             [
                 frontier.rows[0].manifest.dataset.id,
                 frontier.cost_kind,
-                frontier.rows[reach.run].manifest.model.name,
-                frontier.rows[reach.run].manifest.method,
+                frontier.rows[reach.run].label,
+                method[frontier.rows[reach.run].path],
                 f"{100 * reach.share:g} %",
                 f"{reach.level:.4f}",
                 ranged(reach.cost),
@@ -176,6 +179,7 @@ class Frontiers(Report):
                 [*words, "model", "method", measure, "of the best", "per query", "on", "P(on)"],
                 runs,
                 words=4,
+                drop=("P(on)", "of the best"),
             ),
             Sheet(
                 [

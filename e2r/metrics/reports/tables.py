@@ -29,11 +29,16 @@ _TEX = {
 
 @dataclass(frozen=True)
 class Sheet:
-    """A table as a reader sees it; the first `words` columns hold words, the others numbers."""
+    """A table as a reader sees it; the first `words` columns hold words, the others numbers.
+
+    `drop` names the columns that a narrow terminal goes without, the first to go first; after them
+    the rightmost goes.
+    """
 
     header: Sequence[str]
     lines: Sequence[Sequence[str]]
     words: int
+    drop: Sequence[str] = ()
 
     def markdown(self) -> str:
         """The sheet in Markdown; pipes in names are escaped."""
