@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
 import sys
 import threading
@@ -49,6 +50,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
+COMPLETING = "_E2R_COMPLETE"
+"""Set by the shell when it asks what could be typed next (docs/installing.md)."""
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF)
 """What a disk answers where no more can be written, and a stdout that was closed."""
 
@@ -92,7 +95,9 @@ def main(words: list[str] | None = None) -> None:
 
     Nothing that a file says can steer the terminal or the log that it is shown in.
     """
-    guard()
+    if COMPLETING not in os.environ:
+        # The shell reads completions as bytes, and only names of ours are among them.
+        guard()
     with interruptions() as interrupted:
         code = _carried_out(words)
         if interrupted.is_set() and code != 130:

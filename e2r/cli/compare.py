@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import click
 
+from e2r.cli import completing
 from e2r.cli.options import note, reporting
 
 
 @click.command("compare")
-@click.argument("runs", nargs=-1, required=True, metavar="RUN_A RUN_B...")
-@click.option("--baseline", help="The run that the others are held against; default: the first.")
+@click.argument(
+    "runs", nargs=-1, required=True, metavar="RUN_A RUN_B...", shell_complete=completing.runs
+)
+@click.option(
+    "--baseline",
+    shell_complete=completing.runs,
+    help="The run that the others are held against; default: the first.",
+)
 @click.option(
     "--first-stage",
     help="The first stage's own run, which differences at equal cost need; default: the one "
