@@ -58,6 +58,7 @@ from e2r.errors import IncompleteError
     type=click.Choice(["float32", "bfloat16", "float16"]),
     default="float32",
     show_default=True,
+    help="Precision of weights and arithmetic.",
 )
 @click.option(
     "--trust-remote-code",

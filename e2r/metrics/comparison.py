@@ -48,6 +48,9 @@ class Comparison(Report):
     baseline: Row
     contrasts: tuple[Contrast, ...]
 
+    def __repr__(self) -> str:
+        return f"<Comparison of {len(self.contrasts)} contrasts with {self.baseline!r}>"
+
     def sheets(self, columns: str | None = None) -> tuple[Sheet, ...]:
         """One sheet, a line a contrast."""
         head = [

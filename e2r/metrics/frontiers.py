@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from e2r.errors import UsageError
-from e2r.metrics.evaluation import Evaluation
+from e2r.metrics.evaluation import DEFAULT_MEASURES, Evaluation, evaluate
 from e2r.metrics.groups import group_id
 from e2r.metrics.naming import methods
 from e2r.metrics.placing import comparable, sample
@@ -60,6 +61,11 @@ class Frontier:
     dearest: float
     hypervolume: Interval
     reaches: tuple[Reach, ...]
+
+    def __repr__(self) -> str:
+        on = sum(membership.on for membership in self.memberships)
+        dataset = self.rows[0].manifest.dataset.id
+        return f"<Frontier of {dataset} in {self.cost_kind}: {on} of {len(self.rows)} runs>"
 
     def to_json(self) -> dict[str, Any]:
         """The frontier as `e2r frontier --json` prints it."""
@@ -136,6 +142,9 @@ class Frontiers(Report):
     """All frontiers of an evaluation: by group, then by kind of cost."""
 
     found: tuple[Frontier, ...]
+
+    def __repr__(self) -> str:
+        return f"<Frontiers: {', '.join(map(repr, self.found))}>"
 
     def sheets(self, columns: str | None = None) -> tuple[Sheet, ...]:
         """The runs of each frontier, cheapest first; then what shares of the best quality cost."""
@@ -230,6 +239,19 @@ def frontiers(evaluation: Evaluation, shares: Sequence[float] = SHARES) -> Front
     if not found:
         raise UsageError("no run is complete, ranked by a model and has a cost: nothing competes")
     return Frontiers(tuple(found))
+
+
+def frontier(
+    runs: str | Path | Iterable[str | Path],
+    measures: str | Sequence[str] = DEFAULT_MEASURES,
+    convention: str = "ideal",
+    *,
+    qrels: str | None = None,
+    shares: Sequence[float] = SHARES,
+    note: Callable[[str], None] | None = None,
+) -> Frontiers:
+    """Evaluate runs and return their frontiers: `evaluate`, then `frontiers`; raises as both do."""
+    return frontiers(evaluate(runs, measures, convention, qrels=qrels, note=note), shares)
 
 
 def _frontier(
