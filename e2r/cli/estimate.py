@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from e2r.cli.options import ON
+from e2r.cli.timing import clock_of, priced_pipeline, stages_of, timed_lines
+from e2r.cli.whole_method import given, lengths_of, whole_method
 from e2r.errors import UsageError
 from e2r.flops.conventions import CONVENTIONS
 
 if TYPE_CHECKING:
     from e2r.flops.architecture import Architecture
     from e2r.flops.estimate import Estimate
-    from e2r.forecast.lengths import Lengths
 
 PETA = 10**15
 
@@ -92,7 +92,7 @@ PETA = 10**15
     show_default=True,
     help="What the simulated answers agree with.",
 )
-@ON
+@priced_pipeline
 @click.option("--usage", type=click.Path(path_type=Path), help="CSV of calls to price.")
 @click.option("--out", type=click.Path(path_type=Path), help="Where the priced CSV goes.")
 @click.option("--export", is_flag=True, help="Print the model's coefficients for the what-if page.")
@@ -129,6 +129,15 @@ def command(
       e2r estimate Qwen/Qwen2.5-7B-Instruct --method setwise.heapsort --depth 50
       e2r estimate Qwen/Qwen3-8B --method pointwise.yes_no,setwise.heapsort --pictures out
     """
+    clock = clock_of(whole)
+    stages = stages_of(whole, whole["query_tokens"])
+    for name, there in (
+        ("--export", export),
+        ("--usage", usage is not None),
+        ("--pictures", pictures is not None),
+    ):
+        if there and (clock is not None or stages):
+            raise UsageError(f"{name} tells no seconds and no first stage: drop --on or --first-stage")
     arch = _architecture(model, task, overrides, exit_after, lora_rank, lora_targets)
     if export:
         from e2r.flops.coefficients import coefficients
@@ -147,8 +156,10 @@ def command(
         _draw(arch, convention, whole, pictures)
         return
     if whole["method"] is not None:
-        _whole_method(model, arch, convention, whole, as_json)
+        whole_method(model, arch, convention, whole, clock, stages, as_json)
         return
+    if stages:
+        raise UsageError("--first-stage is of a whole pipeline: name a --method")
     if prompt_tokens is None:
         raise UsageError("give --prompt-tokens, --usage, --method or --export")
     if calls < 1:
@@ -168,10 +179,20 @@ def command(
     for warning in cost.warnings:
         click.echo(f"e2r: warning: {warning}", err=True)
     figures = _figures(model, cost, calls)
+    timed = None
+    if clock is not None:
+        from e2r.forecast.demand import demand, usages_of
+
+        wanted = demand(arch, usages_of(arch, [cost.usage]), [calls], 1)
+        clock.refuse_unfit(model, clock.memory(wanted))
+        timed = clock.time(wanted)
+        figures |= timed.figures()
     if as_json:
         click.echo(json.dumps(figures, indent=2))
-    else:
-        _print(figures, calls)
+        return
+    _print(figures, calls)
+    for line in timed_lines(timed) if timed else []:
+        click.echo(line)
 
 
 def _architecture(
@@ -227,84 +248,17 @@ def _figures(model: str, cost: Estimate, calls: int) -> dict[str, Any]:
     }
 
 
-def _given(options: dict[str, Any]) -> dict[str, int]:
-    names = ("set_size", "window", "step", "repeats", "tournaments")
-    return {name: options[name] for name in names if options[name] is not None}
-
-
-def _lengths(options: dict[str, Any]) -> Lengths:
-    from e2r.forecast.lengths import Lengths
-
-    names = ("query_tokens", "passage_tokens", "extra_tokens", "answer_tokens")
-    return Lengths(*(options[name] for name in names))
-
-
 def _draw(arch: Architecture, convention: str, options: dict[str, Any], folder: Path) -> None:
     from e2r.metrics.reports.pictures import Curve, write_sweeps
 
     if options["method"] is None:
         raise UsageError("--pictures needs --method NAME,NAME…, the methods to draw")
     curves = [
-        Curve(arch, name, options["depth"], options["k"], _lengths(options), _given(options))
+        Curve(arch, name, options["depth"], options["k"], lengths_of(options), given(options))
         for name in options["method"].split(",")
     ]
     for path in write_sweeps(curves, convention, folder):
         click.echo(f"wrote {path}", err=True)
-
-
-def _whole_method(
-    model: str, arch: Architecture, convention: str, options: dict[str, Any], as_json: bool
-) -> None:
-    from e2r.flops.hardware import accelerator
-    from e2r.flops.operations import not_counted
-    from e2r.forecast.method import forecast
-
-    device = None if options["on"] is None else accelerator(options["on"])
-    priced = forecast(
-        arch,
-        options["method"],
-        depth=options["depth"],
-        k=options["k"],
-        parameters=_given(options),
-        lengths=_lengths(options),
-        convention=convention,
-        answers=options["answers"],
-    )
-    figures = {
-        "model": model,
-        "method": options["method"],
-        "convention": convention,
-        "depth": options["depth"],
-        "k": options["k"],
-        "flops_per_call": sum(int(op.flops) for op in priced.operations),
-        "flops_per_query": priced.flops,
-        "petaflops_per_query": priced.petaflops,
-        "qpp": priced.qpp,
-        "parameters": {"total": arch.parameters.total, "active": arch.parameters.active},
-        "calls_per_query": priced.calls,
-        "rounds_per_query": priced.rounds,
-        "prompt_tokens_per_query": priced.prompt_tokens,
-        "generated_tokens_per_query": priced.generated_tokens,
-        "answers": priced.answers,
-        "operations": [
-            {"part": op.part, "name": op.name, "flops": op.flops} for op in priced.operations
-        ],
-        "not_counted": list(not_counted(arch, CONVENTIONS[convention])),
-        "bytes_per_call": round(priced.bytes),
-        "memory_bytes": priced.memory(arch),
-    }
-    if device is not None:
-        figures["accelerator"] = device.name
-        figures["seconds_per_query"] = priced.seconds(arch, device)
-    if as_json:
-        click.echo(json.dumps(figures, indent=2))
-        return
-    click.echo(f"{options['method']} on {model} under {convention}, answers: {priced.answers}")
-    for name, value in figures.items():
-        if name.endswith(("_per_call", "_per_query")) or name == "qpp":
-            shown = "undefined" if value is None else f"{value:,.6g}"
-            click.echo(f"  {name.replace('_', ' '):<28} {shown}")
-    click.echo(f"  not counted: {', '.join(figures['not_counted'])}")
 
 
 def _print(figures: dict[str, Any], calls: int) -> None:
