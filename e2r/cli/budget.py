@@ -32,9 +32,7 @@ MEASURE = "nDCG@10"
 @click.command("budget")
 @click.option("--petaflops", type=float, help="PetaFLOPs per query.")
 @click.option("--milliseconds", type=float, help="Milliseconds of a query, with --on.")
-@click.option(
-    "--money", type=float, help="Of a million queries, with --on and --price-per-hour."
-)
+@click.option("--money", type=float, help="Of a million queries, with --on and --price-per-hour.")
 @click.option("--models", help="Names with commas; default: the whole catalogue.")
 @click.option("--methods", help="Names with commas; default: those a model is made for.")
 @click.option("--depths", default="20,100", show_default=True, help="Candidates a query.")
@@ -153,7 +151,7 @@ def command(
 
 
 def _table(rows: list[dict[str, Any]]) -> list[str]:
-    """Lines of at most 80 columns unless names are long; columns that nothing fills are left out."""
+    """Lines of about 80 columns; columns that nothing fills are left out."""
     shown = {
         "PFLOPs": [f"{row['petaflops_per_query']:.3g}" for row in rows],
         "ms": [_cell(row["milliseconds_per_query"], ".3g") for row in rows],

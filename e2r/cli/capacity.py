@@ -104,7 +104,10 @@ def _service_lines(service: Service) -> list[str]:
     rows.append((f"{device.name}s needed", [f"{count:,}" for count in counts]))
     each = [timed.told("queries_per_second", it) for it in (timed.floor, timed.best)]
     rows.append(
-        ("queries a second each", ["any" if it is None else f"{it:,.4g}" for it in each[: len(words)]])
+        (
+            "queries a second each",
+            ["any" if it is None else f"{it:,.4g}" for it in each[: len(words)]],
+        )
     )
     row(f"latency, {timed.concurrency} in flight", "latency_seconds", duration)
     row("device seconds a query", "seconds_per_query", duration)
@@ -119,9 +122,7 @@ def _service_lines(service: Service) -> list[str]:
     else:
         lines.append("  the floor no run beats; --utilization or a calibration tell what to expect")
     if timed.floor.first_stage:
-        lines.append(
-            f"  the first stage is in it, {duration(timed.best.first_stage)} a query"
-        )
+        lines.append(f"  the first stage is in it, {duration(timed.best.first_stage)} a query")
     return lines
 
 

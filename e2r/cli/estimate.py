@@ -137,7 +137,9 @@ def command(
         ("--pictures", pictures is not None),
     ):
         if there and (clock is not None or stages):
-            raise UsageError(f"{name} tells no seconds and no first stage: drop --on or --first-stage")
+            raise UsageError(
+                f"{name} tells no seconds and no first stage: drop --on or --first-stage"
+            )
     arch = _architecture(model, task, overrides, exit_after, lora_rank, lora_targets)
     if export:
         from e2r.flops.coefficients import coefficients

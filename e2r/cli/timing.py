@@ -135,9 +135,7 @@ def stages_of(options: dict[str, Any], query_tokens: int) -> tuple[Stage, ...]:
 
     Raises UsageError for parameters without a first stage.
     """
-    given = {
-        name: options[name] for name in ("documents", *OF_A_KIND) if options[name] is not None
-    }
+    given = {name: options[name] for name in ("documents", *OF_A_KIND) if options[name] is not None}
     if options["first_stage"] == "none":
         if given:
             name = next(iter(given)).replace("_", "-")

@@ -1,4 +1,4 @@
-"""`e2r estimate --method`: a whole method's price from lengths, with its first stage and seconds."""
+"""`e2r estimate --method`: a method's price from lengths, its first stage and its seconds."""
 
 from __future__ import annotations
 

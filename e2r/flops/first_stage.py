@@ -89,7 +89,8 @@ def learned_sparse(overlap: float, documents: int) -> int:
     if not overlap >= 0:
         raise DataError(f"overlap is {overlap}; the expected number of common terms is at least 0")
     whole = _whole("documents", documents)
-    return ceil(SEARCH["sparse"].evaluate({"overlap": overlap, "documents": whole}))
+    flops: float = SEARCH["sparse"].evaluate({"overlap": overlap, "documents": whole})
+    return ceil(flops)
 
 
 def dense_exact(dimensions: int, documents: int) -> int:

@@ -123,10 +123,11 @@ def search(
                 if clock.memory(asked) > clock.device.memory:
                     continue
                 option = replace(option, timed=clock.time(asked, first_stage))
-            limits = (
+            timed = option.timed
+            limits: tuple[tuple[float | None, float | None], ...] = (
                 (option.petaflops, petaflops),
                 (option.milliseconds, milliseconds),
-                (option.timed and option.timed.told("price_per_million"), price_per_million),
+                (None if timed is None else timed.told("price_per_million"), price_per_million),
             )
             if all(most is None or (found is not None and found <= most) for found, most in limits):
                 options.append(option)
@@ -146,9 +147,7 @@ def made_for(model: str) -> list[str]:
     return [name for name in known if name in trained] if trained else general
 
 
-def _options(
-    name: str, arch: Architecture, grid: Grid, convention: str
-) -> Iterable[Option]:
+def _options(name: str, arch: Architecture, grid: Grid, convention: str) -> Iterable[Option]:
     for method in made_for(name) if grid.methods is None else grid.methods:
         sizes = grid.set_sizes if method.startswith("setwise.") else (None,)
         for depth, size, passage in product(grid.depths, sizes, grid.passage_tokens):

@@ -6,9 +6,10 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import product
 from statistics import median
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from e2r.errors import DataError
 from e2r.flops.architecture import Architecture
@@ -21,10 +22,10 @@ from e2r.records.spec import ExecutionSpec, ModelSpec
 if TYPE_CHECKING:
     from e2r.models.network.transformers import TransformersModel
 
-LENGTHS = (32, 64, 128, 256, 512, 1024, 2048, 4096)
+LENGTHS = (32, 96, 256, 700, 2000, 6000)
 """Prompt tokens that are tried, as many as the model reads and a batch holds."""
-CALLS = (1, 2, 4, 8, 16, 32, 64)
-CONTEXTS = (64, 256, 1024)
+CALLS = (1, 4, 16, 64)
+CONTEXTS = (64, 250, 1000)
 STEPS = 9
 """New tokens of a measured answer: one of the prefill, and eight decoding steps."""
 REPEATS = 7
@@ -37,15 +38,12 @@ WORDS = (
 
 @dataclass(frozen=True)
 class _Trial:
-    """A pass to measure, and how many tokens go through it."""
+    """A pass to measure; of a decoding step, answers with it and `again` without it."""
 
-    phase: str
+    phase: Literal["prefill", "decode"]
     calls: int
     requests: tuple[Request, ...]
     again: tuple[Request, ...] = ()
-
-    def tokens(self, length: int) -> int:
-        return self.calls * length
 
 
 def calibrate(
@@ -89,7 +87,9 @@ def calibrate(
         for place, found in sorted(taken.items())
     )
     if not any(point.phase == "prefill" for point in points):
-        raise DataError(f"{spec.source}: nothing was measured in {seconds:g} s; give more --seconds")
+        raise DataError(
+            f"{spec.source}: nothing was measured in {seconds:g} s; give more --seconds"
+        )
     here = environment(model.device)
     version = code_version().version
     return Calibration(
@@ -121,10 +121,10 @@ def calibrate(
 def _trials(model: TransformersModel, architecture: Architecture) -> Iterator[_Trial]:
     """What is measured, the shortest first: prefills, and answers of two lengths for the steps."""
     longest = min(architecture.context or LENGTHS[-1], model.batch_tokens)
+    full = [(model.batch_tokens // calls, calls) for calls in CALLS]
     grid = sorted(
         (calls * length, length, calls)
-        for length in LENGTHS
-        for calls in CALLS
+        for length, calls in {*product(LENGTHS, CALLS), *full}
         if length <= longest and calls <= model.batch_size and calls * length <= model.batch_tokens
     )
     for _, length, calls in grid:
@@ -178,5 +178,4 @@ def _point(trial: _Trial, spans: list[float], reply: Reply) -> Point:
         "generated_tokens": 0 if trial.phase == "prefill" else reply.generated_tokens,
         "head_positions": reply.head_positions,
     }
-    phase = "prefill" if trial.phase == "prefill" else "decode"
-    return Point(phase, trial.calls, median(spans), **counts)
+    return Point(trial.phase, trial.calls, median(spans), **counts)

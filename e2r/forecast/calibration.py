@@ -120,7 +120,7 @@ class Calibration:
 
     @property
     def overhead(self) -> float:
-        """Seconds of a pass that its tokens do not explain: where two short prompts' line begins."""
+        """Seconds of a pass that no token explains: where two short prompts' line begins."""
         alone = sorted(
             (self._flops(point), point.seconds)
             for point in self.points

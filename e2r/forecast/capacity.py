@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from math import ceil
 from typing import Any
 
-from e2r.errors import DataError, E2RError, UsageError
+from e2r.errors import E2RError, UsageError
 from e2r.flops.architecture import Architecture
 from e2r.flops.first_stage import Stage
 from e2r.flops.work import Usage
@@ -32,7 +32,7 @@ class Asked:
     depth: int = 100
     k: int = 10
     parameters: Mapping[str, int] = field(default_factory=dict)
-    lengths: Lengths = Lengths()
+    lengths: Lengths = field(default_factory=Lengths)
     answers: Answers = "random"
 
     def forecast(self) -> Forecast:
@@ -164,13 +164,16 @@ def _changes(asked: Asked, clock: Clock) -> Iterator[tuple[str, _Change]]:
         yield "prefix reuse", (asked, clock, _reused(asked))
     if asked.architecture.mode == "causal" and asked.architecture.generates:
         yield "head at every position, as torch", (asked, clock, _whole_head(asked))
-    if clock.weight_bits > 8:
+    if clock.weight_bits > 8 and clock.calibration is None:
         yield "8-bit weights", (asked, replace(clock, weight_bits=8), None)
     if clock.concurrency < IN_FLIGHT:
-        yield f"{IN_FLIGHT} queries in flight", (
-            asked,
-            replace(clock, concurrency=IN_FLIGHT),
-            None,
+        yield (
+            f"{IN_FLIGHT} queries in flight",
+            (
+                asked,
+                replace(clock, concurrency=IN_FLIGHT),
+                None,
+            ),
         )
 
 
@@ -202,13 +205,3 @@ def _whole_head(asked: Asked) -> Demand:
     ]
     arch = asked.architecture
     return demand(arch, usages_of(arch, kinds), priced.weights, priced.rounds)
-
-
-def refuse_other_dtype(clock: Clock, dtype: str | None) -> None:
-    """Raise DataError where a calibration's numbers are not those that are asked for."""
-    if clock.calibration is not None and dtype is not None:
-        clock.calibration.refuse_dtype(dtype)
-    if clock.calibration is not None and clock.weight_bits != 16:
-        raise DataError(
-            "a calibration measured its own weights: --weight-bits is for a data sheet's device"
-        )

@@ -190,6 +190,10 @@ class Clock:
                 "a calibration has measured what is reached: drop the utilization, or name an "
                 "accelerator"
             )
+        if self.weight_bits != FULL_BITS and self.calibration is not None:
+            raise UsageError(
+                "a calibration has measured its own weights: --weight-bits is for an accelerator"
+            )
         if self.price_per_hour is not None and not 0 <= self.price_per_hour < float("inf"):
             raise UsageError(f"the price of an hour is {self.price_per_hour}; it is at least 0")
         for name in ("batch_size", "concurrency", "weight_bits"):

@@ -51,9 +51,7 @@ class Demand:
         return {name: getattr(self, name) for name in names}
 
 
-def demand(
-    architecture: Architecture, usages: Usage | None, weights: Any, rounds: float
-) -> Demand:
+def demand(architecture: Architecture, usages: Usage | None, weights: Any, rounds: float) -> Demand:
     """What a query asks, from the kinds of its calls (arrays) and how many it makes of each.
 
     `usages` is None where it asks the model nothing.
@@ -97,7 +95,7 @@ def usages_of(architecture: Architecture, kinds: Sequence[Usage]) -> Usage | Non
     if not kinds:
         return None
     rows = [usage.variables(architecture.mode, architecture.generates) for usage in kinds]
-    columns = {
+    columns: dict[str, Any] = {
         name: numpy.array([row[name] for row in rows], dtype=numpy.int64) for name in rows[0]
     }
     if architecture.mode != "decoder":

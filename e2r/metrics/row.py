@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from e2r.forecast.clock import Timed
 from e2r.metrics.cost import Cost
 from e2r.metrics.effectiveness import Scores
 from e2r.metrics.efficiency import Rpp
@@ -28,7 +29,7 @@ class Row:
     `prices` are costs under further conventions, by name. `priced` is set for a ranking that others
     published, whose price was found from it. A run whose quality is its own word is not `verified`.
     `notes` are sentences about what is
-    undefined or missing.
+    undefined or missing. `timed` is what a clock predicts, where one was asked.
     """
 
     path: Path
@@ -49,6 +50,7 @@ class Row:
     prices: Mapping[str, Cost] = field(default_factory=dict)
     priced: Priced | None = None
     verified: bool = True
+    timed: Timed | None = None
 
     @property
     def complete(self) -> bool:
@@ -109,6 +111,7 @@ class Row:
             "truncated": work.truncated,
             "latency_mode": self.latency_mode,
             "latency_seconds": self.latency,
+            **({} if self.timed is None else self.timed.figures()),
             "missing_queries": list(self.scores.missing),
             "unjudged_queries": list(self.scores.unjudged),
             "known": None if self.priced is None else self.priced.known,

@@ -1,4 +1,4 @@
-"""The best a device does here: its largest matrix products, its memory's speed, what its chip keeps."""
+"""The best a device does: its matrix products, its memory's speed, what its chip can keep."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from torch import nn
 from e2r.models.network import onednn
 
 TRIALS = 6
+REGISTERS = 4 * 65536
+"""Bytes of a multiprocessor's registers (NVIDIA, compute capability 3.5 and later)."""
 CPUS = Path("/sys/devices/system/cpu")
 
 
@@ -58,7 +60,7 @@ def _best(work: Callable[[], object], device: str) -> float:
 
 def _gpu(device: str) -> tuple[float, float]:
     facts = torch.cuda.get_device_properties(device)
-    kept = facts.shared_memory_per_multiprocessor + 4 * facts.regs_per_multiprocessor
+    kept = facts.shared_memory_per_multiprocessor + REGISTERS
     return float(facts.total_memory), float(
         facts.L2_cache_size + kept * facts.multi_processor_count
     )
