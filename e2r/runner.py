@@ -39,6 +39,7 @@ from e2r.records.manifest import (
     VerifiedCall,
 )
 from e2r.records.query import QueryRecord
+from e2r.records.resources import Meter
 from e2r.records.spec import Spec, changed, identity
 
 
@@ -106,6 +107,11 @@ def run(
     for text in collection.notes:
         note(text)
     answerer = open_answerer(spec, collection.judgments, note, progress.waiting)
+    used_here = spec.execution.ray is None and spec.execution.server is None
+    if spec.execution.energy and not used_here:
+        raise UsageError(
+            "--energy reads this machine's counters, and the work is done by a server or a cluster"
+        )
     engine = open_engine(spec, answerer, collection.judgments)
     mode: LatencyMode = "one_query_at_a_time" if spec.execution.latency else "batched"
     model = answerer.record()
@@ -191,6 +197,7 @@ def run(
         with engine:
             if left:
                 engine.prepare(left)
+            meter = Meter(energy=spec.execution.energy)
             asked = _complete(spec, collection, model, stages)
             folder.start(asked.to_toml(), manifest, finished, faulty)
             progress.started(folder.path, model, len(collection.topics), len(finished))
@@ -207,6 +214,11 @@ def run(
                             progress.answered(replies)
                         case Noted(text):
                             note(text)
+                used = meter.stop(left)
+                if spec.execution.energy and used.joules is None:
+                    note(
+                        "this machine has no counter of joules that can be read: no energy is told"
+                    )
                 verified = _verified(spec, engine, model, note)
             finally:
                 manifest = manifest.model_copy(update={"notes": notes, "workers": engine.workers()})
@@ -221,6 +233,8 @@ def run(
                 "finished": _now(),
                 "notes": notes,
                 "verification": verified,
+                # Of a cluster or a server nobody here knows what was used.
+                "resources": used if used_here else None,
             }
         )
         folder.write_metadata(sidecar(manifest))

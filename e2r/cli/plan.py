@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from e2r.data.collection import Collection
     from e2r.flops.architecture import Architecture
     from e2r.forecast.dry_run import DryRun
-    from e2r.records.spec import Spec
 
 PETA = 10**15
 KNOWN = {
@@ -35,7 +34,7 @@ KNOWN = {
     "estimate": "estimate: a heap sort makes about these calls to leave that ranking",
 }
 NO_MODELS = {"oracle", "random", "replay", "none"}
-NOT_OF_A_PLAN = {"runs", "resume"}
+NOT_OF_A_PLAN = {"runs", "resume", "energy"}
 DEVICE = ("on", "utilization", "price_per_hour", "weight_bits")
 
 

@@ -102,6 +102,7 @@ def _time(measures: tuple[str, ...]) -> Columns:
         "measured": lambda row: short(row.work.seconds_per_query),
         "expected": lambda row: short(_predicted(row, "expected")),
         "off by": _off,
+        "J/query": lambda row: short(row.joules_per_query),
         "timed": lambda row: (row.latency_mode or UNDEFINED).partition("_")[0],
     }
 

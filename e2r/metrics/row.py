@@ -85,6 +85,12 @@ class Row:
         """Seconds of a query that ran alone, {p50, p95}."""
         return latency(self.records, self.latency_mode)
 
+    @property
+    def joules_per_query(self) -> float | None:
+        """What the machine's counters told of a query; None where they told nothing."""
+        used = self.manifest.resources
+        return None if used is None else used.joules_per_query
+
     def to_json(self) -> dict[str, Any]:
         """The run as `e2r evaluate --json` prints it; undefined figures are None."""
         manifest, work = self.manifest, self.work
@@ -111,6 +117,7 @@ class Row:
             "truncated": work.truncated,
             "latency_mode": self.latency_mode,
             "latency_seconds": self.latency,
+            "joules_per_query": self.joules_per_query,
             **({} if self.timed is None else self.timed.figures()),
             "missing_queries": list(self.scores.missing),
             "unjudged_queries": list(self.scores.unjudged),

@@ -174,8 +174,8 @@ def _first_stages() -> dict[str, Any]:
         values = {name: value for name, value in kind.wants.items() if value is not None}
         reading = []
         if kind.encoder is not None:
-            given = {"overlap": 1.0} if name == "sparse" else {}
-            searched = FirstStage(name, documents=1, **given)
+            overlap = 1.0 if "overlap" in kind.wants else None
+            searched = FirstStage(name, documents=1, overlap=overlap)
             for tokens in range(1, LONGEST_QUERY + 1):
                 encoder = searched.stages(tokens)[0]
                 reading.append([encoder.flops, encoder.bytes])
