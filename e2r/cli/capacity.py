@@ -8,6 +8,7 @@ import click
 
 from e2r.cli import print_json
 from e2r.cli.timing import clock_of, duration, priced_pipeline, stages_of
+from e2r.cli.variants import architecture_of, of_a_variant
 from e2r.cli.whole_method import given, lengths_of
 from e2r.errors import UsageError
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 @click.option(
     "--extra-tokens", type=int, default=0, show_default=True, help="Further tokens of each prompt."
 )
+@of_a_variant
 @priced_pipeline
 @click.option("--json", "as_json", is_flag=True, help="JSON alone on stdout.")
 def command(model: str, method: str, qps: float, as_json: bool, **options: Any) -> None:
@@ -48,7 +50,6 @@ def command(model: str, method: str, qps: float, as_json: bool, **options: Any) 
       e2r capacity BAAI/bge-reranker-base --method pointwise.cross_encoder --depth 50 --qps 20 \\
           --on here
     """
-    from e2r.flops.architecture import Architecture
     from e2r.forecast.capacity import Asked, capacity, levers
 
     clock = clock_of(options)
@@ -56,7 +57,7 @@ def command(model: str, method: str, qps: float, as_json: bool, **options: Any) 
         raise UsageError("capacity is of a device: name one by --on, as in --on L4")
     asked = Asked(
         model,
-        Architecture.load(model),
+        architecture_of(model, options),
         method,
         options["depth"],
         options["k"],

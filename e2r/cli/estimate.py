@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from e2r.cli.timing import clock_of, priced_pipeline, stages_of, timed_lines
+from e2r.cli.variants import architecture_of, of_a_variant, sweep
 from e2r.cli.whole_method import given, lengths_of, whole_method
 from e2r.errors import UsageError
 from e2r.flops.conventions import CONVENTIONS
@@ -49,21 +50,11 @@ PETA = 10**15
     show_default=True,
     help="What counts as a FLOP (see docs/adr).",
 )
+@of_a_variant
 @click.option(
-    "--task",
-    type=click.Choice(["generation", "classification", "embedding"]),
-    help="Which head the model has; read from its config unless given.",
-)
-@click.option(
-    "--set", "overrides", multiple=True, metavar="FIELD=VALUE", help="Change a config fact."
-)
-@click.option("--exit-after", type=int, metavar="LAYER", help="Leave after this many layers.")
-@click.option("--lora-rank", type=int, help="Unmerged LoRA adapters of this rank.")
-@click.option(
-    "--lora-targets",
-    default="q_proj,v_proj",
-    show_default=True,
-    help="Matrices that carry them, by the end of their names.",
+    "--sweep",
+    metavar="NAME=V,V…",
+    help="A line for each value of a config fact (num_experts_per_tok), or of exit-after.",
 )
 @click.option("--method", help="Price a whole ranking method; see e2r list methods.")
 @click.option(
@@ -107,11 +98,6 @@ def command(
     head: str | None,
     head_positions: int | None,
     convention: str,
-    task: str | None,
-    overrides: tuple[str, ...],
-    exit_after: int | None,
-    lora_rank: int | None,
-    lora_targets: str,
     usage: Path | None,
     out: Path | None,
     export: bool,
@@ -140,7 +126,10 @@ def command(
             raise UsageError(
                 f"{name} tells no seconds and no first stage: drop --on or --first-stage"
             )
-    arch = _architecture(model, task, overrides, exit_after, lora_rank, lora_targets)
+    arch = architecture_of(model, whole)
+    if whole["sweep"] is not None:
+        sweep(model, convention, whole, clock, prompt_tokens, as_json)
+        return
     if export:
         from e2r.flops.coefficients import coefficients
 
@@ -195,39 +184,6 @@ def command(
     _print(figures, calls)
     for line in timed_lines(timed) if timed else []:
         click.echo(line)
-
-
-def _architecture(
-    model: str,
-    task: str | None,
-    overrides: tuple[str, ...],
-    exit_after: int | None,
-    lora_rank: int | None,
-    lora_targets: str,
-) -> Architecture:
-    from e2r.flops.architecture import Architecture
-
-    arch = Architecture.load(model, task=task)  # type: ignore[arg-type]
-    if overrides or exit_after is not None or lora_rank is not None:
-        from e2r.flops import variants
-
-        if overrides:
-            arch = variants.override(arch, dict(_override(text) for text in overrides))
-        if exit_after is not None:
-            arch = variants.exit_after(arch, exit_after)
-        if lora_rank is not None:
-            arch = variants.with_lora(arch, lora_rank, lora_targets.split(","))
-    return arch
-
-
-def _override(text: str) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise UsageError(f"--set {text!r}: write FIELD=VALUE, as in num_hidden_layers=20")
-    try:
-        return name, json.loads(value)
-    except ValueError:
-        return name, value
 
 
 def _figures(model: str, cost: Estimate, calls: int) -> dict[str, Any]:
