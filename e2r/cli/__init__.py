@@ -48,7 +48,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "trust": ("e2r.cli.trust:command", "What spec files may ask for, because you typed it once."),
     "list": (
         "e2r.cli.listing:command",
-        "Models, methods, backends, engines, conventions, datasets.",
+        "Models, methods, backends, engines, conventions, datasets, accelerators.",
     ),
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import product
@@ -69,7 +69,7 @@ def calibrate(
     architecture = Architecture.load(record.architecture)
     began = perf_counter()
     peaks = model.peaks()
-    trials = list(_trials(model, architecture))
+    trials = _trials(model, architecture)
     taken: dict[int, list[tuple[float, Reply]]] = {}
     _measured(model, trials[0])  # The first pass of all warms caches and kernels up.
     took: dict[int, float] = {}
@@ -118,28 +118,29 @@ def calibrate(
     )
 
 
-def _trials(model: TransformersModel, architecture: Architecture) -> Iterator[_Trial]:
+def _trials(model: TransformersModel, architecture: Architecture) -> list[_Trial]:
     """What is measured, the shortest first: prefills, and answers of two lengths for the steps."""
     longest = min(architecture.context or LENGTHS[-1], model.batch_tokens)
     full = [(model.batch_tokens // calls, calls) for calls in CALLS]
-    grid = sorted(
-        (calls * length, length, calls)
-        for length, calls in {*product(LENGTHS, CALLS), *full}
-        if length <= longest and calls <= model.batch_size and calls * length <= model.batch_tokens
-    )
-    for _, length, calls in grid:
-        yield _Trial("prefill", calls, (_read(model, length),) * calls)
-    if not architecture.generates:
-        return
-    for context in CONTEXTS:
-        for calls in (1, 4, 16):
-            if context * calls > model.batch_tokens or calls > model.batch_size:
-                continue
-            if context + STEPS > longest:
-                continue
-            messages = _messages(model, context)
-            one, many = (Generate(messages, count) for count in (1, STEPS))
-            yield _Trial("decode", calls, (many,) * calls, (one,) * calls)
+    found: list[tuple[int, _Trial]] = []
+    for length, calls in sorted({*product(LENGTHS, CALLS), *full}):
+        tokens = calls * length
+        if length <= longest and calls <= model.batch_size and tokens <= model.batch_tokens:
+            request = _read(model, length)
+            found.append((tokens, _Trial("prefill", calls, (request,) * calls)))
+    if architecture.generates:
+        for context, calls in product(CONTEXTS, CALLS):
+            tokens = calls * context
+            if (
+                context + STEPS <= longest
+                and calls <= model.batch_size
+                and tokens <= model.batch_tokens
+            ):
+                messages = _messages(model, context)
+                one, many = (Generate(messages, count) for count in (1, STEPS))
+                trial = _Trial("decode", calls, (many,) * calls, (one,) * calls)
+                found.append((2 * tokens, trial))
+    return [trial for _, trial in sorted(found, key=lambda it: it[0])]
 
 
 def _read(model: TransformersModel, length: int) -> Request:

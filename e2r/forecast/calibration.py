@@ -166,8 +166,8 @@ class Calibration:
             return prefill, 0.0
         if not self.decode_rates:
             raise DataError(
-                f"calibration {self.name}: {self.model} does not generate, so that no decoding "
-                "step was measured; calibrate with a model that does"
+                f"calibration {self.name}: no decoding step of {self.model} was measured; "
+                "calibrate with a model that generates, and give it more --seconds"
             )
         cache = by_unit(op for op in traffic(asked.architecture) if op.name == "cache")
         context = usages.prompt_tokens + steps // 2

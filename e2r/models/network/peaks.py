@@ -16,6 +16,9 @@ from e2r.models.network import onednn
 TRIALS = 6
 REGISTERS = 4 * 65536
 """Bytes of a multiprocessor's registers (NVIDIA, compute capability 3.5 and later)."""
+CPUINFO = Path("/proc/cpuinfo")
+BOOST = 1.5
+"""A processor's highest clock over its base clock, at most: 3.9 for 2.6 GHz and the like."""
 CPUS = Path("/sys/devices/system/cpu")
 
 
@@ -44,7 +47,36 @@ def measured(device: str, dtype: str) -> Peaks:
         target = torch.empty_like(copied)
         moved = 2 * block / _best(lambda: target.copy_(copied), device)
         read = block / _best(copied.sum, device)
+    if quick:
+        facts = CPUINFO.read_text(encoding="utf-8") if CPUINFO.is_file() else ""
+        flops = max(flops, printed(dtype, facts))
     return Peaks(flops, max(moved, read), *(_cpu() if quick else _gpu(device)))
+
+
+def printed(dtype: str, cpuinfo: str) -> float:
+    """FLOP/s that a processor's data sheet allows the threads in use; 0 where nothing tells.
+
+    Two units of the widest vectors a cycle and core (Intel and AMD have at most two), twice as many
+    numbers of 16 bits where they are multiplied natively, AMX's tiles, at the highest clock that
+    the system names, else at BOOST times the present one.
+    """
+    facts: dict[str, str] = {}
+    for line in cpuinfo.splitlines():
+        name, _, value = line.partition(":")
+        facts[name.strip()] = value.strip()
+    flags = set(facts.get("flags", "").split())
+    if not flags or "cpu MHz" not in facts:
+        return 0.0
+    a_cycle = 64 if "avx512f" in flags else 32 if "fma" in flags else 16
+    if dtype == "bfloat16" and "amx_bf16" in flags:
+        a_cycle = 2048
+    elif dtype != "float32" and {"avx512_bf16", "avx512_fp16"} & flags:
+        a_cycle *= 2
+    try:
+        clock = 1e3 * float((CPUS / "cpu0/cpufreq/cpuinfo_max_freq").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        clock = 1e6 * BOOST * float(facts["cpu MHz"])
+    return a_cycle * clock * torch.get_num_threads()
 
 
 def _best(work: Callable[[], object], device: str) -> float:
