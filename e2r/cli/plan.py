@@ -34,7 +34,7 @@ KNOWN = {
     "estimate": "estimate: a heap sort makes about these calls to leave that ranking",
 }
 NO_MODELS = {"oracle", "random", "replay", "none"}
-NOT_OF_A_PLAN = {"runs", "resume", "energy"}
+NOT_OF_A_PLAN = {"runs", "resume"}
 DEVICE = ("on", "utilization", "price_per_hour", "weight_bits")
 
 

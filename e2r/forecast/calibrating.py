@@ -67,15 +67,15 @@ def calibrate(
     if record.architecture is None:
         raise DataError(f"{spec.source}: its config is no architecture that can be priced")
     architecture = Architecture.load(record.architecture)
-    began = perf_counter()
     peaks = model.peaks()
     trials = _trials(model, architecture)
     taken: dict[int, list[tuple[float, Reply]]] = {}
     _measured(model, trials[0])  # The first pass of all warms caches and kernels up.
     took: dict[int, float] = {}
+    began = perf_counter()
     for _ in range(REPEATS):
         for place, trial in enumerate(trials):
-            if perf_counter() - began + took.get(place, 0.0) > seconds:
+            if taken and perf_counter() - began + took.get(place, 0.0) > seconds:
                 continue
             start = perf_counter()
             found = _measured(model, trial)

@@ -93,7 +93,7 @@ def test_between_the_points_lie_straight_lines_and_beyond_them_the_last_rate() -
         return asked.prefill_flops / clock(found).time(asked).best.prefill
 
     assert rate(1, 8) == rate(1, 900) == pytest.approx(1e11)
-    assert 1e11 < rate(4, 32) == pytest.approx(np.sqrt(2) * 1e11) < 2e11
+    assert rate(4, 32) == pytest.approx(np.sqrt(2) * 1e11)
     # Calls of one round share a pass; those of sixteen rounds do not.
     assert rate(16, 32) == pytest.approx(2 * rate(16, 32, rounds=16))
     # A batch of 1024 tokens holds two prompts of 512, and 16 in flight fill it as one query does.
