@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from e2r.cli.options import ON
+from e2r.cli.timing import clock_of, priced_pipeline, stages_of, timed_lines
+from e2r.cli.variants import architecture_of, of_a_variant, sweep
+from e2r.cli.whole_method import given, lengths_of, whole_method
 from e2r.errors import UsageError
 from e2r.flops.conventions import CONVENTIONS
 
 if TYPE_CHECKING:
     from e2r.flops.architecture import Architecture
     from e2r.flops.estimate import Estimate
-    from e2r.forecast.lengths import Lengths
 
 PETA = 10**15
 
@@ -49,21 +50,11 @@ PETA = 10**15
     show_default=True,
     help="What counts as a FLOP (see docs/adr).",
 )
+@of_a_variant
 @click.option(
-    "--task",
-    type=click.Choice(["generation", "classification", "embedding"]),
-    help="Which head the model has; read from its config unless given.",
-)
-@click.option(
-    "--set", "overrides", multiple=True, metavar="FIELD=VALUE", help="Change a config fact."
-)
-@click.option("--exit-after", type=int, metavar="LAYER", help="Leave after this many layers.")
-@click.option("--lora-rank", type=int, help="Unmerged LoRA adapters of this rank.")
-@click.option(
-    "--lora-targets",
-    default="q_proj,v_proj",
-    show_default=True,
-    help="Matrices that carry them, by the end of their names.",
+    "--sweep",
+    metavar="NAME=V,V…",
+    help="A line for each value of a config fact (num_experts_per_tok), or of exit-after.",
 )
 @click.option("--method", help="Price a whole ranking method; see e2r list methods.")
 @click.option(
@@ -92,7 +83,7 @@ PETA = 10**15
     show_default=True,
     help="What the simulated answers agree with.",
 )
-@ON
+@priced_pipeline
 @click.option("--usage", type=click.Path(path_type=Path), help="CSV of calls to price.")
 @click.option("--out", type=click.Path(path_type=Path), help="Where the priced CSV goes.")
 @click.option("--export", is_flag=True, help="Print the model's coefficients for the what-if page.")
@@ -107,11 +98,6 @@ def command(
     head: str | None,
     head_positions: int | None,
     convention: str,
-    task: str | None,
-    overrides: tuple[str, ...],
-    exit_after: int | None,
-    lora_rank: int | None,
-    lora_targets: str,
     usage: Path | None,
     out: Path | None,
     export: bool,
@@ -129,7 +115,21 @@ def command(
       e2r estimate Qwen/Qwen2.5-7B-Instruct --method setwise.heapsort --depth 50
       e2r estimate Qwen/Qwen3-8B --method pointwise.yes_no,setwise.heapsort --pictures out
     """
-    arch = _architecture(model, task, overrides, exit_after, lora_rank, lora_targets)
+    clock = clock_of(whole)
+    stages = stages_of(whole, whole["query_tokens"])
+    for name, there in (
+        ("--export", export),
+        ("--usage", usage is not None),
+        ("--pictures", pictures is not None),
+    ):
+        if there and (clock is not None or stages):
+            raise UsageError(
+                f"{name} tells no seconds and no first stage: drop --on or --first-stage"
+            )
+    arch = architecture_of(model, whole)
+    if whole["sweep"] is not None:
+        sweep(model, convention, whole, clock, prompt_tokens, as_json)
+        return
     if export:
         from e2r.flops.coefficients import coefficients
 
@@ -147,8 +147,10 @@ def command(
         _draw(arch, convention, whole, pictures)
         return
     if whole["method"] is not None:
-        _whole_method(model, arch, convention, whole, as_json)
+        whole_method(model, arch, convention, whole, clock, stages, as_json)
         return
+    if stages:
+        raise UsageError("--first-stage is of a whole pipeline: name a --method")
     if prompt_tokens is None:
         raise UsageError("give --prompt-tokens, --usage, --method or --export")
     if calls < 1:
@@ -168,43 +170,20 @@ def command(
     for warning in cost.warnings:
         click.echo(f"e2r: warning: {warning}", err=True)
     figures = _figures(model, cost, calls)
+    timed = None
+    if clock is not None:
+        from e2r.forecast.demand import demand, usages_of
+
+        wanted = demand(arch, usages_of(arch, [cost.usage]), [calls], 1)
+        clock.refuse_unfit(model, clock.memory(wanted))
+        timed = clock.time(wanted)
+        figures |= timed.figures()
     if as_json:
         click.echo(json.dumps(figures, indent=2))
-    else:
-        _print(figures, calls)
-
-
-def _architecture(
-    model: str,
-    task: str | None,
-    overrides: tuple[str, ...],
-    exit_after: int | None,
-    lora_rank: int | None,
-    lora_targets: str,
-) -> Architecture:
-    from e2r.flops.architecture import Architecture
-
-    arch = Architecture.load(model, task=task)  # type: ignore[arg-type]
-    if overrides or exit_after is not None or lora_rank is not None:
-        from e2r.flops import variants
-
-        if overrides:
-            arch = variants.override(arch, dict(_override(text) for text in overrides))
-        if exit_after is not None:
-            arch = variants.exit_after(arch, exit_after)
-        if lora_rank is not None:
-            arch = variants.with_lora(arch, lora_rank, lora_targets.split(","))
-    return arch
-
-
-def _override(text: str) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise UsageError(f"--set {text!r}: write FIELD=VALUE, as in num_hidden_layers=20")
-    try:
-        return name, json.loads(value)
-    except ValueError:
-        return name, value
+        return
+    _print(figures, calls)
+    for line in timed_lines(timed) if timed else []:
+        click.echo(line)
 
 
 def _figures(model: str, cost: Estimate, calls: int) -> dict[str, Any]:
@@ -227,84 +206,17 @@ def _figures(model: str, cost: Estimate, calls: int) -> dict[str, Any]:
     }
 
 
-def _given(options: dict[str, Any]) -> dict[str, int]:
-    names = ("set_size", "window", "step", "repeats", "tournaments")
-    return {name: options[name] for name in names if options[name] is not None}
-
-
-def _lengths(options: dict[str, Any]) -> Lengths:
-    from e2r.forecast.lengths import Lengths
-
-    names = ("query_tokens", "passage_tokens", "extra_tokens", "answer_tokens")
-    return Lengths(*(options[name] for name in names))
-
-
 def _draw(arch: Architecture, convention: str, options: dict[str, Any], folder: Path) -> None:
     from e2r.metrics.reports.pictures import Curve, write_sweeps
 
     if options["method"] is None:
         raise UsageError("--pictures needs --method NAME,NAME…, the methods to draw")
     curves = [
-        Curve(arch, name, options["depth"], options["k"], _lengths(options), _given(options))
+        Curve(arch, name, options["depth"], options["k"], lengths_of(options), given(options))
         for name in options["method"].split(",")
     ]
     for path in write_sweeps(curves, convention, folder):
         click.echo(f"wrote {path}", err=True)
-
-
-def _whole_method(
-    model: str, arch: Architecture, convention: str, options: dict[str, Any], as_json: bool
-) -> None:
-    from e2r.flops.hardware import accelerator
-    from e2r.flops.operations import not_counted
-    from e2r.forecast.method import forecast
-
-    device = None if options["on"] is None else accelerator(options["on"])
-    priced = forecast(
-        arch,
-        options["method"],
-        depth=options["depth"],
-        k=options["k"],
-        parameters=_given(options),
-        lengths=_lengths(options),
-        convention=convention,
-        answers=options["answers"],
-    )
-    figures = {
-        "model": model,
-        "method": options["method"],
-        "convention": convention,
-        "depth": options["depth"],
-        "k": options["k"],
-        "flops_per_call": sum(int(op.flops) for op in priced.operations),
-        "flops_per_query": priced.flops,
-        "petaflops_per_query": priced.petaflops,
-        "qpp": priced.qpp,
-        "parameters": {"total": arch.parameters.total, "active": arch.parameters.active},
-        "calls_per_query": priced.calls,
-        "rounds_per_query": priced.rounds,
-        "prompt_tokens_per_query": priced.prompt_tokens,
-        "generated_tokens_per_query": priced.generated_tokens,
-        "answers": priced.answers,
-        "operations": [
-            {"part": op.part, "name": op.name, "flops": op.flops} for op in priced.operations
-        ],
-        "not_counted": list(not_counted(arch, CONVENTIONS[convention])),
-        "bytes_per_call": round(priced.bytes),
-        "memory_bytes": priced.memory(arch),
-    }
-    if device is not None:
-        figures["accelerator"] = device.name
-        figures["seconds_per_query"] = priced.seconds(arch, device)
-    if as_json:
-        click.echo(json.dumps(figures, indent=2))
-        return
-    click.echo(f"{options['method']} on {model} under {convention}, answers: {priced.answers}")
-    for name, value in figures.items():
-        if name.endswith(("_per_call", "_per_query")) or name == "qpp":
-            shown = "undefined" if value is None else f"{value:,.6g}"
-            click.echo(f"  {name.replace('_', ' '):<28} {shown}")
-    click.echo(f"  not counted: {', '.join(figures['not_counted'])}")
 
 
 def _print(figures: dict[str, Any], calls: int) -> None:

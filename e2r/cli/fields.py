@@ -38,7 +38,7 @@ MEANINGS = {
 
 def fields() -> list[dict[str, str]]:
     """Every field: name with its tables, type, default (empty: it must be given), meaning."""
-    helps = {
+    helps: dict[str | None, str] = {
         option.name: option.help or ""
         for option in run_command.params
         if isinstance(option, click.Option)

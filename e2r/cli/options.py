@@ -33,13 +33,6 @@ FORMAT = click.option(
     show_default=True,
     help="What goes to stdout; csv and json hold every figure.",
 )
-ON = click.option(
-    "--on",
-    "on",
-    metavar="ACCELERATOR",
-    shell_complete=completing.accelerators,
-    help="Seconds too, on an accelerator: A100, H100, H200, L4, RTX4090, MI300X …",
-)
 
 
 def note(text: str) -> None:

@@ -68,7 +68,8 @@ class Term:
     weights, biases included; `active` those that one token meets (None: all of them). `window`
     limits pairs. `stored` is the number of values a token leaves in the key-value cache. Linear
     terms keep `inputs` and `outputs` so that adapters can be sized; `copies` counts weight
-    matrices of that shape that one token meets, out of `total`.
+    matrices of that shape that one token meets, out of `total`. `kept` is the share of the prompt
+    that reaches it, as numerator and denominator, where an earlier layer drops or merges tokens.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Term:
     outputs: int = 0
     copies: int = 1
     total: int = 1
+    kept: tuple[int, int] = (1, 1)
 
 
 Terms: TypeAlias = tuple[Term, ...]

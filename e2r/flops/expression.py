@@ -30,6 +30,10 @@ class Expression(ABC):
         """An interval that holds the value, and the largest magnitude met on the way to it."""
 
     @abstractmethod
+    def with_(self, replaced: Mapping[str, Expression]) -> Expression:
+        """The same with other expressions in the place of some variables."""
+
+    @abstractmethod
     def to_json(self) -> Json:
         """A number, a variable's name, or [operator, left, right]."""
 
@@ -61,6 +65,9 @@ class Constant(Expression):
     def bounds(self, variables: Mapping[str, Interval]) -> tuple[Interval, int]:
         return (self.value, self.value), abs(self.value)
 
+    def with_(self, replaced: Mapping[str, Expression]) -> Expression:
+        return self
+
     def to_json(self) -> Json:
         return self.value
 
@@ -77,6 +84,9 @@ class Variable(Expression):
     def bounds(self, variables: Mapping[str, Interval]) -> tuple[Interval, int]:
         low, high = variables[self.name]
         return (low, high), max(abs(low), abs(high))
+
+    def with_(self, replaced: Mapping[str, Expression]) -> Expression:
+        return replaced.get(self.name, self)
 
     def to_json(self) -> Json:
         return self.name
@@ -107,6 +117,9 @@ class Binary(Expression):
                 corners = [apply(low, low2), apply(high, high2)]
         interval = (min(corners), max(corners))
         return interval, max(seen, seen2, abs(interval[0]), abs(interval[1]))
+
+    def with_(self, replaced: Mapping[str, Expression]) -> Expression:
+        return Binary(self.operator, self.left.with_(replaced), self.right.with_(replaced))
 
     def to_json(self) -> Json:
         return [self.operator, self.left.to_json(), self.right.to_json()]

@@ -18,6 +18,7 @@ from e2r.flops.work import (
     STEPS,
     TOKENS,
     Mode,
+    shortened,
 )
 
 if TYPE_CHECKING:
@@ -73,6 +74,10 @@ def not_counted(arch: Architecture, convention: Convention) -> tuple[str, ...]:
 
 def unit(mode: Mode, term: Term, convention: Convention) -> Expression:
     """The work that a term's coefficient multiplies in a stack of this mode."""
+    return shortened(_unit(mode, term, convention), term.kept)
+
+
+def _unit(mode: Mode, term: Term, convention: Convention) -> Expression:
     tokens = TOKENS[mode]
     match term.per:
         case "token":

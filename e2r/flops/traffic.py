@@ -25,6 +25,7 @@ from e2r.flops.work import (
     TOKENS,
     Mode,
     band,
+    shortened,
 )
 
 if TYPE_CHECKING:
@@ -43,10 +44,10 @@ def traffic(arch: Architecture) -> tuple[Operation, ...]:
             sums[part, name, of] = sums.get((part, name, of), 0) + VALUE * values
 
     for part, mode, count, term in arch.placed():
-        add(part, "weights", count * _weights(term), _readings(mode, term, part))
+        add(part, "weights", count * _weights(term), _whole(term, _readings(mode, term, part)))
         add(part, "activations", count * _activations(term), _unit(mode, term))
         if term.stored:
-            add(part, "cache", count * term.stored, _cache(mode, term))
+            add(part, "cache", count * term.stored, _whole(term, _cache(mode, term)))
     return tuple(Operation(part, name, total, of) for (part, name, of), total in sums.items())
 
 
@@ -63,7 +64,7 @@ def resident(arch: Architecture) -> tuple[Operation, ...]:
         if term.stored and mode == "encoder":
             layer[mode] = max(layer.get(mode, 0), term.stored)
         elif term.stored:
-            cache = _kept(mode, term) * (VALUE * count * term.stored)
+            cache = _whole(term, _kept(mode, term)) * (VALUE * count * term.stored)
             kept[mode] = kept[mode] + cache if mode in kept else cache
         if part != "head":
             widest[mode] = max(widest.get(mode, 0), _activations(term))
@@ -86,6 +87,10 @@ FIRST_PASS: Mapping[Mode, Expression] = {
     "decoder": DECODER_PROMPT,
 }
 """Tokens that a stack's first pass works on at once."""
+
+
+def _whole(term: Term, unit: Expression) -> Expression:
+    return shortened(unit, term.kept)
 
 
 def _weights(term: Term) -> int:

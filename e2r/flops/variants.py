@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 from e2r.errors import DataError, UsageError
@@ -44,6 +45,47 @@ def exit_after(architecture: Architecture, layers: int) -> Architecture:
         )
     shorter = replace(last, layers=last.layers[:layers])
     return replace(architecture, stacks=(*before, shorter), cache={})
+
+
+def skip(architecture: Architecture, layers: Sequence[int]) -> Architecture:
+    """The model without some layers of its last stack, counted from 1: their work and weights."""
+    *before, last = architecture.stacks
+    left = [layer for place, layer in enumerate(last.layers, 1) if place not in layers]
+    wrong = [place for place in layers if not 1 <= place <= len(last.layers)]
+    if wrong or not left:
+        raise DataError(
+            f"cannot skip layers {', '.join(map(str, wrong or layers))}: {architecture.name} has "
+            f"{len(last.layers)} layers, and one is left at least"
+        )
+    shorter = replace(last, layers=tuple(left))
+    return replace(architecture, stacks=(*before, shorter), cache={})
+
+
+def compress(architecture: Architecture, after: int, kept: Fraction) -> Architecture:
+    """The model that keeps a share of the prompt's tokens from a layer on (drops or merges them).
+
+    What chooses the tokens is not priced. Raises DataError for a share outside of 0..1, and for
+    encoder-decoder models, whose decoder reads what the encoder leaves.
+    """
+    if len(architecture.stacks) > 1:
+        raise DataError(f"{architecture.name}: tokens are compressed in models of one stack alone")
+    [stack] = architecture.stacks
+    if not 1 <= after < len(stack.layers):
+        raise DataError(
+            f"cannot compress after layer {after}: {architecture.name} has {len(stack.layers)}"
+        )
+    if not 0 < kept <= 1:
+        raise DataError(f"the share of tokens that is kept is {kept}; it is above 0, at most 1")
+    share = kept.numerator, kept.denominator
+    made: dict[int, Layer] = {}
+    for layer in stack.layers[after:]:
+        if id(layer) not in made:
+            terms = tuple(replace(term, kept=share) for term in layer.terms)
+            # The paper's equations know one length for all layers.
+            made[id(layer)] = replace(layer, terms=terms, paper=None)
+    later = tuple(made[id(layer)] for layer in stack.layers[after:])
+    shorter = replace(stack, layers=(*stack.layers[:after], *later))
+    return replace(architecture, stacks=(shorter,), cache={})
 
 
 def with_lora(architecture: Architecture, rank: int, targets: Sequence[str]) -> Architecture:

@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from e2r.errors import DataError, UsageError
 from e2r.models.encoding import Encoder
-from e2r.models.network import onednn, short_attention
+from e2r.models.network import onednn, peaks, short_attention
 from e2r.models.network.batches import Item, batches
 from e2r.models.network.checkpoint import classifies, context_of, kind_of
 from e2r.models.network.files import files_of, first_line, missing, refuse_untyped_code
@@ -142,7 +142,7 @@ class TransformersModel:
         self._weights = weights
         self._record = record
         self._note = note
-        self._batch_tokens = execution.batch_tokens or (
+        self.batch_tokens = execution.batch_tokens or (
             CPU_TOKENS if device == "cpu" else ACCELERATOR_TOKENS
         )
         # No more than a batch of queries is under way at once; see together().
@@ -166,6 +166,10 @@ class TransformersModel:
     def encoder(self) -> Encoder:
         """What counts, cuts and encodes; needs no weights."""
         return self._encoder
+
+    def peaks(self) -> peaks.Peaks:
+        """The best that the device does in the model's numbers."""
+        return peaks.measured(self.device, self._record.dtype)
 
     @cached_property
     def _model(self) -> Any:
@@ -247,7 +251,7 @@ class TransformersModel:
         for item in items:
             self._refuse_unknown(item.encoded.prompt)
         replies: dict[int, Reply] = {}
-        for batch in batches(items, self.batch_size, self._batch_tokens):
+        for batch in batches(items, self.batch_size, self.batch_tokens):
             for item, reply in zip(batch, self._attempt(batch), strict=True):
                 extra = beginning if item.share.pays else 0.0
                 replies[item.place] = replace(reply, seconds=reply.seconds + extra)
