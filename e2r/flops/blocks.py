@@ -55,6 +55,8 @@ COUNTED_NAMES = {
     "relative": "content-to-position products",
     "scan": "state-space read-out",
     "scan.chunked": "chunked form of the state-space scan",
+    "scan.operator": "chunked form of the delta rule",
+    "scan.elementwise": "reads of the delta rule's state (elementwise in the reference)",
     "scale": "scaling",
 }
 """How reports call the kinds of terms; activations are called by their function."""
