@@ -23,7 +23,7 @@ from e2r.engines.engine import Engine, Finished, Noted, Replied
 from e2r.engines.verification import summary, verify
 from e2r.errors import IncompleteError, UsageError
 from e2r.models import open_answerer
-from e2r.prompts.reading import READINGS, reading
+from e2r.prompts.reading import asks, reading
 from e2r.prompts.request import Reply
 from e2r.records.collection import load_collection
 from e2r.records.environment import code_version, environment
@@ -299,7 +299,7 @@ def _complete(
 ) -> Spec:
     """The spec with what it left to defaults filled in, so that repeating it repeats the run."""
     template = None
-    if spec.method.name in READINGS:
+    if asks(spec.method.name):
         template = reading(spec.method.name, spec.method.fidelity).template
     found = collection.retrieval
     bm25 = {} if found is None else {"bm25_k1": found.k1, "bm25_b": found.b}

@@ -18,7 +18,7 @@ ROOMS = {
     "borders": {"errors"},
     "hub": {"errors"},
     "flops": {"errors", "borders", "hub"},
-    "ranking": {"errors"},
+    "ranking": {"errors", "borders"},
     "data": {"errors", "borders", "hub"},
     "prompts": {"errors", "borders", "ranking"},
     "records": {"errors", "borders", "data"},

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from e2r.cli.options import ON
+from e2r.cli.options import ON, PARAMETER, parameters_given
 from e2r.errors import UsageError
 from e2r.flops.conventions import CONVENTIONS
 
@@ -79,6 +79,7 @@ PETA = 10**15
 @click.option("--step", type=int, help="How far the listwise window moves.")
 @click.option("--repeats", type=int, help="Passes of the listwise window.")
 @click.option("--tournaments", type=int, help="Tournaments whose points are added.")
+@PARAMETER
 @click.option("--answer-tokens", type=int, help="New tokens of a thought, for reasoning methods.")
 @click.option("--query-tokens", type=int, default=9, show_default=True, help="Tokens a query.")
 @click.option("--passage-tokens", type=int, default=75, show_default=True, help="Tokens a passage.")
@@ -227,11 +228,6 @@ def _figures(model: str, cost: Estimate, calls: int) -> dict[str, Any]:
     }
 
 
-def _given(options: dict[str, Any]) -> dict[str, int]:
-    names = ("set_size", "window", "step", "repeats", "tournaments")
-    return {name: options[name] for name in names if options[name] is not None}
-
-
 def _lengths(options: dict[str, Any]) -> Lengths:
     from e2r.forecast.lengths import Lengths
 
@@ -245,7 +241,9 @@ def _draw(arch: Architecture, convention: str, options: dict[str, Any], folder: 
     if options["method"] is None:
         raise UsageError("--pictures needs --method NAME,NAME…, the methods to draw")
     curves = [
-        Curve(arch, name, options["depth"], options["k"], _lengths(options), _given(options))
+        Curve(
+            arch, name, options["depth"], options["k"], _lengths(options), parameters_given(options)
+        )
         for name in options["method"].split(",")
     ]
     for path in write_sweeps(curves, convention, folder):
@@ -265,7 +263,7 @@ def _whole_method(
         options["method"],
         depth=options["depth"],
         k=options["k"],
-        parameters=_given(options),
+        parameters=parameters_given(options),
         lengths=_lengths(options),
         convention=convention,
         answers=options["answers"],

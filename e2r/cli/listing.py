@@ -57,7 +57,7 @@ def _rows(kind: str) -> list[dict[str, Any]]:
                 "calls": item.calls,
                 "rounds": item.rounds,
                 "parameters": dict(item.parameters),
-                **({"trained checkpoints": item.trained} if item.trained else {}),
+                **({"trained checkpoints": ", ".join(item.trained)} if item.trained else {}),
                 "source": item.source,
             }
             for item in found

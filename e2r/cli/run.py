@@ -13,6 +13,7 @@ import click
 
 from e2r.borders.showing import ReaderLeftError
 from e2r.cli import print_json
+from e2r.cli.options import PARAMETER
 from e2r.cli.progress import progress
 from e2r.cli.words import is_given, tables, vouched_spec
 from e2r.errors import IncompleteError
@@ -74,6 +75,7 @@ from e2r.errors import IncompleteError
 @click.option("--step", type=int, help="How far the listwise window moves; default 10.")
 @click.option("--repeats", type=int, help="Passes of the listwise window; default 1.")
 @click.option("--tournaments", type=int, help="Tournaments whose points are added; default 1.")
+@PARAMETER
 @click.option(
     "--fidelity",
     type=click.Choice(["mended", "llm-rankers"]),

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from e2r.borders.own_code import absolute
+from e2r.cli.options import parameters_given
 from e2r.errors import UsageError
 
 if TYPE_CHECKING:
@@ -105,6 +107,8 @@ def tables(options: dict[str, Any]) -> dict[str, Any]:
         if options[name] is None and not (name == "model" and options["method"] == "first_stage"):
             raise UsageError(f"--{name} is missing; see e2r run --help")
 
+    options = {**options, "method": absolute(options["method"])}
+
     def some(*names: str) -> dict[str, Any]:
         return {name: options[name] for name in names if options[name] is not None}
 
@@ -181,20 +185,20 @@ def _ray(options: dict[str, Any]) -> dict[str, Any]:
 
 def _stages(options: dict[str, Any]) -> dict[str, Any]:
     """Parameters and further stages; a parameter goes to every stage whose method has it."""
-    from e2r.ranking import method
-    from e2r.ranking.method import SMALLEST
+    from e2r.ranking import named
 
-    given = {name: options[name] for name in SMALLEST if options[name] is not None}
+    given = parameters_given(options)
     stages = []
     for text in options["then"]:
-        name, _, over = text.partition(":")
+        name, _, over = text.rpartition(":")
         if not over.isdigit() or int(over) < 1:
             raise UsageError(f"--then {text!r}: write METHOD:M, as in setwise.heapsort:20")
-        stages.append({"name": name, "over": int(over), "k": options["k"]})
+        stages.append({"name": absolute(name), "over": int(over), "k": options["k"]})
     if not stages:
         return {"parameters": given}
     owned = {
-        name: method(name).parameters for name in [options["method"], *(s["name"] for s in stages)]
+        name: named(name, None).parameters
+        for name in [options["method"], *(s["name"] for s in stages)]
     }
     for name in given:
         if not any(name in parameters for parameters in owned.values()):

@@ -10,6 +10,7 @@ from e2r.flops.config import Heads
 Per: TypeAlias = Literal[
     "token",
     "pair",
+    "piece pair",
     "source",
     "cross",
     "context",
@@ -24,7 +25,8 @@ Per: TypeAlias = Literal[
     "chunk carry",
     "recurrent",
 ]
-"""What a term's coefficient multiplies: each token of the stack, each query-key pair, each encoder
+"""What a term's coefficient multiplies: each token of the stack, each query-key pair, each pair
+inside of one of `window` equal pieces of the prompt, each encoder
 token once (keys and values of cross-attention), each decoder-token-to-encoder-token pair, each
 token of the context in each pass (expansion of a latent cache), each query with each relative
 position it meets (at most `window`), each position that the head reads, each call, each forward

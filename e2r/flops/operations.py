@@ -79,6 +79,8 @@ def unit(mode: Mode, term: Term, convention: Convention) -> Expression:
             return tokens
         case "pair":
             return PAIRS[mode](term.window, convention.mask)
+        case "piece pair":
+            return PROMPT * PROMPT // (term.window or 1)
         case "source":
             return PROMPT
         case "cross":

@@ -46,6 +46,31 @@ def exit_after(architecture: Architecture, layers: int) -> Architecture:
     return replace(architecture, stacks=(*before, shorter), cache={})
 
 
+def fused(architecture: Architecture, passages: int) -> Architecture:
+    """The encoder-decoder that encodes `passages` prompts of one length, and decodes over all.
+
+    Fusion in the decoder (Izacard & Grave, 2021): the prompt is their sum, and its pairs in the
+    encoder are those inside of each. Raises DataError for a model without an encoder before its
+    decoder, or with a window in it.
+    """
+    encoder, *rest = architecture.stacks
+    terms = [term for layer in encoder.layers for term in layer.terms if term.per == "pair"]
+    if not rest or encoder.mode != "encoder" or any(term.window for term in terms):
+        raise DataError(f"{architecture.name} has no plain encoder to fuse in its decoder")
+    made = {
+        id(layer): replace(
+            layer,
+            terms=tuple(
+                replace(term, per="piece pair", window=passages) if term.per == "pair" else term
+                for term in layer.terms
+            ),
+        )
+        for layer in encoder.layers
+    }
+    split = replace(encoder, layers=tuple(made[id(layer)] for layer in encoder.layers))
+    return replace(architecture, stacks=(split, *rest), cache={})
+
+
 def with_lora(architecture: Architecture, rank: int, targets: Sequence[str]) -> Architecture:
     """The model with unmerged LoRA adapters of a rank beside some of its layers' matrices.
 

@@ -102,9 +102,9 @@ def made_for(model: str) -> list[str]:
     that need such training are not tried on others.
     """
     known = [name for name in METHODS if name in TEXTS or name.partition(".")[0] in TEXTS]
-    trained = [name for name in METHODS if (find(name).trained or " ").lower() in model.lower()]
-    general = [name for name in known if find(name).trained is None]
-    return [name for name in known if name in trained] if trained else general
+    word = model.lower()
+    trained = [name for name in known if any(own.lower() in word for own in find(name).trained)]
+    return trained or [name for name in known if not find(name).trained]
 
 
 def _options(

@@ -217,7 +217,7 @@ def dry_run(spec: Spec, collection: Collection, counter: Counter, answers: str) 
 def refuse_unfit(spec: Spec, architecture: Architecture) -> None:
     """Raise UsageError where a stage's method asks for what such a model cannot do."""
     for stage in stages_of(spec):
-        name = stage.method.name
+        name = stage.method.prompted_as
         kind = "Attend" if name == "attention.icr" else ""
         try:
             call_counts(architecture.mode, architecture.task, name, kind)

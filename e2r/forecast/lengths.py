@@ -72,6 +72,7 @@ TEXTS: Mapping[str, Text] = {
     "pointwise.yes_no": Text(22, scored=True),
     "pointwise.monot5": Text(6, scored=True),
     "pointwise.qwen3": Text(60, chat=SYSTEM, start=10, scored=True),
+    "pointwise.graded": Text(29, scored=True),
     "pointwise.reasoning": Text(32, chat=0, thinks=True),
     "pairwise": Text(29, each=7, start=3),
     "pairwise.duot5": Text(10, scored=True),
@@ -84,6 +85,12 @@ TEXTS: Mapping[str, Text] = {
     "listwise": LISTWISE,
     "listwise.likelihood": replace(SETWISE, scored=True),
     "listwise.first": Text(126, each=4, queries=2, chat=SYSTEM, start=2, scored=True),
+    "listwise.reasoning": Text(185, each=5, queries=2, chat=SYSTEM, thinks=True),
+    "listwise.embedding": Text(132, each=16, queries=2, chat=0, scored=True),
+    "listwise.fid": Text(0, each=13, answer=455),
+    "partition": LISTWISE,
+    "tournament.blitzrank": LISTWISE,
+    "tournament.jointrank": LISTWISE,
     "tournament": Text(108, each=13, queries=2, chat=22, turn=9, answer=210),
     "attention.icr": Text(25, each=5, scored=True, after=24),
 }
@@ -100,6 +107,12 @@ def call_counts(mode: Mode, task: Task, method: str, kind: str) -> dict[str, Exp
     if method == "pointwise.cross_encoder":
         _able(method, task == "classification", "a classifier")
         return _counts(mode, QUERY + PASSAGE + EXTRA + PAIR)
+    if method == "listwise.embedding":
+        _able(method, mode == "causal" and task == "embedding", "a decoder that embeds")
+        text = TEXTS[method]
+        prompt = PASSAGES * (PASSAGE + text.each) + QUERY * text.queries + EXTRA + text.fixed
+        return _counts(mode, prompt, head=PASSAGES + 1)
+    _able(method, method != "listwise.fid", "an encoder that reads each passage for itself")
     _able(method, generates(mode, task), "a model that generates")
     text = TEXTS.get(method) or TEXTS[method.partition(".")[0]]
     asked = Constant(CONTENTLESS) if kind == "Calibrate" else QUERY
@@ -119,6 +132,18 @@ def call_counts(mode: Mode, task: Task, method: str, kind: str) -> dict[str, Exp
         shared = prompt - asked - text.after if kind == "Calibrate" else None
         return _counts(mode, prompt, cached=shared, head=Constant(0))
     return _counts(mode, prompt, generated=_new_tokens(text, 1))
+
+
+def fused_counts(mode: Mode) -> dict[str, Expression]:
+    """The counts of a window under fusion in the decoder (see `variants.fused`).
+
+    The encoder reads each passage behind the query; the decoder reads all of them. Raises
+    UsageError for a model of another kind.
+    """
+    _able("listwise.fid", mode == "decoder", "an encoder-decoder")
+    text = TEXTS["listwise.fid"]
+    prompt = PASSAGES * (PASSAGE + QUERY + EXTRA + text.each)
+    return _counts(mode, prompt, generated=_new_tokens(text, 2))
 
 
 def thinks(method: str) -> bool:

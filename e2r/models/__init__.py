@@ -15,8 +15,9 @@ from e2r.borders.trust import remember
 from e2r.data.collection import Judgments
 from e2r.errors import MissingError, UsageError, unknown
 from e2r.models.answerer import Answerer, LanguageModel
-from e2r.prompts.reading import READINGS, Reading, reading
+from e2r.prompts.reading import Reading, asks, reading
 from e2r.prompts.template import PromptTemplate, located
+from e2r.ranking import named
 from e2r.records.spec import Spec
 
 BACKENDS: dict[str, str] = {
@@ -53,12 +54,12 @@ def open_answerer(
     MissingError where it cannot be had.
     """
     kind, _, rest = spec.model.source.partition(":")
-    asks = spec.method.name in READINGS
-    stages = prompts_by_stage(spec) if asks else []
+    asking = asks(named(spec.method.name, spec.home).name)
+    stages = prompts_by_stage(spec) if asking else []
     refuse_foreign_settings(spec, served=kind == "openai")
     refuse_own_settings(spec, own=kind not in NOT_HERE)
     if spec.model.source == "none":
-        if asks:
+        if asking:
             raise UsageError(f"{spec.method.name} asks a model: pass --model")
         from e2r.models.simulated.no_model import NoModel
 
@@ -79,7 +80,7 @@ def open_answerer(
         from e2r.models.simulated.replay import Replay
 
         return Replay(Path(rest))
-    if not asks:
+    if not asking:
         raise UsageError(f"{spec.method.name} asks no model: drop --model {spec.model.source}")
     if kind == "openai":
         return _served(spec, stages, note, say or note)
@@ -171,7 +172,8 @@ def prompts_by_stage(spec: Spec) -> list[tuple[PromptTemplate, Reading]]:
         *((stage.name, stage.template) for stage in spec.method.then),
     ]
     stages = []
-    for name, chosen in asked:
+    for word, chosen in asked:
+        name = named(word, spec.home).prompted_as
         how = reading(name, spec.method.fidelity)
         template = PromptTemplate.load(chosen or how.template, spec.home)
         if spec.home is None and chosen is not None and chosen.endswith(".jinja"):

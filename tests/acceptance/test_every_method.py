@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from e2r.ranking import METHODS
+from e2r.ranking import METHODS, PRICED_ONLY
 from e2r.records.folder import RunFolder
 from e2r.records.ledger import read_ledger
 from e2r.records.spec import Spec
@@ -21,7 +21,7 @@ from tests.small_collection import write_collection
 from tests.tiny_models import save_cross_encoder, save_llama, save_qwen2, save_t5
 
 SAVERS = {"llama": save_llama, "qwen2": save_qwen2, "t5": save_t5, "bert": save_cross_encoder}
-GENERATORS = sorted(set(METHODS) - {"first_stage", "pointwise.cross_encoder"})
+GENERATORS = sorted(set(METHODS) - {"first_stage", "pointwise.cross_encoder"} - PRICED_ONLY)
 DECODER_ONLY = {"pointwise.reasoning", "attention.icr"}
 CASES = [
     *(("bert", "pointwise.cross_encoder"),),

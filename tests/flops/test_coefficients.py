@@ -29,7 +29,7 @@ def test_exported_products_are_the_estimates() -> None:
     models = {name: Architecture.load(name) for name in entries()}
     exported = json.loads(json.dumps(coefficients(models)))
     units = [from_json(unit) for unit in exported["units"]]
-    assert len(units) < 100
+    assert len(units) < 120
     assert [model["name"] for model in exported["models"]] == list(models)
     for model in exported["models"]:
         arch = models[model["name"]]
@@ -89,7 +89,8 @@ def test_division_leaves_the_integers_and_the_rest_does_not() -> None:
     "method", sorted(set(METHODS) - {"first_stage", "pointwise.cross_encoder"})
 )
 def test_prompts_grow_by_the_passages_that_stand_in_them(method: str) -> None:
-    arch = Architecture.load("Qwen2.5-7B-Instruct")
+    made = {"listwise.embedding": "jina-reranker-v3", "listwise.fid": "t5-base"}
+    arch = Architecture.load(made.get(method, "Qwen2.5-7B-Instruct"))
     short, long = (
         forecast(arch, method, depth=20, lengths=Lengths(9, passage, answer=8))
         for passage in (50, 60)
