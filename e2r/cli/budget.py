@@ -50,7 +50,10 @@ def command(
     from e2r.flops.catalogue import entries
     from e2r.flops.hardware import accelerator
     from e2r.forecast.budget import Grid, search
+    from e2r.ranking import named
 
+    for name in methods.split(",") if methods else []:
+        named(name, None)
     found = search(
         Grid(
             models=models.split(",") if models else list(entries()),

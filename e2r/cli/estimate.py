@@ -237,14 +237,23 @@ def _lengths(options: dict[str, Any]) -> Lengths:
 
 def _draw(arch: Architecture, convention: str, options: dict[str, Any], folder: Path) -> None:
     from e2r.metrics.reports.pictures import Curve, write_sweeps
+    from e2r.ranking import named
 
     if options["method"] is None:
         raise UsageError("--pictures needs --method NAME,NAME…, the methods to draw")
+    names = options["method"].split(",")
+    for name in names:
+        named(name, None)
     curves = [
         Curve(
-            arch, name, options["depth"], options["k"], _lengths(options), parameters_given(options)
+            arch,
+            name,
+            options["depth"],
+            options["k"],
+            _lengths(options),
+            parameters_given(options),
         )
-        for name in options["method"].split(",")
+        for name in names
     ]
     for path in write_sweeps(curves, convention, folder):
         click.echo(f"wrote {path}", err=True)
@@ -256,7 +265,9 @@ def _whole_method(
     from e2r.flops.hardware import accelerator
     from e2r.flops.operations import not_counted
     from e2r.forecast.method import forecast
+    from e2r.ranking import named
 
+    named(options["method"], None)
     device = None if options["on"] is None else accelerator(options["on"])
     priced = forecast(
         arch,

@@ -48,8 +48,9 @@ def _rows(kind: str) -> list[dict[str, Any]]:
         ]
     if kind == "methods":
         from e2r.ranking import METHODS, method
+        from e2r.ranking.own import installed
 
-        found = [method(name) for name in METHODS]
+        found = [method(name) for name in (*METHODS, *installed())]
         return [
             {
                 "name": item.name,

@@ -15,6 +15,7 @@ from e2r.borders.trust import remember
 from e2r.data.collection import Judgments
 from e2r.errors import MissingError, UsageError, unknown
 from e2r.models.answerer import Answerer, LanguageModel
+from e2r.models.outside import installed, of_package
 from e2r.prompts.reading import Reading, asks, reading
 from e2r.prompts.template import PromptTemplate, located
 from e2r.ranking import named
@@ -57,7 +58,7 @@ def open_answerer(
     asking = asks(named(spec.method.name, spec.home).name)
     stages = prompts_by_stage(spec) if asking else []
     refuse_foreign_settings(spec, served=kind == "openai")
-    refuse_own_settings(spec, own=kind not in NOT_HERE)
+    refuse_own_settings(spec, own=kind not in NOT_HERE and kind not in installed())
     if spec.model.source == "none":
         if asking:
             raise UsageError(f"{spec.method.name} asks a model: pass --model")
@@ -84,8 +85,10 @@ def open_answerer(
         raise UsageError(f"{spec.method.name} asks no model: drop --model {spec.model.source}")
     if kind == "openai":
         return _served(spec, stages, note, say or note)
+    if kind in installed():
+        return of_package(kind, rest, spec, stages)
     if kind not in ("gguf", "pypi") and "/" not in kind and not Path(kind).is_dir():
-        raise unknown("model", spec.model.source, BACKENDS)
+        raise unknown("model", spec.model.source, [*BACKENDS, *installed()])
     # Read by tqdm when it is imported: transformers would draw its bars over ours.
     os.environ.setdefault("TQDM_DISABLE", "1")
     try:

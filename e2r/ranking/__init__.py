@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 
 from e2r.borders.own_code import is_own
-from e2r.errors import UsageError, unknown
+from e2r.errors import DataError, UsageError, unknown
 from e2r.ranking import own
 from e2r.ranking.method import Method
 
@@ -56,7 +56,7 @@ def method(name: str) -> Method:
         if name in own.LOADED:
             return own.LOADED[name]
         if name in own.installed():
-            return own.of_package(name)
+            return _readable(own.of_package(name))
         if is_own(name):
             raise UsageError(f"{name}: is code of your own; type it by --method")
         raise unknown("method", name, [*METHODS, *own.installed()])
@@ -71,4 +71,14 @@ def named(word: str, home: Path | None) -> Method:
     `home` is the folder of the spec file that says so, None where it was typed. Raises UsageError
     for what is unknown or not vouched for, DataError for a faulty file.
     """
-    return own.load(word, home) if is_own(word) else method(word)
+    return _readable(own.load(word, home)) if is_own(word) else method(word)
+
+
+def _readable(found: Method) -> Method:
+    """The method, if another's prompt that it wants is one. Raises DataError."""
+    if found.reads is not None and (found.reads not in METHODS or found.reads in PRICED_ONLY):
+        raise DataError(
+            f"{found.name}: READS is {found.reads!r}; it names the method whose prompt is used, as "
+            "e2r list methods does"
+        )
+    return found
