@@ -48,7 +48,7 @@ from e2r.errors import IncompleteError
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first N queries.")
 @click.option(
     "--model",
-    help="A Hub id, a folder, gguf:FILE, pypi:PACKAGE, openai:NAME, oracle, random:SEED …",
+    help="A Hub id, a folder, gguf:FILE, pypi:PACKAGE, openai:NAME, rerank:NAME, oracle …",
 )
 @click.option("--revision", help="The model's revision, or sha256:… of its file.")
 @click.option(
@@ -118,7 +118,9 @@ from e2r.errors import IncompleteError
     type=click.IntRange(min=1),
     help="Tokens a batch, with padding; default: 1024 on a processor, 8192 on an accelerator.",
 )
-@click.option("--base-url", help="Of openai:NAME: the server's address, as http://HOST:PORT/v1.")
+@click.option(
+    "--base-url", help="Of openai:NAME, rerank:NAME: the server's address, as http://HOST:PORT/v1."
+)
 @click.option(
     "--api-key-env",
     metavar="VARIABLE",

@@ -174,7 +174,7 @@ def counter_of(
 def counted(model: ModelSpec) -> ModelSpec:
     """The model whose tokens are counted; for one behind a server, its tokenizer or its name."""
     kind, _, name = model.source.partition(":")
-    if kind != "openai":
+    if kind not in ("openai", "rerank"):
         return model
     return ModelSpec(source=model.tokenizer or name, dtype=model.dtype)
 

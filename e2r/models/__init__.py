@@ -28,6 +28,7 @@ BACKENDS: dict[str, str] = {
     "gguf:FILE": "a GGUF file, loaded by transformers",
     "pypi:PACKAGE": "the GGUF file inside an installed package, which is not imported",
     "openai:NAME": "a model behind an OpenAI-compatible server, at --base-url",
+    "rerank:NAME": "a reranker behind a /score or /rerank endpoint, at --base-url",
     "oracle": "answers from the judgments, at no cost",
     "random:SEED": "seeded random answers, at no cost",
     "replay:RUN": "the answers and token counts of a recorded run",
@@ -38,7 +39,7 @@ SHOWN = {"pointwise": 1, "pairwise": 2}
 """How many passages a prompt of a family shows; of the others, any number."""
 UNSEEN = {"pointwise.qlm"}
 """Methods whose query is scored, and stands in no prompt."""
-NOT_HERE = {"none", "oracle", "random", "replay", "openai"}
+NOT_HERE = {"none", "oracle", "random", "replay", "openai", "rerank"}
 """Kinds of answerers that are not run by transformers in this process."""
 
 
@@ -57,7 +58,7 @@ def open_answerer(
     kind, _, rest = spec.model.source.partition(":")
     asking = asks(named(spec.method.name, spec.home).name)
     stages = prompts_by_stage(spec) if asking else []
-    refuse_foreign_settings(spec, served=kind == "openai")
+    refuse_foreign_settings(spec, served=kind in ("openai", "rerank"))
     refuse_own_settings(spec, own=kind not in NOT_HERE and kind not in installed())
     if spec.model.source == "none":
         if asking:
@@ -83,7 +84,7 @@ def open_answerer(
         return Replay(Path(rest))
     if not asking:
         raise UsageError(f"{spec.method.name} asks no model: drop --model {spec.model.source}")
-    if kind == "openai":
+    if kind in ("openai", "rerank"):
         return _served(spec, stages, note, say or note)
     if kind in installed():
         return of_package(kind, rest, spec, stages)
@@ -128,6 +129,7 @@ def _served(
     if spec.execution.server is None:
         raise UsageError(f"{spec.model.source}: pass the server's address by --base-url")
     try:
+        from e2r.models.server import rerank
         from e2r.models.server.http import Server
         from e2r.models.server.openai_compatible import connect
     except ImportError as error:
@@ -137,6 +139,8 @@ def _served(
     server = Server(spec.execution.server, say=say)
     if server.withheld is not None:
         note(server.withheld)
+    if spec.model.source.startswith("rerank:"):
+        return _prompted(rerank.connect(spec, stages, server), spec, stages)
     return _prompted(connect(spec, stages, server, note), spec, stages)
 
 
@@ -147,7 +151,7 @@ def refuse_foreign_settings(spec: Spec, *, served: bool) -> None:
     if not served and any(value is not None for value in given):
         raise UsageError(
             "--base-url, --tokenizer, --architecture, --answer-start and their like are for models "
-            f"behind a server (--model openai:NAME), which {model.source} is not"
+            f"behind a server (--model openai:NAME or rerank:NAME), which {model.source} is not"
         )
 
 
