@@ -286,6 +286,7 @@ def _identity(
         "query_tokens": spec.prompt.query_tokens,
         "passage_tokens": spec.prompt.passage_tokens,
         "seed": spec.seed,
+        **({"thinking": model.thinking} if model.thinking else {}),
         **({"server": model.server.facts()} if model.server else {}),
         **method_facts(spec, stages),
         # What is off by default is named where it is on, so that older runs keep their names.

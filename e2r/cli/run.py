@@ -62,6 +62,12 @@ from e2r.errors import IncompleteError
     is_flag=True,
     help="Run Python code that the model's repository brings; it is recorded.",
 )
+@click.option(
+    "--thinking",
+    is_flag=True,
+    help="Let the model think before each answer, and pay for it; else templates that have a "
+    "switch have it off.",
+)
 @click.option("--method", help="A ranking method; see e2r list methods.")
 @click.option(
     "--k",

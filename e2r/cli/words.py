@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from e2r.borders.own_code import absolute
-from e2r.cli.options import parameters_given
+from e2r.cli.options import note, parameters_given
 from e2r.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,6 +23,12 @@ ENGINE = {
 """The options that say where the work is done, each with its field in the spec's table."""
 VOUCHES = ("trust_remote_code", "base_url", "api_key_env")
 """The options beside a spec by which the user says that they mean what it asks for."""
+
+TRAINED_WITH = {
+    "listwise.generation": {"rank_vicuna": "rank_vicuna", "rank_zephyr": "rank_zephyr"},
+    "pointwise.cross_encoder": {"qwen3-reranker": "qwen3"},
+}
+"""Templates that follow the checkpoint, by method and by a word of the model's name."""
 
 
 def is_given(context: click.Context, name: str) -> bool:
@@ -108,6 +114,8 @@ def tables(options: dict[str, Any]) -> dict[str, Any]:
             raise UsageError(f"--{name} is missing; see e2r run --help")
 
     options = {**options, "method": absolute(options["method"])}
+    if options["template"] is None:
+        options["template"] = _template_of(options["model"] or "", options["method"])
 
     def some(*names: str) -> dict[str, Any]:
         return {name: options[name] for name in names if options[name] is not None}
@@ -133,6 +141,7 @@ def tables(options: dict[str, Any]) -> dict[str, Any]:
                 "revision",
                 "dtype",
                 "trust_remote_code",
+                "thinking",
                 "tokenizer",
                 "architecture",
                 "answer_start",
@@ -159,6 +168,15 @@ def tables(options: dict[str, Any]) -> dict[str, Any]:
             **_server(some("base_url", "api_key_env", "concurrency", "attempts", "timeout")),
         },
     }
+
+
+def _template_of(model: str, method: str) -> str | None:
+    """The prompt that a checkpoint of this name was trained with for a method, which is said."""
+    for word, template in TRAINED_WITH.get(method, {}).items():
+        if word in model.lower():
+            note(f"{model} is asked by the template {template}, which it was trained with")
+            return template
+    return None
 
 
 def _server(given: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from e2r.errors import UsageError
 from e2r.flops.architecture import Architecture
 from e2r.flops.hardware import Accelerator, peak_memory
 from e2r.flops.work import Usage
-from e2r.forecast.lengths import TEXTS, Lengths
+from e2r.forecast.lengths import TEXTS, Lengths, thinks
 from e2r.forecast.method import Forecast, forecast
 from e2r.ranking import METHODS
 from e2r.ranking import method as find
@@ -21,6 +21,7 @@ class Grid:
     """What to try: every combination that a method and a model allow.
 
     Without `methods`, each model is tried with those that it is made for (`made_for`).
+    `answer_tokens` is the length of a thought, without which methods that think are refused.
     """
 
     models: Sequence[str]
@@ -30,6 +31,7 @@ class Grid:
     passage_tokens: Sequence[int] = (75,)
     k: int = 10
     query_tokens: int = 9
+    answer_tokens: int | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,12 @@ def search(
         if device is not None and peak_memory(arch, Usage(1)) > device.memory:
             refused.append(f"{name}: does not fit into {device.name}")
             continue
+        if grid.answer_tokens is None:
+            refused += [
+                f"{name}: {method} thinks at a length that is open; give --answer-tokens"
+                for method in _methods(name, grid)
+                if thinks(find(method).prompted_as)
+            ]
         for option in _options(name, arch, grid, device, convention):
             weighed += 1
             cheap = petaflops is None or option.petaflops <= petaflops
@@ -95,22 +103,31 @@ def search(
     return Found(tuple(options), weighed, tuple(refused))
 
 
+PRICED = {*TEXTS, "pointwise.cross_encoder"}
+"""Methods whose prompts have known lengths."""
+
+
 def made_for(model: str) -> list[str]:
     """The methods with known prompts that a model of this name can be expected to answer.
 
     A checkpoint trained for some methods (its name says so) is used with those alone; methods
     that need such training are not tried on others.
     """
-    known = [name for name in METHODS if name in TEXTS or name.partition(".")[0] in TEXTS]
+    known = [name for name in METHODS if name in PRICED or name.partition(".")[0] in TEXTS]
     word = model.lower()
     trained = [name for name in known if any(own.lower() in word for own in find(name).trained)]
     return trained or [name for name in known if not find(name).trained]
 
 
+def _methods(name: str, grid: Grid) -> Sequence[str]:
+    """The methods that are tried with a model."""
+    return made_for(name) if grid.methods is None else grid.methods
+
+
 def _options(
     name: str, arch: Architecture, grid: Grid, device: Accelerator | None, convention: str
 ) -> Iterable[Option]:
-    for method in made_for(name) if grid.methods is None else grid.methods:
+    for method in _methods(name, grid):
         sizes = grid.set_sizes if method.startswith("setwise.") else (None,)
         for depth, size, passage in product(grid.depths, sizes, grid.passage_tokens):
             try:
@@ -120,7 +137,7 @@ def _options(
                     depth=depth,
                     k=min(grid.k, depth),
                     parameters={} if size is None else {"set_size": size},
-                    lengths=Lengths(grid.query_tokens, passage),
+                    lengths=Lengths(grid.query_tokens, passage, answer=grid.answer_tokens),
                     convention=convention,
                 )
             except UsageError:

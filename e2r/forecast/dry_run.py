@@ -188,6 +188,7 @@ def dry_run(spec: Spec, collection: Collection, counter: Counter, answers: str) 
         spec.prompt,
         answerer_of(answers, collection),
         reuse=spec.execution.reuse,
+        thinking=spec.model.thinking,
     )
     replies: list[Reply] = []
     qids: list[str] = []

@@ -116,6 +116,7 @@ def _prompted(
         query_tokens=spec.prompt.query_tokens,
         passage_tokens=spec.prompt.passage_tokens,
         answer_tokens=spec.prompt.answer_tokens,
+        thinking=spec.model.thinking,
     )
 
 

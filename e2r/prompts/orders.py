@@ -47,7 +47,10 @@ def order_of(digits: list[str], task: Task) -> Read:
 
 def _ask_thought(asked: Asked) -> Request:
     return Generate(
-        asked.filled.messages, asked.new_tokens or THOUGHT, asked.filled.answer_start or ""
+        asked.filled.messages,
+        asked.new_tokens or THOUGHT,
+        asked.filled.answer_start or "",
+        thinks=True,
     )
 
 

@@ -14,6 +14,7 @@ SAME = {
     ),
     "model": (
         "revision", "dtype", "tokenizer", "architecture", "answer_start", "trust_remote_code",
+        "thinking",
     ),
     "prompt": ("template", "query_tokens", "passage_tokens", "answer_tokens"),
     "execution": (

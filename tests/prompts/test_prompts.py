@@ -191,13 +191,17 @@ def test_the_length_of_an_open_answer_may_be_set() -> None:
     order, group = Order((1, 2)), Select((1, 2, 3), 2)
     assert asked(reading("listwise.generation"), order) == Generate(MESSAGES, 12)
     assert asked(reading("tournament.tourrank"), group) == Generate(MESSAGES, 12)
-    assert asked(reading("setwise.heapsort.reasoning"), order) == Generate(MESSAGES, 2048)
-    for name, task in {
-        "listwise.generation": order,
-        "tournament.tourrank": group,
-        "setwise.heapsort.reasoning": Choose((1, 2)),
-    }.items():
-        assert asked(reading(name), task, new_tokens=5) == Generate(MESSAGES, 5)
+    assert asked(reading("setwise.heapsort.reasoning"), order) == Generate(
+        MESSAGES, 2048, thinks=True
+    )
+    for name, task, thinks in (
+        ("listwise.generation", order, False),
+        ("tournament.tourrank", group, False),
+        ("setwise.heapsort.reasoning", Choose((1, 2)), True),
+        ("listwise.reasoning", order, True),
+    ):
+        wanted = Generate(MESSAGES, 5, thinks=thinks)
+        assert asked(reading(name), task, new_tokens=5) == wanted
     assert asked(reading("pointwise.reasoning"), Score(0), new_tokens=5) == Reason(
         MESSAGES, 5, "</think>", (" true", " false")
     )

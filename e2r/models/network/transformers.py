@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import transformers
@@ -116,7 +116,8 @@ def load(
                 "by --device"
             ) from error
 
-    return TransformersModel(weights, config, tokenizer, record, execution, device, note)
+    thinking: Literal["on", "off"] = "on" if spec.thinking else "off"
+    return TransformersModel(weights, config, tokenizer, record, execution, device, note, thinking)
 
 
 class TransformersModel:
@@ -134,6 +135,7 @@ class TransformersModel:
         execution: ExecutionSpec,
         device: str,
         note: Callable[[str], None],
+        thinking: Literal["on", "off"] = "off",
     ) -> None:
         self.device = device
         self.batch_size = execution.batch_size
@@ -156,7 +158,10 @@ class TransformersModel:
             decoder_start=config.decoder_start_token_id if self.encoder_decoder else None,
             context=context_of(config, tokenizer, record.architecture or {}),
         )
-        if self._encoder.thinks:
+        if self._encoder.may_think:
+            self._record = record.model_copy(update={"thinking": thinking})
+            note(f"{record.name}: its chat template can have it think, which is {thinking}")
+        elif self._encoder.thinks:
             note(
                 f"{record.name}: its chat template opens a thought, which is left empty where the "
                 "answer is read at once; where it thinks, what follows the thought is the answer"

@@ -77,6 +77,9 @@ def connect(
         revision=spec.model.revision,
         dtype=UNKNOWN,
         architecture=architecture,
+        thinking=("on" if spec.model.thinking else "off")
+        if own and mode == "completions" and encoder.may_think
+        else None,
         server=ServerRecord(
             base_url=server.base_url,
             reported=reported,
