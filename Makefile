@@ -77,7 +77,7 @@ QRELS := --qrels trec-dl-2019=../shared/data/trec-dl-2019/qrels.txt \
 RANKINGS := --rankings ../shared/data/published
 
 leaderboard: $(READY)
-	$(BIN)/e2r leaderboard --runs runs --out leaderboard $(QRELS) $(RANKINGS)
+	$(BIN)/e2r leaderboard --runs runs --out leaderboard --project ../README.md $(QRELS) $(RANKINGS)
 
 clean:
 	rm -rf $(VENV) demo build dist .mypy_cache .ruff_cache .pytest_cache

@@ -11,8 +11,12 @@ if TYPE_CHECKING:
     from e2r.flops.work import Usage as Usage
     from e2r.meter.instrument import Meter as meter  # noqa: N813
     from e2r.metrics import evaluate as evaluate
+    from e2r.metrics.comparison import compare as compare
+    from e2r.metrics.frontiers import frontier as frontier
     from e2r.records.spec import Spec as Spec
     from e2r.runner import run as run
+    from e2r.site.build import build as leaderboard
+    from e2r.validation import validate as validate
 
 _PUBLIC = {
     "Architecture": "e2r.flops.architecture",
@@ -21,9 +25,25 @@ _PUBLIC = {
     "Spec": "e2r.records.spec",
     "run": "e2r.runner",
     "evaluate": "e2r.metrics",
+    "compare": "e2r.metrics.comparison",
+    "frontier": "e2r.metrics.frontiers",
+    "leaderboard": "e2r.site:build",
+    "validate": "e2r.validation",
 }
 
-__all__ = ["Architecture", "Spec", "Usage", "estimate", "evaluate", "meter", "run"]
+__all__ = [
+    "Architecture",
+    "Spec",
+    "Usage",
+    "compare",
+    "estimate",
+    "evaluate",
+    "frontier",
+    "leaderboard",
+    "meter",
+    "run",
+    "validate",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -33,7 +53,8 @@ def __getattr__(name: str) -> Any:
         return import_module("e2r.meter")
     if name not in _PUBLIC:
         raise AttributeError(f"module 'e2r' has no attribute {name!r}")
-    return getattr(import_module(_PUBLIC[name]), name)
+    module, _, own_name = _PUBLIC[name].partition(":")
+    return getattr(import_module(module), own_name or name)
 
 
 def __dir__() -> list[str]:

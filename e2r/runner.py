@@ -20,6 +20,7 @@ from e2r.engines.cascade import (
     stages_of,
 )
 from e2r.engines.engine import Engine, Finished, Noted, Replied
+from e2r.engines.unread import Unread
 from e2r.engines.verification import summary, verify
 from e2r.errors import IncompleteError, UsageError
 from e2r.models import open_answerer
@@ -194,6 +195,7 @@ def run(
             asked = _complete(spec, collection, model, stages)
             folder.start(asked.to_toml(), manifest, finished, faulty)
             progress.started(folder.path, model, len(collection.topics), len(finished))
+            unread = Unread([stage.method.name for stage in stages], prompts)
             limit = _FailureLimit(folder, max_failures, len(collection.topics))
             waiting = (topic for topic in collection.topics if topic.query.qid not in finished)
             try:
@@ -205,6 +207,8 @@ def run(
                             limit.count(record)
                         case Replied(replies):
                             progress.answered(replies)
+                            if said := unread.hear(event):
+                                note(said)
                         case Noted(text):
                             note(text)
                 verified = _verified(spec, engine, model, note)

@@ -101,7 +101,7 @@ def test_a_run_folder_holds_what_the_contract_says(
         scores = [score for _, score in ranking[record.qid]]
         assert all(a > b for a, b in itertools.pairwise(scores))
     left = {path.name for path in folder.path.iterdir()}
-    assert left - {".lock", "ir-metadata.yml"} == {*manifest.files, "manifest.json"}
+    assert left - {"ir-metadata.yml"} == {*manifest.files, "manifest.json"}
     for path in folder.path.iterdir():
         assert b"river fox" not in path.read_bytes(), "passage text never enters a run folder"
     assert ":" not in str(folder.path.relative_to(tmp_path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import io
 import os
@@ -48,6 +49,46 @@ def _escaped(found: re.Match[str]) -> str:
     if short is not None:
         return short
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+PLAIN = {
+    "…": "~",
+    "–": "-",
+    "—": "-",
+    "−": "-",
+    "─": "-",
+    "━": "-",
+    "·": ".",
+    "×": "x",
+    "±": "~",
+    "½": "0.5",
+    "≤": "<=",
+    "≥": ">=",
+    "⌈": "ceil(",
+    "⌉": ")",
+    "⌊": "floor(",
+    "⌋": ")",
+    "★": "*",
+    "→": ">",
+}
+"""What e2r writes in place of its own marks where the output's encoding lacks them."""
+AS_PLAIN = "e2r.plain"
+"""The error handler that does so; anything else is written as a Python escape."""
+
+
+def _as_plain(error: UnicodeError) -> tuple[str | bytes, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    if lacking[0] in PLAIN:
+        return PLAIN[lacking[0]], error.start + 1
+    first = UnicodeEncodeError(
+        error.encoding, error.object, error.start, error.start + 1, error.reason
+    )
+    return codecs.backslashreplace_errors(first)
+
+
+codecs.register_error(AS_PLAIN, _as_plain)
 
 
 def is_plain(text: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
 import sys
 import threading
@@ -14,6 +15,7 @@ from typing import Any
 import click
 
 from e2r.borders.showing import (
+    AS_PLAIN,
     Dispensable,
     Guarded,
     Listing,
@@ -48,6 +50,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
+COMPLETING = "_E2R_COMPLETE"
+"""Set by the shell when it asks what could be typed next (docs/installing.md)."""
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF)
 """What a disk answers where no more can be written, and a stdout that was closed."""
 
@@ -91,7 +95,9 @@ def main(words: list[str] | None = None) -> None:
 
     Nothing that a file says can steer the terminal or the log that it is shown in.
     """
-    guard()
+    if COMPLETING not in os.environ:
+        # The shell reads completions as bytes, and only names of ours are among them.
+        guard()
     with interruptions() as interrupted:
         code = _carried_out(words)
         if interrupted.is_set() and code != 130:
@@ -161,7 +167,7 @@ def guard() -> None:
         stream = getattr(sys, name)
         if not isinstance(stream, Guarded):
             if hasattr(stream, "reconfigure"):
-                stream.reconfigure(errors="backslashreplace")
+                stream.reconfigure(errors=AS_PLAIN)
             setattr(sys, name, Guarded(kind(stream, handle)))
 
 
@@ -178,4 +184,7 @@ def print_json(value: Any) -> None:
     """Write a value as JSON, alone on stdout. NaN and infinity are refused, never written."""
     import json
 
-    click.echo(json_escaped(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)))
+    # An encoding that lacks a letter would write it in a form that is not JSON's.
+    ascii_only = (getattr(sys.stdout, "encoding", None) or "utf-8").lower() not in ("utf-8", "utf8")
+    text = json.dumps(value, indent=2, ensure_ascii=ascii_only, allow_nan=False)
+    click.echo(json_escaped(text))

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import click
 
+from e2r.cli import completing
 from e2r.cli.options import note, reporting
 
 
 @click.command("compare")
-@click.argument("runs", nargs=-1, required=True, metavar="RUN_A RUN_B...")
-@click.option("--baseline", help="The run that the others are held against; default: the first.")
+@click.argument(
+    "runs", nargs=-1, required=True, metavar="RUN_A RUN_B...", shell_complete=completing.runs
+)
+@click.option(
+    "--baseline",
+    shell_complete=completing.runs,
+    help="The run that the others are held against; default: the first.",
+)
 @click.option(
     "--first-stage",
     help="The first stage's own run, which differences at equal cost need; default: the one "
@@ -40,8 +47,9 @@ def command(
       e2r compare runs/dl19/*/* --baseline runs/dl19/no-model/first_stage--0a1b2c3d --json
       e2r compare runs/a runs/b --first-stage runs/dl19/no-model/first_stage--0a1b2c3d
     """
-    from e2r.cli.table import print_report
+    from e2r.cli.table import print_report, print_text
     from e2r.metrics.comparison import compare
+    from e2r.metrics.naming import methods
 
     found = compare(
         runs,
@@ -54,14 +62,14 @@ def command(
     )
     base = found.baseline
     caption = (
-        f"baseline: {base.manifest.model.name}, {base.manifest.method} ({base.path}); "
+        f"baseline: {base.label}, {base.manifest.method} ({base.path}); "
         "p by randomisation and t test, Holm-corrected; "
         f"FLOPs by the convention {found.evaluation.convention}"
     )
     if not print_report(found, "json" if as_json else form, [caption]):
         return
-    for contrast in found.contrasts:
-        run = contrast.run.manifest
-        click.echo(f"{run.model.name}, {run.method}: {contrast.verdict}")
+    named = methods([contrast.run for contrast in found.contrasts])
+    for contrast, method in zip(found.contrasts, named, strict=True):
+        print_text(f"{contrast.run.label}, {method}: {contrast.verdict}")
         for text in contrast.notes:
             note(f"{contrast.run.path}: {text}")

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
+from e2r.cli import completing
 from e2r.cli.options import note, reporting
 from e2r.errors import UsageError
 
 
 @click.command("evaluate")
-@click.argument("runs", nargs=-1, metavar="RUN...")
+@click.argument("runs", nargs=-1, metavar="RUN...", shell_complete=completing.runs)
 @reporting
 @click.option(
     "--foreign",

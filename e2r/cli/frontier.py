@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
+from e2r.cli import completing
 from e2r.cli.options import note, reporting
 
 
 @click.command("frontier")
-@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...", shell_complete=completing.runs)
 @reporting
 @click.option(
     "--share",

@@ -33,6 +33,11 @@ from e2r.cli.options import CONVENTION, MEASURES, note
     help="Where the run folders lie as seen from the pages: a relative path or an address.",
 )
 @click.option(
+    "--project",
+    help="Where the first page links to for the project: a relative path or an address; default: "
+    "nowhere.",
+)
+@click.option(
     "--paper/--no-paper",
     default=True,
     show_default=True,
@@ -46,6 +51,7 @@ def command(
     qrels: tuple[str, ...],
     rankings: tuple[str, ...],
     files: str,
+    project: str | None,
     paper: bool,
 ) -> None:
     """Build the static site from recorded runs and print the path of its first page.
@@ -67,6 +73,7 @@ def command(
         qrels=qrels,
         rankings=rankings,
         files=files,
+        project=project,
         note=note,
     )
     click.echo(str(page))

@@ -8,18 +8,21 @@ from typing import Any
 import click
 
 from e2r.borders.showing import shown
+from e2r.cli import completing
 from e2r.errors import UsageError
 
 MEASURES = click.option(
     "--measures",
     default="nDCG@10",
     show_default=True,
+    shell_complete=completing.measures,
     help="Measures as ir-measures spells them, separated by spaces; the first one ranks.",
 )
 CONVENTION = click.option(
     "--convention",
     default="ideal",
     show_default=True,
+    shell_complete=completing.conventions,
     help="How FLOPs are counted; see e2r list conventions.",
 )
 QRELS = click.option("--qrels", help="Judgments, where the runs' specs do not lead to them.")
@@ -46,6 +49,7 @@ ON = click.option(
     "--on",
     "on",
     metavar="ACCELERATOR",
+    shell_complete=completing.accelerators,
     help="Seconds too, on an accelerator: A100, H100, H200, L4, RTX4090, MI300X …",
 )
 

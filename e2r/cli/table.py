@@ -1,19 +1,18 @@
-"""Figures on stdout: sheets on a terminal or in a pipe, and the forms that programs read."""
+"""Figures on stdout: sheets as wide as the terminal, and the forms that programs read."""
 
 from __future__ import annotations
 
-import sys
+import shutil
+import textwrap
 from typing import TYPE_CHECKING
 
 import click
 
-from e2r.borders.showing import bare, shown
+from e2r.borders.showing import shown
 from e2r.cli import print_json
 
 if TYPE_CHECKING:
     from e2r.metrics.reports.tables import Report, Sheet
-
-NARROWEST_FILE = 200
 
 
 def print_report(
@@ -38,32 +37,24 @@ def print_report(
 
 
 def print_sheet(sheet: Sheet, caption: str) -> None:
-    """Print a sheet on stdout.
+    """Print a sheet on stdout, as wide as the terminal, or as COLUMNS says; else 80 cells."""
+    from e2r.cli.layout import lay_out
 
-    A terminal folds long cells to its width; a pipe gets each row on one line.
-    """
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    width = shutil.get_terminal_size().columns
+    laid = lay_out(sheet, width)
+    for line in laid.lines:
+        click.echo(line.rstrip())
+    click.echo()
+    print_text(caption)
+    if laid.dropped:
+        print_text(
+            f"no room in {width} columns for {', '.join(laid.dropped)}: widen the terminal, set "
+            "COLUMNS, or see --format csv"
+        )
 
-    table = Table(
-        box=box.SIMPLE_HEAD, pad_edge=False, caption=shown(caption), caption_justify="left"
-    )
-    for place, name in enumerate(sheet.header):
-        if place < sheet.words:
-            table.add_column(Text(shown(name)), overflow="fold")
-        else:
-            table.add_column(Text(shown(name)), justify="right", no_wrap=not sys.stdout.isatty())
-    for line in sheet.lines:
-        table.add_row(*(Text(shown(cell)) for cell in line))
-    console = Console()
-    if not console.is_terminal:
-        columns = zip(sheet.header, *sheet.lines, strict=True)
-        longest = [max(len(shown(cell)) for cell in column) for column in columns]
-        console = Console(width=max(NARROWEST_FILE, sum(longest) + 3 * len(longest)))
-    # rich would end the process where the pipe is closed; click tells main of it.
-    with console.capture() as captured:
-        console.print(table)
-    # Every cell is escaped; what is left steers the terminal on purpose.
-    click.echo(captured.get(), file=bare(sys.stdout), nl=False)
+
+def print_text(text: str) -> None:
+    """Print a sentence on stdout, broken between words where the terminal ends."""
+    width = shutil.get_terminal_size().columns
+    for line in textwrap.wrap(shown(text), width, break_long_words=False, break_on_hyphens=False):
+        click.echo(line)

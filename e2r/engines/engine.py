@@ -25,9 +25,11 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Replied:
-    """The model replied to a batch."""
+    """The model replied to a batch; `unread` of the replies could not be read, as `example`."""
 
     replies: tuple[Reply, ...]
+    unread: int = 0
+    example: str = ""
 
 
 @dataclass(frozen=True, slots=True)

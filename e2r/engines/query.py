@@ -16,6 +16,9 @@ from e2r.ranking.plan import Duel, Plan, Score
 from e2r.records.ledger import Call, encode_answer
 from e2r.records.query import LONGEST_ERROR, QueryRecord
 
+_EXAMPLE = 1000
+"""Characters of an answer that cannot be read, for the user to see."""
+
 
 def rerank_query(
     topic: CandidateList,
@@ -86,9 +89,17 @@ def answer(
     answered: list[Answered] = []
     for _, group in itertools.groupby(questions, batch):
         part = _answer_or_fail(answerer, list(group))
-        yield Replied(tuple(found.reply for found in part if found.error is None))
+        yield _replied(part)
         answered.extend(part)
     return answered
+
+
+def _replied(part: Sequence[Answered]) -> Replied:
+    come = [found for found in part if found.error is None]
+    unread = [str(found.reply.value) for found in come if not found.parsed]
+    return Replied(
+        tuple(found.reply for found in come), len(unread), unread[0][:_EXAMPLE] if unread else ""
+    )
 
 
 def _answer_or_fail(answerer: Answerer, questions: list[Question]) -> list[Answered]:

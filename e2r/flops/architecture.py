@@ -23,6 +23,10 @@ LONGEST_PART = 200
 class Architecture(Structure):
     """A structure that can be had by name: from the catalogue, a file, a folder or the Hub."""
 
+    def __repr__(self) -> str:
+        weights = self.parameters.total
+        return f"<Architecture {self.name}: {self.model_type}, {self.task}, {weights:,} weights>"
+
     @classmethod
     def load(
         cls, source: str | Path | Mapping[str, Any], *, task: Task | None = None

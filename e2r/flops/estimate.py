@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
+from e2r.errors import UsageError, unknown
 from e2r.flops.architecture import Architecture
 from e2r.flops.conventions import Convention
 from e2r.flops.conventions import convention as by_name
@@ -41,6 +43,23 @@ class Estimate:
     usage: Usage
     convention: Convention
     variables: Mapping[str, Counts]
+
+    def __repr__(self) -> str:
+        name, said = self.architecture.name, self.convention.name
+        calls = "" if isinstance(self.flops, int) else f" in {len(self.flops)} calls"
+        return f"<Estimate of {name}: {self.total:,} FLOPs by {said}{calls}>"
+
+    def _repr_html_(self) -> str:
+        """FLOPs by part and operation, as a notebook shows them."""
+        from html import escape
+
+        cell = '<td style="text-align: right">'
+        lines = "".join(
+            f"<tr><td>{escape(cost.part)}</td><td>{escape(cost.name)}</td>{cell}{_sum(cost.flops):,}"
+            f"</td>{cell}{_sum(cost.flops) / max(1, self.total):.1%}</td></tr>"
+            for cost in self.operations
+        )
+        return f"<p>{escape(repr(self))}</p><table>{lines}</table>"
 
     @cached_property
     def flops(self) -> Counts:
@@ -108,14 +127,26 @@ class Estimate:
         return value
 
 
+def _sum(flops: Counts) -> int:
+    return flops if isinstance(flops, int) else sum(int(value) for value in flops.ravel())
+
+
 def estimate(
-    architecture: Architecture, usage: Usage, convention: str | Convention = "ideal"
+    architecture: Architecture | str | Path | Mapping[str, Any],
+    usage: Usage | None = None,
+    convention: str | Convention = "ideal",
+    **tokens: Any,
 ) -> Estimate:
     """The cost of a usage under a convention ("ideal", "torch", "deepspeed", "paper").
 
-    Raises UsageError for an unknown convention and DataError where the usage asks for what the
-    architecture does not have.
+    The architecture may be named, as in `Architecture.load`; the usage may be said by its fields:
+    `estimate("Qwen/Qwen3-8B", prompt_tokens=400)`. Raises UsageError for both at once, for a field
+    that a usage does not have and for an unknown convention, and DataError where the usage asks
+    for what the architecture does not have.
     """
+    if not isinstance(architecture, Architecture):
+        architecture = Architecture.load(architecture)
+    usage = _usage(usage, tokens)
     chosen = by_name(convention) if isinstance(convention, str) else convention
     unsaid = usage.head is None and usage.head_positions is None
     if unsaid and architecture.mode != "causal" and not chosen.asked_only:
@@ -123,6 +154,18 @@ def estimate(
         usage = replace(usage, head="all")
     variables = usage.variables(architecture.mode, architecture.generates)
     return Estimate(architecture, usage, chosen, variables)
+
+
+def _usage(usage: Usage | None, tokens: Mapping[str, Any]) -> Usage:
+    if usage is not None and tokens:
+        raise UsageError(f"give a Usage or its fields, not both: {', '.join(tokens)}")
+    known = [field.name for field in fields(Usage)]
+    for name in tokens:
+        if name not in known:
+            raise unknown("field of a usage", name, known)
+    if usage is None and not tokens:
+        raise UsageError("no tokens: give a Usage, or prompt_tokens=400 and its like")
+    return Usage(**tokens) if usage is None else usage
 
 
 def priced(architecture: Architecture, convention: Convention) -> tuple[Operation, ...]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from typing import Any
 
 from e2r.errors import unknown
+from e2r.metrics.naming import methods
 from e2r.metrics.reports.tables import UNDEFINED, Sheet, fixed, percent, ranged, short, spread
 from e2r.metrics.row import Row
 from e2r.metrics.standing import UNITS
@@ -15,9 +17,9 @@ Columns = dict[str, Callable[["Row"], str]]
 
 _RUN: Columns = {
     "dataset": lambda row: row.manifest.dataset.id,
-    "model": lambda row: row.manifest.model.name,
-    "method": lambda row: row.manifest.method,
+    "model": lambda row: row.label,
 }
+_DROP = ("rounds", "calls", "depth", "QPP", "parse failures", "queries")
 _NO_FIGURE = Interval(None)
 
 
@@ -25,9 +27,24 @@ def sheet(rows: tuple[Row, ...], measures: tuple[str, ...], kind: str) -> Sheet:
     """One of SHEETS. Raises UsageError for another word."""
     if kind not in SHEETS:
         raise unknown("sheet of columns", kind, SHEETS)
-    columns = {**_RUN, **SHEETS[kind](measures)}
-    lines = [[cell(row) for cell in columns.values()] for row in rows]
-    return Sheet(list(columns), lines, words=len(_RUN))
+    columns = SHEETS[kind](measures)
+    lines = [
+        [*(cell(row) for cell in _RUN.values()), method, *(cell(row) for cell in columns.values())]
+        for row, method in sorted(zip(rows, methods(rows), strict=True), key=_best_first(rows))
+    ]
+    return Sheet([*_RUN, "method", *columns], lines, len(_RUN) + 1, _DROP)
+
+
+def _best_first(rows: Sequence[Row]) -> Callable[[tuple[Row, str]], tuple[int, float]]:
+    """Collections as they come, in each the best by the first measure; what has none is last."""
+    datasets = list(dict.fromkeys(row.manifest.dataset.id for row in rows))
+
+    def place(item: tuple[Row, str]) -> tuple[int, float]:
+        row = item[0]
+        quality = next((found.value for found in row.measures.values()), None)
+        return datasets.index(row.manifest.dataset.id), inf if quality is None else -quality
+
+    return place
 
 
 def flat(row: Row) -> dict[str, Any]:

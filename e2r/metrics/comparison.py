@@ -14,6 +14,7 @@ from e2r.errors import DataError, UsageError
 from e2r.metrics.contrast import Chances, Contrast, p_value
 from e2r.metrics.cost import PETA
 from e2r.metrics.evaluation import DEFAULT_MEASURES, Evaluation, evaluate
+from e2r.metrics.naming import methods
 from e2r.metrics.reports.tables import UNDEFINED, Report, Sheet, fixed, ranged
 from e2r.metrics.row import Row
 from e2r.metrics.statistics.intervals import Floats, Interval, intervals, resampled_means
@@ -27,6 +28,18 @@ _TIE = 1e-12
 _BETTER, _COST, _BASE_COST, _GAIN, _BASE_GAIN = range(5)
 
 
+_DROP = (
+    "p (t)",
+    "effect",
+    "P(cheaper)",
+    "P(better)",
+    "at equal cost",
+    "gain/PFLOP",
+    "queries",
+    "won/tied/lost",
+)
+
+
 @dataclass(frozen=True, eq=False)
 class Comparison(Report):
     """All contrasts with one baseline, and the runs that they are between."""
@@ -34,6 +47,9 @@ class Comparison(Report):
     evaluation: Evaluation
     baseline: Row
     contrasts: tuple[Contrast, ...]
+
+    def __repr__(self) -> str:
+        return f"<Comparison of {len(self.contrasts)} contrasts with {self.baseline!r}>"
 
     def sheets(self, columns: str | None = None) -> tuple[Sheet, ...]:
         """One sheet, a line a contrast."""
@@ -54,7 +70,9 @@ class Comparison(Report):
             "P(cheaper)",
             "P(better buy)",
         ]
-        return (Sheet(head, [_cells(contrast) for contrast in self.contrasts], words=3),)
+        named = methods([of.run for of in self.contrasts])
+        lines = [_cells(of, name) for of, name in zip(self.contrasts, named, strict=True)]
+        return (Sheet(head, lines, 3, _DROP),)
 
     def flat(self) -> list[dict[str, Any]]:
         """One line a contrast, as in `difference low` and `probability better`."""
@@ -295,11 +313,11 @@ def _petaflops(row: Row, qids: list[str]) -> Floats | None:
     return np.full(len(qids), found.mean()) if means else found
 
 
-def _cells(contrast: Contrast) -> list[str]:
+def _cells(contrast: Contrast, method: str) -> list[str]:
     tests, chances = contrast.tests, contrast.chances
     return [
-        contrast.run.manifest.model.name,
-        contrast.run.manifest.method,
+        contrast.run.label,
+        method,
         contrast.measure,
         str(contrast.queries),
         fixed(contrast.difference),

@@ -57,6 +57,9 @@ class Contrast:
     chances: Chances
     notes: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        return f"<Contrast in {self.measure}: {self.run!r}>"
+
     @property
     def verdict(self) -> str:
         """One sentence: which is better and at what cost, which is the better buy, how surely."""

@@ -46,6 +46,10 @@ class Cost:
     not_counted: tuple[str, ...] = ()
     note: str | None = None
 
+    def __repr__(self) -> str:
+        known = "unknown" if self.per_query is None else f"FLOPs of {len(self.per_query)} queries"
+        return f"<Cost: {known}>"
+
 
 def price(run: Recorded, convention: str = "ideal") -> Cost:
     """Price a run under a convention.

@@ -33,6 +33,10 @@ class Scores:
     missing: tuple[str, ...]
     unjudged: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        queries = max(map(len, self.values.values()), default=0)
+        return f"<Scores: {' '.join(self.values)} of {queries} queries>"
+
 
 def parse_measures(words: str | Iterable[str]) -> dict[str, Any]:
     """Measures by their canonical name, from "nDCG@10 RR(rel=2)@10" or a list of such words.

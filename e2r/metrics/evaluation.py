@@ -47,6 +47,10 @@ class Evaluation(Report):
     measures: tuple[str, ...]
     convention: str
 
+    def __repr__(self) -> str:
+        measures = " ".join(self.measures)
+        return f"<Evaluation of {len(self.rows)} runs: {measures}, FLOPs by {self.convention}>"
+
     def sheets(self, columns: str | None = None) -> tuple[Sheet, ...]:
         """One sheet of `headline` (the default), `efficiency`, `work`, `frontier`, or `all` four.
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from e2r.errors import UsageError
-from e2r.metrics.evaluation import Evaluation
+from e2r.metrics.evaluation import DEFAULT_MEASURES, Evaluation, evaluate
 from e2r.metrics.groups import group_id
+from e2r.metrics.naming import methods
 from e2r.metrics.placing import comparable, sample
 from e2r.metrics.reports.tables import Report, Sheet, fixed, ranged, short, spread
 from e2r.metrics.row import Row
@@ -59,6 +61,11 @@ class Frontier:
     dearest: float
     hypervolume: Interval
     reaches: tuple[Reach, ...]
+
+    def __repr__(self) -> str:
+        on = sum(membership.on for membership in self.memberships)
+        dataset = self.rows[0].manifest.dataset.id
+        return f"<Frontier of {dataset} in {self.cost_kind}: {on} of {len(self.rows)} runs>"
 
     def to_json(self) -> dict[str, Any]:
         """The frontier as `e2r frontier --json` prints it."""
@@ -136,14 +143,19 @@ class Frontiers(Report):
 
     found: tuple[Frontier, ...]
 
+    def __repr__(self) -> str:
+        return f"<Frontiers: {', '.join(map(repr, self.found))}>"
+
     def sheets(self, columns: str | None = None) -> tuple[Sheet, ...]:
         """The runs of each frontier, cheapest first; then what shares of the best quality cost."""
+        rows = {row.path: row for frontier in self.found for row in frontier.rows}
+        method = dict(zip(rows, methods(list(rows.values())), strict=True))
         runs = [
             [
                 frontier.rows[0].manifest.dataset.id,
                 frontier.cost_kind,
-                row.manifest.model.name,
-                row.manifest.method,
+                row.label,
+                method[row.path],
                 fixed(quality),
                 _percent(frontier._share(quality)),
                 ranged(cost),
@@ -157,8 +169,8 @@ class Frontiers(Report):
             [
                 frontier.rows[0].manifest.dataset.id,
                 frontier.cost_kind,
-                frontier.rows[reach.run].manifest.model.name,
-                frontier.rows[reach.run].manifest.method,
+                frontier.rows[reach.run].label,
+                method[frontier.rows[reach.run].path],
                 f"{100 * reach.share:g} %",
                 f"{reach.level:.4f}",
                 ranged(reach.cost),
@@ -176,6 +188,7 @@ class Frontiers(Report):
                 [*words, "model", "method", measure, "of the best", "per query", "on", "P(on)"],
                 runs,
                 words=4,
+                drop=("P(on)", "of the best"),
             ),
             Sheet(
                 [
@@ -226,6 +239,19 @@ def frontiers(evaluation: Evaluation, shares: Sequence[float] = SHARES) -> Front
     if not found:
         raise UsageError("no run is complete, ranked by a model and has a cost: nothing competes")
     return Frontiers(tuple(found))
+
+
+def frontier(
+    runs: str | Path | Iterable[str | Path],
+    measures: str | Sequence[str] = DEFAULT_MEASURES,
+    convention: str = "ideal",
+    *,
+    qrels: str | None = None,
+    shares: Sequence[float] = SHARES,
+    note: Callable[[str], None] | None = None,
+) -> Frontiers:
+    """Evaluate runs and return their frontiers: `evaluate`, then `frontiers`; raises as both do."""
+    return frontiers(evaluate(runs, measures, convention, qrels=qrels, note=note), shares)
 
 
 def _frontier(

@@ -50,6 +50,13 @@ class Row:
     priced: Priced | None = None
     verified: bool = True
 
+    def __repr__(self) -> str:
+        name, found = next(iter(self.measures.items()), ("", None))
+        quality = "" if found is None or found.value is None else f", {name} {found.value:.4f}"
+        cost = self.petaflops.value
+        price = "unknown" if cost is None else f"{cost:.4g}"
+        return f"<Row {self.label}, {self.manifest.method}{quality}, PFLOPs/query {price}>"
+
     @property
     def complete(self) -> bool:
         """Whether every query of the run finished well."""

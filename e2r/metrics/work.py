@@ -41,6 +41,9 @@ class Work:
     truncated: int | None
     figures: Mapping[str, Interval]
 
+    def __repr__(self) -> str:
+        return f"<Work: {self.calls} calls, {self.parse_failures} parse failures>"
+
     @property
     def calls_per_query(self) -> float | None:
         """Mean number of calls."""

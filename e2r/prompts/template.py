@@ -21,6 +21,11 @@ LABELS = "ABCDEFGHIJKLMNOPQRSTUVW"
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
+def names() -> list[str]:
+    """The templates that come with this package."""
+    return sorted(file.stem for file in FOLDER.glob("*.jinja"))
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """One turn of a conversation; `role` is system, user or assistant.
@@ -69,7 +74,7 @@ class PromptTemplate:
         if not name.endswith(".jinja"):
             path = FOLDER / f"{name}.jinja"
             if not re.fullmatch(r"\w{1,60}", name) or not path.is_file():
-                raise unknown("template", name, (file.stem for file in FOLDER.glob("*.jinja")))
+                raise unknown("template", name, names())
         else:
             path = _allowed(name, home)
         with told_of(path, "a readable Jinja template"):

@@ -6,9 +6,10 @@ import errno
 import fcntl
 import gzip
 import json
+import os
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
@@ -26,6 +27,7 @@ from e2r.borders.writing import (
     append,
     lock_file,
     make_folder,
+    remove_file,
     remove_own,
     write,
 )
@@ -76,7 +78,8 @@ class RunFolder:
     def lock(self) -> Iterator[None]:
         """Hold the folder for one process; the lock goes with the process, however it ends.
 
-        Raises UsageError while another process holds it.
+        Its file goes too, unless the process is killed. Raises UsageError while another process
+        holds it.
         """
         try:
             make_folder(self.path, self._root)
@@ -88,13 +91,22 @@ class RunFolder:
         with handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+                # Whoever ended between opening and locking took the file away with it.
+                held = (self.path / ".lock").stat().st_ino == os.fstat(handle.fileno()).st_ino
+            except (BlockingIOError, FileNotFoundError):
+                held = False
+            if not held:
                 raise UsageError(
                     f"{self.path}: another process is writing this run; wait for it or stop it"
-                ) from None
+                )
             # What a kill left of a write; nobody else writes here now.
             remove_own(self.path, NOTHING)
-            yield
+            try:
+                yield
+            finally:
+                # A folder that has gone, or may not be written any more, needs no unlocking.
+                with suppress(OSError, UsageError):
+                    remove_file(self.path / ".lock", self._root)
 
     @contextmanager
     def interrupted_by_disk(self, queries: int) -> Iterator[None]:

@@ -44,6 +44,7 @@ def build(
     rankings: Sequence[str] = (),
     files: str = "../runs",
     paper: bool = True,
+    project: str | None = None,
     note: Callable[[str], None] | None = None,
 ) -> Path:
     """Build the site from all run folders under `runs` and return the path of its first page.
@@ -55,12 +56,13 @@ def build(
     judge is unverified. `rankings` are folders of rankings that others published: the quality of
     priced rows is computed from them again, and is unverified without them. A run that cannot be
     shown is left out, and `note` is told why. `files` is where the run folders lie as seen from the
-    pages: a relative path or an http(s) address. The
+    pages: a relative path or an http(s) address, as `project` is that of the project. The
     same runs give the same bytes. Files in `out` that no build wrote are left alone. Raises
     DataError where no run can be shown, and UsageError where `out` holds files but no earlier site.
     """
     runs, out = Path(runs), Path(out)
     links = Links.parse(files)
+    home = None if project is None else Links.parse(project).files
     before = _owned(out)
     others = [name for name in CONVENTIONS if name != convention]
     offered = _offered(runs, parse_measures(measures))
@@ -81,7 +83,7 @@ def build(
     shown = [*evaluation.measures, *(name for name in offered if name in had)]
     publication = published() if paper else None
     board = make_board(evaluation, runs, shown, [convention, *others], publication)
-    _write(out, render(board, links, publication), before)
+    _write(out, render(board, links, publication, home), before)
     return out / "index.html"
 
 

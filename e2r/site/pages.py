@@ -41,7 +41,15 @@ FILES = (
 )
 ASSETS = ("style.css", "icon.svg")
 BOARD_DATA, PAIR_DATA, LIBRARY = "board-data.js", "pairs-data.js", "vega.js"
-SCRIPTS = ("format.js", "board.js", "budget.js", "chart.js", "compare.js", "download.js")
+SCRIPTS = (
+    "format.js",
+    "board.js",
+    "columns.js",
+    "budget.js",
+    "chart.js",
+    "compare.js",
+    "download.js",
+)
 _LONGEST_SPEC = 20_000
 
 
@@ -64,12 +72,19 @@ class Links:
         return f"{up}{self.files}/{quote(str(entry.place))}/{name}"
 
 
-def render(board: Board, links: Links, publication: Publication | None = None) -> dict[str, bytes]:
-    """Every file of the site by its path in it."""
+def render(
+    board: Board,
+    links: Links,
+    publication: Publication | None = None,
+    project: str | None = None,
+) -> dict[str, bytes]:
+    """Every file of the site by its path in it; `project` is where its first page links to."""
     environment = _environment()
     shared = {
         "board": board,
         "publication": publication,
+        "project": project,
+        "newest": newest(board),
         "undefined": NOTHING,
         "nothing": Costs(NOTHING, NOTHING, dict.fromkeys(board.measures, NOTHING)),
     }
@@ -105,6 +120,27 @@ def render(board: Board, links: Links, publication: Publication | None = None) -
             template, values = "run.html", _run_values(entry, links)
         pages[entry.page] = page(template, "../", here="run", **values)
     return pages
+
+
+@dataclass(frozen=True)
+class Newest:
+    """The day on which the newest run ended, and the first digits of the commit that made it."""
+
+    date: str
+    commit: str | None
+
+
+def newest(board: Board) -> Newest | None:
+    """When and by what the newest run of the board was made; None where no run tells.
+
+    The board's own age: it is the same however often it is built from the same runs.
+    """
+    manifests = [entry.row.manifest for entry in board.runs if entry.row is not None]
+    found = [manifest for manifest in manifests if manifest.finished]
+    if not found:
+        return None
+    last = max(found, key=lambda manifest: (manifest.finished or "", manifest.run))
+    return Newest((last.finished or "")[:10], last.commit and last.commit[:9])
 
 
 @cache

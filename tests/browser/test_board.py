@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
@@ -58,7 +59,7 @@ def rows(site: Path) -> dict[str, dict]:
 
 
 def test_every_column_sorts_both_ways_and_says_so(page, home, rows) -> None:
-    page.goto(f"{home}index.html")
+    page.goto(f"{home}index.html#on=all")
     keys = page.eval_on_selector_all("#board thead th[data-key]", "h => h.map(x => x.dataset.key)")
     assert len(keys) == 12
     for key in keys:
@@ -76,7 +77,7 @@ def test_every_column_sorts_both_ways_and_says_so(page, home, rows) -> None:
 
 
 def test_prices_of_another_convention_sort_behind_and_say_so(page, home, rows) -> None:
-    page.goto(f"{home}index.html#sort={COST}.ascending")
+    page.goto(f"{home}index.html#on=all&sort={COST}.ascending")
     for falling in (False, True):
         # Published rows are the dearest: only in falling order does it show that they stand apart.
         published = [
@@ -96,7 +97,7 @@ def test_prices_of_another_convention_sort_behind_and_say_so(page, home, rows) -
 @pytest.mark.parametrize("convention", ["torch", "paper"])
 @pytest.mark.parametrize(("place", "measure"), [(1, "AP(rel=2)"), (0, "nDCG@10")])
 def test_every_figure_follows_the_choices(page, site, rows, convention, place, measure) -> None:
-    page.goto(f"{site.as_uri()}/index.html#measure={quote(measure)}&convention={convention}")
+    page.goto(f"{site.as_uri()}/index.html#on=all&measure={quote(measure)}&convention={convention}")
     table = page.eval_on_selector_all(
         "#board tbody tr",
         """rows => rows.map(row => [row.id.slice(2), row.querySelectorAll(".star").length,
@@ -117,7 +118,7 @@ def test_every_figure_follows_the_choices(page, site, rows, convention, place, m
 
 
 def test_the_script_writes_figures_as_python_does(page, home) -> None:
-    page.goto(f"{home}index.html")
+    page.goto(f"{home}index.html#on=all")
     table = page.locator("#board tbody")
     before = table.inner_text()
     choose(page, "convention", "torch")
@@ -129,16 +130,14 @@ def test_the_script_writes_figures_as_python_does(page, home) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "key", "wanted"),
     [
-        ("dataset", "other", "dataset", "other"),
         ("family", "setwise", "method", "setwise."),
         ("model", "wide-llama", "label", "wide-llama"),
-        ("depth", "100", "dataset", ("TREC", "Robust")),
         ("size", "10–100 B", "label", "flan-t5-xxl"),
         ("source", "printed in a paper", "dataset", ("TREC", "Robust")),
     ],
 )
 def test_filters_show_what_they_say(page, site, name, text, key, wanted) -> None:
-    page.goto(f"{site.as_uri()}/index.html")
+    page.goto(f"{site.as_uri()}/index.html#on=all")
     everything = own(page)
     choose(page, name, text)
     found = column(page, key)
@@ -146,11 +145,12 @@ def test_filters_show_what_they_say(page, site, name, text, key, wanted) -> None
     assert all(cell.startswith(wanted) for cell in found), found
     assert f"{len(found)} of {len(everything)} rows" in page.locator("#shown").inner_text()
     page.get_by_role("button", name="Reset").click()
+    choose(page, "on", "all collections")
     assert own(page) == everything
 
 
 def test_a_view_can_be_linked(page, open_page, home) -> None:
-    page.goto(f"{home}index.html")
+    page.goto(f"{home}index.html#on=all")
     choose(page, "measure", "RR(rel=2)@10")
     choose(page, "convention", "torch")
     choose(page, "family", "pointwise")
@@ -170,21 +170,24 @@ def test_a_view_can_be_linked(page, open_page, home) -> None:
 @pytest.mark.parametrize(
     "state",
     [
-        "sort=evil.descending&measure=none&convention=x&dataset=%3Cscript%3E",
+        "sort=evil.descending&measure=none&convention=x&on=%3Cscript%3E",
         "sort=__proto__.ascending&measure=constructor",
-        "compare=zzz%20__proto__&budget=-1&chart=nowhere",
-        "budget=Infinity&size=&depth=%F0%9F%92%A9",
+        "compare=zzz%20__proto__&budget=-1&on=nowhere&hide=%3Cb%3E",
+        "budget=Infinity&size=&family=%F0%9F%92%A9",
         "%E0%A4%A",
     ],
 )
-def test_an_address_that_makes_no_sense_shows_the_whole_board(page, site, state, rows) -> None:
+def test_an_address_that_makes_no_sense_shows_what_opens(page, site, state) -> None:
+    page.goto(f"{site.as_uri()}/index.html")
+    opened = own(page)
+    page.goto("about:blank")
     page.goto(f"{site.as_uri()}/index.html#{state}")
-    assert len(own(page)) == len([row for row in rows.values() if row["group"]])
+    assert own(page) == opened
     assert not page.locator("#compare").is_visible()
 
 
 def test_a_link_within_the_page_keeps_the_view(page, home) -> None:
-    page.goto(f"{home}index.html#family=setwise")
+    page.goto(f"{home}index.html#on=all&family=setwise")
     shown = own(page)
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")  # skip to the content
@@ -207,7 +210,7 @@ def test_downloads_hold_every_row(page, home, rows, site) -> None:
 
 
 def test_the_view_downloads_as_it_stands(page, home, rows) -> None:
-    page.goto(f"{home}index.html#convention=torch&family=setwise&sort=calls.descending")
+    page.goto(f"{home}index.html#on=all&convention=torch&family=setwise&sort=calls.descending")
     shown = own(page)
     text = downloaded(page, page.get_by_role("button", name="This view as CSV"))
     lines = list(csv.DictReader(io.StringIO(text)))
@@ -261,7 +264,7 @@ def test_rows_that_are_no_equals_are_shown_side_by_side_and_not_tested(page, hom
 
 
 def test_a_budget_names_the_best_row_of_each_group_within_it(page, home, rows, site) -> None:
-    page.goto(f"{home}index.html#convention=paper")
+    page.goto(f"{home}index.html#on=all&convention=paper")
     page.locator("#budget").fill("0.1")
     groups = {group["id"]: group for group in data(site / "board-data.js")["groups"]}
     wanted = {}
@@ -282,7 +285,7 @@ def test_a_budget_names_the_best_row_of_each_group_within_it(page, home, rows, s
 
 
 def test_a_dragged_budget_is_followed_at_once_and_remembered_when_let_go(page, site) -> None:
-    page.goto(f"{site.as_uri()}/index.html#convention=paper")
+    page.goto(f"{site.as_uri()}/index.html#on=all&convention=paper")
     slider = page.locator("#budget-slider")
     slider.focus()
     before = page.url
@@ -324,7 +327,7 @@ def test_a_board_with_next_to_nothing_opens(page, tmp_path, made) -> None:
 
 
 def test_the_chart_answers_to_the_pointer(page, home, rows) -> None:
-    page.goto(f"{home}index.html#chart=paper-trec-dl-2019")
+    page.goto(f"{home}index.html#on=paper-trec-dl-2019")
     page.wait_for_selector("#chart[data-ready='paper-trec-dl-2019'] svg")
     points = page.locator("#chart .mark-symbol.layer_2_marks path")
     assert points.count() == 29
@@ -338,7 +341,8 @@ def test_the_chart_answers_to_the_pointer(page, home, rows) -> None:
 
 
 def test_the_chart_of_runs_follows_the_view_and_leads_to_the_run(page, home, rows) -> None:
-    page.goto(f"{home}index.html#dataset=small&convention=torch")
+    page.goto(f"{home}index.html#convention=torch")
+    choose(page, "on", page.locator("select[name=on] option", has_text="small").first.inner_text())
     page.wait_for_selector("#chart[data-ready] svg")
     assert "convention torch" in page.locator("#chart").inner_text()
     page.locator("#chart .mark-symbol.layer_2_marks path").first.click(force=True)
@@ -347,7 +351,7 @@ def test_the_chart_of_runs_follows_the_view_and_leads_to_the_run(page, home, row
 
 
 def test_everything_works_from_the_keyboard(page, home) -> None:
-    page.goto(f"{home}index.html")
+    page.goto(f"{home}index.html#on=all")
     before = own(page)
     page.locator('#board th[data-key="calls"] button').focus()
     page.keyboard.press("Enter")
@@ -377,7 +381,7 @@ def test_axe_finds_nothing_in_a_full_view(open_page, site, rows, axe) -> None:
 
 
 def test_a_board_of_many_rows_shows_them_in_parts_and_all_when_asked(page, tmp_path_factory):
-    page.goto(long_board(tmp_path_factory))
+    page.goto(f"{long_board(tmp_path_factory)}#on=all")
     assert len(own(page)) == 200
     assert "the first 200 shown" in page.locator("#shown").inner_text()
     page.get_by_role("button", name="Show all rows").click()
@@ -397,7 +401,7 @@ def test_without_scripts_the_whole_table_is_there(open_page, site, rows) -> None
     # One run is incomplete; the committed ones are unverified where their judgments are absent.
     apart = [row for row in rows.values() if not row["group"]]
     assert page.locator("#apart tbody tr").count() == len(apart) >= 1
-    assert page.locator("select, input, button").locator("visible=true").count() == 0
+    assert page.locator("select, input, button:not(.term)").locator("visible=true").count() == 0
     assert page.locator("figure img").first.is_visible()
     assert page.locator("ol.budget li").count() > 10
 
@@ -436,3 +440,110 @@ def test_the_board_prints_on_a_page_s_width(page, site) -> None:
     page.emulate_media(media="print")
     assert page.evaluate("document.documentElement.scrollWidth") <= 1050
     assert not page.locator(".bar, nav, .pick").locator("visible=true").count()
+
+
+def test_it_opens_on_the_richest_collection_alone(page, home, site) -> None:
+    content = data(site / "board-data.js")
+    page.goto(f"{home}index.html")
+    [first] = {row["group"] for row in content["rows"] if row["id"] in own(page)}
+    assert first == content["groups"][0]["id"]
+    assert page.locator("#all").inner_text() == f"{content['groups'][0]['dataset']}: all rows"
+    page.wait_for_selector("#chart[data-ready] svg")
+    drawn = page.locator("#chart").inner_text()
+    assert content["groups"][0]["dataset"] in drawn
+    assert re.search(r"BM25 0\.\d{4}", drawn), "the first stage stands at the margin"
+
+
+def test_the_frontier_is_named_in_the_chart_and_below_it(page, home, rows) -> None:
+    page.goto(f"{home}index.html#on=paper-trec-dl-2019")
+    page.wait_for_selector("#chart[data-ready] svg")
+    steps = page.locator("#frontier li")
+    on = [
+        row
+        for row in rows.values()
+        if row["group"] == "paper-trec-dl-2019"
+        and row["family"] != "first_stage"
+        and row["costs"]["paper"]["frontier"][0]
+    ]
+    assert steps.count() == len(on) > 2
+    drawn = page.locator("#chart").inner_text()
+    for row in on:
+        assert f"{row['label']} · {row['method']}" in drawn
+        assert any(f"{row['label']} · {row['method']}" in text for text in steps.all_inner_texts())
+
+
+def test_what_the_words_mean_is_told_by_pointer_focus_and_tap(open_page, site) -> None:
+    for touch in (False, True):
+        page = open_page(viewport={"width": 390, "height": 844}, has_touch=touch)
+        page.goto(f"{site.as_uri()}/index.html")
+        for name in ("RPP", "QPP", "★", "interval"):
+            word = page.locator(".term", has_text=name).first
+            assert not word.locator(".tip").is_visible()
+            if touch:
+                word.tap()
+            else:
+                word.hover()
+            box = word.locator(".tip").bounding_box()
+            assert box["x"] >= 0
+            assert box["x"] + box["width"] <= 390
+    page.locator(".term").first.focus()
+    assert page.locator(".term .tip").first.is_visible()
+
+
+KEYS = ("rank", "label", "size", "method", "quality", "petaflops", "rpp", "qpp", "calls", "rounds",
+        "failures")  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [390, 820, 1280, 1920])
+def test_every_column_can_be_reached(open_page, site, width) -> None:
+    page = open_page(viewport={"width": width, "height": 900})
+    page.goto(f"{site.as_uri()}/index.html")
+    line = page.locator("#board tbody tr:visible").first
+    for key in ("label", "method", "quality", "petaflops", "rpp"):
+        box = line.locator(f'[data-col="{key}"]').bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width, f"{key} is cut off"
+    page.locator("#columns summary").click()
+    for box in page.locator("#columns input").all():
+        box.check()
+    for key in KEYS:
+        line.locator(f'[data-col="{key}"]').scroll_into_view_if_needed()
+        assert line.locator(f'[data-col="{key}"]').is_visible(), key
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.locator("#columns input[name=col-qpp]").uncheck()
+    assert not line.locator('[data-col="qpp"]').is_visible()
+
+
+@pytest.mark.parametrize("width", [820, 1280, 1920])
+def test_heads_stay_in_view(open_page, site, width) -> None:
+    page = open_page(viewport={"width": width, "height": 700})
+    page.goto(f"{site.as_uri()}/index.html#on=all")
+    page.locator("#board tbody tr:visible").nth(30).scroll_into_view_if_needed()
+    head = page.locator("#board thead th").nth(2).bounding_box()
+    assert 0 <= head["y"] < 600
+
+
+def test_a_row_is_a_card_on_a_phone(open_page, site, axe) -> None:
+    page = open_page(viewport={"width": 390, "height": 844})
+    page.goto(f"{site.as_uri()}/index.html")
+    line = page.locator("#board tbody tr:visible").first
+    for key, name in (("quality", "nDCG@10"), ("petaflops", "PFLOPs/query"), ("rpp", "RPP")):
+        cell = line.locator(f'[data-col="{key}"]')
+        shown = cell.evaluate("cell => getComputedStyle(cell, '::before').content")
+        assert name in shown
+        assert cell.bounding_box()["x"] + cell.bounding_box()["width"] <= 390
+    assert axe(page) == []
+
+
+def test_a_tap_shows_a_point_and_a_second_opens_it(open_page, site) -> None:
+    page = open_page(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page.goto(f"{site.as_uri()}/index.html#on=paper-trec-dl-2019")
+    page.wait_for_selector("#chart[data-ready] svg")
+    point = page.locator("#chart .mark-symbol.layer_2_marks path").nth(3)
+    point.scroll_into_view_if_needed()
+    point.tap(force=True)
+    page.locator("#chart-picked").wait_for()
+    assert "PFLOPs per query" in page.locator("#chart-picked").inner_text()
+    assert page.url.endswith("paper-trec-dl-2019")
+    point.tap(force=True)
+    page.wait_for_url("**/published.html#p*")

@@ -31,7 +31,7 @@ def evil_site(tmp_path_factory):
 
 def test_nothing_of_a_run_is_executed_on_the_board(page, evil_site) -> None:
     rows = [row["id"] for row in data(evil_site / "board-data.js")["rows"] if row["place"]]
-    state = f"dataset={quote(SCRIPT)}&compare={quote(' '.join(rows))}&budget=1"
+    state = f"on=all&model={quote(SCRIPT)}&compare={quote(' '.join(rows))}&budget=1"
     page.goto(f"{evil_site.as_uri()}/index.html#{state}")
     page.wait_for_selector("#chart svg")
     page.locator("#compared summary").click()
@@ -40,7 +40,7 @@ def test_nothing_of_a_run_is_executed_on_the_board(page, evil_site) -> None:
     page.locator("#chart .mark-symbol.layer_2_marks path").first.hover(force=True)
     page.locator(".vg-tooltip.visible").wait_for()
     assert SCRIPT in page.locator(".vg-tooltip").inner_text()
-    for select in page.locator("select").all():
+    for select in page.locator("select:visible").all():
         select.select_option(index=0)
     assert page.locator("img[src=x], #board svg, .vg-tooltip img, .vg-tooltip svg").count() == 0
     assert page.evaluate("window.broken") is None

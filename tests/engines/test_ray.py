@@ -88,33 +88,14 @@ def work_with(monkeypatch: pytest.MonkeyPatch, worker: type) -> None:
     monkeypatch.setattr("e2r.engines.ray.Worker", worker)
 
 
-def kill_a_busy_worker(folder: Path, killed: list[int]) -> bool:
-    """Kill a worker that has a query to do and was not killed before, if there is one now."""
+def kill_a_busy_worker(folder: Path) -> bool:
+    """Kill a worker that has a query to do, if there is one now."""
     for mark in sorted(folder.glob("busy-*")):
         pid = int(mark.name.partition("-")[2])
-        if mark.read_text() and pid not in killed:
+        if mark.read_text():
             os.kill(pid, signal.SIGKILL)
-            killed.append(pid)
             return True
     return False
-
-
-class Killing(Watch):
-    """Kills a busy worker as soon as it can after each of so many finished queries."""
-
-    def __init__(self, folder: Path, after: list[int]) -> None:
-        super().__init__()
-        self.killed: list[int] = []
-        self._folder = folder
-        self._after = after
-        stand_ins.allow(folder, 2)
-
-    def query_finished(self, record: Any) -> None:
-        super().query_finished(record)
-        stand_ins.allow(self._folder, self.committed.total() + 2)
-        due = self._after and self.committed.total() >= self._after[0]
-        if due and kill_a_busy_worker(self._folder, self.killed):
-            del self._after[0]
 
 
 @pytest.mark.parametrize("method", ["pointwise.yes_no", "setwise.heapsort", "listwise.generation"])
@@ -160,11 +141,13 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_killed_workers_lose_nothing_and_nothing_is_done_twice(
     collection: Path, cluster: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Both of two are killed in turn, by a real SIGKILL, each with a query to do."""
-    work_with(monkeypatch, stand_ins.Watched)
-    watch = Killing(folder, [3, 10])
+    """Two are killed, by a real SIGKILL, each with a query to do."""
+    for begun in (3, 10):
+        (folder / f"doom-{begun}").touch()
+    work_with(monkeypatch, stand_ins.Doomed)
+    watch = Watch()
     whole = run(spec(collection, cluster), folder / "ray", progress=watch)
-    assert len(watch.killed) == 2
+    assert not list(folder.glob("doom-*"))
     assert outcome(whole) == outcome(run(spec(collection), folder / "local"))
     assert watch.committed == Counter({f"q{number}": 1 for number in range(24)})
     manifest = whole.manifest()
@@ -488,7 +471,7 @@ def test_an_interrupted_driver_leaves_with_130_and_no_processes(
 def test_stdout_is_json_alone_though_a_worker_is_killed(collection: Path, folder: Path) -> None:
     driver = Driver(folder, spec(collection), queries=4)
     driver.wait_for(2)
-    while not kill_a_busy_worker(folder, []):
+    while not kill_a_busy_worker(folder):
         assert driver.process.poll() is None
     stand_ins.allow(folder, 24)
     out, err = driver.process.communicate(timeout=600)

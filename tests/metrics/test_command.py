@@ -24,7 +24,10 @@ def test_json_is_alone_on_stdout(make_run, tmp_path, capsys) -> None:
     assert err == ""
 
 
-def test_table_keeps_each_row_on_one_line_and_notes_go_to_stderr(make_run, capsys) -> None:
+def test_a_wide_terminal_keeps_each_row_on_one_line_and_notes_go_to_stderr(
+    make_run, capsys, monkeypatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
     folder = make_run(model="a-model-with-a-very-long-name-" * 4, failed=("q2",))
     assert call(str(folder.path)) == 0
     out, err = capsys.readouterr()

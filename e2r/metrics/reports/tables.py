@@ -7,6 +7,7 @@ import io
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from e2r.metrics.statistics.intervals import Interval
@@ -29,11 +30,16 @@ _TEX = {
 
 @dataclass(frozen=True)
 class Sheet:
-    """A table as a reader sees it; the first `words` columns hold words, the others numbers."""
+    """A table as a reader sees it; the first `words` columns hold words, the others numbers.
+
+    `drop` names the columns that a narrow terminal goes without, the first to go first; after them
+    the rightmost goes.
+    """
 
     header: Sequence[str]
     lines: Sequence[Sequence[str]]
     words: int
+    drop: Sequence[str] = ()
 
     def markdown(self) -> str:
         """The sheet in Markdown; pipes in names are escaped."""
@@ -42,6 +48,22 @@ class Sheet:
             "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in line) + " |\n"
             for line in lines
         )
+
+    def html(self) -> str:
+        """The sheet as an HTML table; whatever a name holds is text."""
+        places = range(len(self.header))
+        sides = ["left" if place < self.words else "right" for place in places]
+
+        def line(tag: str, cells: Sequence[str]) -> str:
+            made = (
+                f'<{tag} style="text-align: {side}">{escape(cell)}</{tag}>'
+                for side, cell in zip(sides, cells, strict=True)
+            )
+            return f"<tr>{''.join(made)}</tr>"
+
+        body = "".join(line("td", cells) for cells in self.lines)
+        head = line("th", self.header)
+        return f"<table><thead>{head}</thead><tbody>{body}</tbody></table>"
 
     def latex(self) -> str:
         """The sheet in LaTeX, for the packages booktabs and fontenc (T1)."""
@@ -62,6 +84,10 @@ class Sheet:
 
 class Report(ABC):
     """Figures that can be read as sheets and as flat lines: the same numbers in every form."""
+
+    def _repr_html_(self) -> str:
+        """The sheets as a notebook shows them."""
+        return "".join(sheet.html() for sheet in self.sheets())
 
     @abstractmethod
     def sheets(self, columns: str | None = None) -> tuple[Sheet, ...]:

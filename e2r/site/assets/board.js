@@ -6,6 +6,8 @@
   const table = document.getElementById("board");
   const body = table.tBodies[0];
   const heads = Array.from(table.tHead.rows[0].cells);
+  const names = Object.fromEntries(heads.map((head) => [head.dataset.key, head.textContent.trim()]));
+  for (const head of document.querySelectorAll("thead th[data-key]")) head.dataset.col = head.dataset.key;
   const shown = document.getElementById("shown");
   const groups = new Map(data.groups.map((group) => [group.id, group]));
   const rows = new Map(data.rows.map((row, number) => [row.id, { ...row, number }]));
@@ -22,12 +24,17 @@
     row.parameters === null ? "no model" : SIZES.find(([most]) => row.parameters < most)[1];
   const filters = {
     source: ["Source", (row) => row.kind],
-    dataset: ["Dataset", (row) => row.dataset],
     family: ["Family", (row) => row.family],
     model: ["Model", (row) => row.label],
     size: ["Size", size],
-    depth: ["Depth", (row) => String(row.depth)],
   };
+  // One collection at a time: figures of two do not compare. The richest comes first.
+  const ALL = "all";
+  const placed = (group) => `${group.published ? "published, " : ""}${group.first_stage} top ${group.depth}${group.queries === null ? "" : `, ${group.queries} queries`}`;
+  function collection() {
+    const held = state.get("on");
+    return held === ALL || groups.has(held) ? held : data.groups.length ? data.groups[0].id : ALL;
+  }
   const choices = {
     measure: ["Measure", data.measures],
     convention: ["Convention", data.conventions],
@@ -113,6 +120,7 @@
   // Rows whose order follows from the first stage's alone are left out until asked for.
   function passes(row) {
     if (row.idle && state.get("idle") !== "shown") return false;
+    if (collection() !== ALL && row.group !== collection()) return false;
     return Object.entries(filters).every(([name, [, of]]) => !state.has(name) || of(row) === state.get(name));
   }
 
@@ -124,8 +132,9 @@
       const hidden = !passed || count > most;
       if (line.element.hidden !== hidden) line.element.hidden = hidden;
     }
-    const found = count === lines.length ? `${count} rows` : `${count} of ${lines.length} rows`;
-    const left = data.rows.filter((row) => row.idle).length;
+    const here = data.rows.filter((row) => row.group && (collection() === ALL || row.group === collection()));
+    const found = count === here.length ? `${count} rows` : `${count} of ${here.length} rows`;
+    const left = here.filter((row) => row.idle).length;
     const without = left && state.get("idle") !== "shown" ? `; ${left} rows whose order follows from the first stage’s alone are left out` : "";
     shown.textContent = (count > most ? `${found}, the first ${most} shown` : found) + without;
     more.hidden = count <= most;
@@ -167,6 +176,10 @@
     }
   }
 
+  function nameCells() {
+    for (const { cells } of [...lines, ...apart]) cells.quality.dataset.head = chosen("measure");
+  }
+
   // Every change of the view: what is drawn follows, then the address.
   const seenAs = () => [chosen("measure"), chosen("convention")].join("\n");
   let filled = seenAs();
@@ -177,10 +190,15 @@
     const order = `${state.get("sort")} ${seenAs()}`;
     if (sorted !== order) sort();
     sorted = order;
+    if (filled !== seenAs()) nameCells();
     filled = seenAs();
     filter();
+    const group = groups.get(collection());
+    table.classList.toggle("one", Boolean(group));
+    title.textContent = group ? `${group.dataset}: all rows` : "All rows";
+    where.textContent = group ? `${placed(group)}. ` : "";
     for (const [name, select] of Object.entries(selects)) {
-      const mark = choices[name] ? chosen(name) : state.has(name) ? `=${state.get(name)}` : "";
+      const mark = name === "on" ? collection() : name === "sort" ? state.get("sort") || "" : choices[name] ? chosen(name) : state.has(name) ? `=${state.get(name)}` : "";
       select.value = mark;
     }
     const others = new URLSearchParams(state);
@@ -219,9 +237,22 @@
   function read(element) {
     const row = rows.get(element.id.slice(2));
     const cells = Object.fromEntries(Array.from(element.cells, (cell, place) => [heads[place].dataset.key, cell]));
+    // A card on a phone has no heads above it: each cell says what it holds.
+    for (const [key, cell] of Object.entries(cells)) {
+      cell.dataset.col = key;
+      cell.dataset.head = names[key];
+    }
     const star = make("span", { class: "star", title: "on the frontier: nothing is both cheaper and better" });
     star.append(make("span", { "aria-hidden": "true" }, "★"), make("span", { class: "heard" }, " on the frontier"));
     return { element, row, cells, star };
+  }
+
+  function offer(name, title, options) {
+    const select = make("select", { name });
+    for (const [text, value] of options) select.add(new Option(text, value));
+    select.addEventListener("change", () => change(name, select.value));
+    selects[name] = select;
+    return make("label", {}, title, select);
   }
 
   function choose(name, title, values, all) {
@@ -234,11 +265,15 @@
     return make("label", {}, title, select);
   }
 
+  const title = document.getElementById("all");
+  const where = document.getElementById("where");
   const lines = Array.from(body.rows, read);
   let ordered = lines;
   const apart = Array.from(document.querySelectorAll("#apart tbody tr"), read);
 
   const views = document.getElementById("views");
+  const collections = data.groups.map((group) => [`${group.dataset} (${placed(group)})`, group.id]);
+  views.append(offer("on", "Collection", [...collections, ["all collections", ALL]]));
   for (const [name, [title, values]] of Object.entries(choices)) views.append(choose(name, title, values, false));
   const sieve = document.getElementById("filters");
   for (const [name, [title, of]] of Object.entries(filters)) {
@@ -250,7 +285,7 @@
   if (data.rows.some((row) => row.idle)) {
     const idle = make("input", { type: "checkbox", name: "idle" });
     idle.addEventListener("change", () => change("idle", idle.checked ? "shown" : null));
-    sieve.append(make("label", {}, idle, " Rows that follow from the first stage’s order alone"));
+    sieve.append(make("label", {}, idle, " Rows in the first stage’s order"));
     listeners.push(() => (idle.checked = state.get("idle") === "shown"));
   }
   const reset = make("button", { type: "button" }, "Reset");
@@ -260,6 +295,9 @@
   });
   sieve.append(reset);
 
+  const sorts = heads.map((head) => [head.textContent.trim(), `${head.dataset.key}.${head.dataset.first || "ascending"}`]);
+  sieve.append(offer("sort", "Sort by", [["as ranked", ""], ...sorts]));
+  selects.sort.parentElement.className = "sorts";
   for (const head of heads) {
     const button = make("button", { type: "button" });
     button.append(...head.childNodes);
@@ -286,6 +324,10 @@
     data,
     groups,
     rows,
+    table,
+    heads,
+    collection,
+    placed,
     lines,
     state,
     chosen,

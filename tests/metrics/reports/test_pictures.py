@@ -66,10 +66,17 @@ def test_pictures_name_their_axes_and_runs(make_run, tmp_path: Path) -> None:
     make_run(method="first_stage", model="no-model", architecture=None, calls={})
     make_run(method="pointwise.qlm")
     make_run(hash8="beefbeef")
-    written = write_pictures(evaluate(tmp_path / "runs"), tmp_path / "out")
+    table = evaluate(tmp_path / "runs")
+    written = write_pictures(table, tmp_path / "out")
     svgs = {path.stem.partition("-")[2]: words(path.read_bytes()) for path in written[::2]}
     names = {"pointwise.qlm", "setwise.heapsort"}
-    assert svgs["quality-cost"] >= {*names, "BM25", "nDCG@10", "pointwise", "first_stage"}
+    assert svgs["quality-cost"] >= {*names, "nDCG@10", "pointwise"}
+    outlined = any(row.on_frontier and row.family != "first_stage" for row in table.rows)
+    assert ("outlined: on the frontier" in svgs["quality-cost"]) == outlined
+    assert any(text.startswith("BM25 0.") for text in svgs["quality-cost"]), "at the margin"
+    assert any(
+        re.fullmatch(r"small, BM25 top \d+, 4 judged queries", t) for t in svgs["quality-cost"]
+    )
     assert "PetaFLOPs per query, convention ideal (log scale)" in svgs["quality-cost"]
     assert svgs["quality-calls"] >= {*names, "calls per query (log scale)"}
     assert svgs["cost-by-operation"] >= {*names, "mlp.gate_proj", "the rest"}

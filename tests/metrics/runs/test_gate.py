@@ -41,7 +41,6 @@ def made(collection: Path, runs: Path, name: str, **method: Any) -> Path:
     }
     path = run(Spec.of(tables, "the test"), runs).path
     evaluate(path, save=True)
-    (path / ".lock").unlink()
     return path
 
 

@@ -76,10 +76,17 @@ def _scatter(
     ]
     if len(points) < 2:
         return None
+    # The first stage costs next to nothing: seven empty decades would lie between it and the rest.
+    margin = [row for _, _, row in points if row.family == "first_stage"]
+    if len(margin) < len(points):
+        points = [point for point in points if point[2].family != "first_stage"]
+    else:
+        margin = []
     with style(theme):
         figure, (axes,) = new_figure(theme)
         axes.set_xscale("log")
         axes.margins(x=0.12, y=0.12)
+        axes.set_title(_data(points[0][2]), loc="left", fontsize=9, pad=22, parse_math=False)
         axes.set_xlabel(label)
         axes.set_ylabel(measure, parse_math=False)
         if frontier:
@@ -94,6 +101,19 @@ def _scatter(
                 zorder=2,
             )
         _points(axes, points, measure, theme)
+        for row in margin:
+            _at_the_margin(axes, row, measure, theme)
+        if frontier and any(row.on_frontier for _, _, row in points):
+            axes.plot(
+                [],
+                [],
+                marker="o",
+                color=theme.paper,
+                markeredgecolor=theme.ink,
+                markersize=8,
+                linestyle="none",
+                label="outlined: on the frontier",
+            )
         if few_decades:
             plain_ticks(axes.xaxis)
         legend(axes, 7)
@@ -103,12 +123,39 @@ def _scatter(
             for (x, y, row), name in zip(points, names(shown), strict=True)
             if len(points) <= _MOST_LABELS or row.on_frontier
         ]
+        # A logarithm needs two different costs to choose its ends by.
+        if len({x for x, _, _ in points}) == 1:
+            axes.set_xlim(points[0][0] / 3, points[0][0] * 3)
         bars = [(x, y, y) for x, y, _ in points]
         for x, y, row in points:
             found = row.measures[measure]
             bars.append((x, y if found.low is None else found.low, found.high or y))
         place(figure, axes, labels, bars, theme.ink)
     return figure
+
+
+def _data(row: Row) -> str:
+    """What all runs of a picture were made on."""
+    dataset = row.manifest.dataset
+    return (
+        f"{dataset.id}, {dataset.first_stage} top {dataset.depth}, {len(row.qids)} judged queries"
+    )
+
+
+def _at_the_margin(axes: Any, row: Row, measure: str, theme: Theme) -> None:
+    value = row.measures[measure].value
+    colour, _ = FAMILIES["first_stage"]
+    axes.axhline(value, color=colour, linewidth=0.9, linestyle="--", zorder=1)
+    axes.annotate(
+        f"{row.label} {value:.4f}",
+        (0, value),
+        xycoords=("axes fraction", "data"),
+        xytext=(3, 3),
+        textcoords="offset points",
+        fontsize=7.5,
+        color=theme.ink,
+        parse_math=False,
+    )
 
 
 def _points(

@@ -1,0 +1,62 @@
+"""How a run ends for the user: what it found, what it cost, and the next command."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from e2r.borders.showing import shown
+from e2r.errors import E2RError
+
+if TYPE_CHECKING:
+    from e2r.metrics.row import Row
+    from e2r.records.folder import RunFolder
+
+
+def tell_end(folder: RunFolder, qrels: str | None = None) -> None:
+    """Say on stderr what a finished run found: quality where there are judgments, cost, seconds."""
+    from e2r.metrics import evaluate
+
+    try:
+        [row] = evaluate([folder.path], qrels=qrels, note=_nobody).rows
+    except E2RError as error:
+        click.echo(shown(f"not evaluated: {error}"), err=True)
+    else:
+        for line in (_found(row), _work(row)):
+            click.echo(shown(line), err=True)
+    click.echo(shown(f"next: e2r evaluate {folder.path}"), err=True)
+
+
+def _found(row: Row) -> str:
+    from e2r.metrics.reports.tables import fixed, short
+
+    parts = [f"{name} {fixed(value)}" for name, value in row.measures.items() if value.value]
+    if row.petaflops.value is None:
+        parts.append("PFLOPs a query unknown")
+    else:
+        parts.append(f"{short(row.petaflops.value)} PFLOPs a query")
+        parts += [
+            f"RPP {short(found.ratio.value)}"
+            for found in row.rpp.values()
+            if found.ratio.value is not None
+        ]
+    return "; ".join(parts)
+
+
+def _work(row: Row) -> str:
+    from e2r.metrics.reports.tables import short
+
+    queries = len(row.records)
+    calls = sum(record.calls for record in row.records)
+    parts = [f"{queries} queries, {calls:,} calls"]
+    if calls:
+        failures = row.work.parse_failures
+        parts.append(f"{failures or 0:,} parse failures ({(failures or 0) / calls:.1%})")
+    seconds = sum(record.seconds or 0.0 for record in row.records)
+    parts.append(f"{short(seconds)} seconds of answering")
+    return "; ".join(parts)
+
+
+def _nobody(text: str) -> None:
+    """The command that is named next says it."""
