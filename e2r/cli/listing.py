@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from e2r.borders.showing import shown
 from e2r.cli import print_json
 
 
@@ -18,8 +19,16 @@ from e2r.cli import print_json
 def command(kind: str, as_json: bool) -> None:
     """Show the known models, methods, backends, engines, conventions or datasets.
 
+    Methods and models are tables; --json holds more of each.
+
     Example: e2r list methods
     """
+    if kind in ("models", "methods") and not as_json:
+        from e2r.cli import known
+
+        for line in known.models() if kind == "models" else known.methods():
+            click.echo(shown(line))
+        return
     rows = _rows(kind)
     if as_json:
         print_json(rows)
