@@ -50,6 +50,17 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "camembert": ("camembert", ODD),
     "electra": ("electra", {**ODD, "embedding_size": 46}),
     "electra same width": ("electra", {**ODD, "embedding_size": 112}),
+    "eurobert": ("eurobert", {**ODD, "num_key_value_heads": 1, "head_dim": 22, "pad_token_id": 0}),
+    "eurobert pooled": (
+        "eurobert",
+        {
+            **ODD,
+            "classifier_pooling": "mean",
+            "mlp_bias": True,
+            "attention_bias": True,
+            "pad_token_id": 0,
+        },
+    ),
     "distilbert": (
         "distilbert",
         {
