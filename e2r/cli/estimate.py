@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from e2r.cli.altered import altered
 from e2r.cli.options import ON, PARAMETER, parameters_given
 from e2r.errors import UsageError
 from e2r.flops.conventions import CONVENTIONS
@@ -58,6 +59,11 @@ PETA = 10**15
     "--set", "overrides", multiple=True, metavar="FIELD=VALUE", help="Change a config fact."
 )
 @click.option("--exit-after", type=int, metavar="LAYER", help="Leave after this many layers.")
+@click.option(
+    "--compress",
+    metavar="LAYERS:RATIO:KEPT",
+    help="Pool the passage's states before these layers, all but KEPT tokens: 24,40:2:45.",
+)
 @click.option("--lora-rank", type=int, help="Unmerged LoRA adapters of this rank.")
 @click.option(
     "--lora-targets",
@@ -111,6 +117,7 @@ def command(
     task: str | None,
     overrides: tuple[str, ...],
     exit_after: int | None,
+    compress: str | None,
     lora_rank: int | None,
     lora_targets: str,
     usage: Path | None,
@@ -130,7 +137,7 @@ def command(
       e2r estimate Qwen/Qwen2.5-7B-Instruct --method setwise.heapsort --depth 50
       e2r estimate Qwen/Qwen3-8B --method pointwise.yes_no,setwise.heapsort --pictures out
     """
-    arch = _architecture(model, task, overrides, exit_after, lora_rank, lora_targets)
+    arch = altered(model, task, overrides, exit_after, compress, lora_rank, lora_targets)
     if export:
         from e2r.flops.coefficients import coefficients
 
@@ -173,39 +180,6 @@ def command(
         click.echo(json.dumps(figures, indent=2))
     else:
         _print(figures, calls)
-
-
-def _architecture(
-    model: str,
-    task: str | None,
-    overrides: tuple[str, ...],
-    exit_after: int | None,
-    lora_rank: int | None,
-    lora_targets: str,
-) -> Architecture:
-    from e2r.flops.architecture import Architecture
-
-    arch = Architecture.load(model, task=task)  # type: ignore[arg-type]
-    if overrides or exit_after is not None or lora_rank is not None:
-        from e2r.flops import variants
-
-        if overrides:
-            arch = variants.override(arch, dict(_override(text) for text in overrides))
-        if exit_after is not None:
-            arch = variants.exit_after(arch, exit_after)
-        if lora_rank is not None:
-            arch = variants.with_lora(arch, lora_rank, lora_targets.split(","))
-    return arch
-
-
-def _override(text: str) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise UsageError(f"--set {text!r}: write FIELD=VALUE, as in num_hidden_layers=20")
-    try:
-        return name, json.loads(value)
-    except ValueError:
-        return name, value
 
 
 def _figures(model: str, cost: Estimate, calls: int) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from e2r.flops.config import Heads
+from e2r.flops.expression import Expression
 
 Per: TypeAlias = Literal[
     "token",
@@ -72,7 +73,8 @@ class Term:
     weights, biases included; `active` those that one token meets (None: all of them). `window`
     limits pairs. `stored` is the number of values a token leaves in the key-value cache. Linear
     terms keep `inputs` and `outputs` so that adapters can be sized; `copies` counts weight
-    matrices of that shape that one token meets, out of `total`.
+    matrices of that shape that one token meets, out of `total`. `prompt` is what is left of the
+    prompt's tokens where it is met, None for all of them.
     """
 
     name: str
@@ -87,6 +89,7 @@ class Term:
     outputs: int = 0
     copies: int = 1
     total: int = 1
+    prompt: Expression | None = None
 
 
 Terms: TypeAlias = tuple[Term, ...]

@@ -33,6 +33,10 @@ class Expression(ABC):
     def to_json(self) -> Json:
         """A number, a variable's name, or [operator, left, right]."""
 
+    @abstractmethod
+    def replaced(self, name: str, by: Expression) -> Expression:
+        """The same with another expression in a variable's place."""
+
     def __add__(self, other: Expression | int) -> Expression:
         return Binary("+", self, _node(other))
 
@@ -64,6 +68,9 @@ class Constant(Expression):
     def to_json(self) -> Json:
         return self.value
 
+    def replaced(self, name: str, by: Expression) -> Expression:
+        return self
+
 
 @dataclass(frozen=True, slots=True)
 class Variable(Expression):
@@ -80,6 +87,9 @@ class Variable(Expression):
 
     def to_json(self) -> Json:
         return self.name
+
+    def replaced(self, name: str, by: Expression) -> Expression:
+        return by if name == self.name else self
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +120,9 @@ class Binary(Expression):
 
     def to_json(self) -> Json:
         return [self.operator, self.left.to_json(), self.right.to_json()]
+
+    def replaced(self, name: str, by: Expression) -> Expression:
+        return Binary(self.operator, self.left.replaced(name, by), self.right.replaced(name, by))
 
 
 def minimum(left: Expression | int, right: Expression | int) -> Expression:

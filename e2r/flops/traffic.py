@@ -118,6 +118,11 @@ def _unit(mode: Mode, term: Term) -> Expression:
 
 
 def _cache(mode: Mode, term: Term) -> Expression:
+    whole = _whole_cache(mode, term)
+    return whole if term.prompt is None else whole.replaced(PROMPT.name, term.prompt)
+
+
+def _whole_cache(mode: Mode, term: Term) -> Expression:
     if term.per == "recurrent":
         return PASSES[mode] * 2
     if term.per == "cross":

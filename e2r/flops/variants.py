@@ -9,7 +9,9 @@ from typing import Any
 from e2r.errors import DataError, UsageError
 from e2r.flops.architecture import Architecture, build
 from e2r.flops.blocks import Term, Terms
+from e2r.flops.expression import Expression, maximum, minimum
 from e2r.flops.structure import Layer
+from e2r.flops.work import PROMPT
 
 
 def override(architecture: Architecture, changes: Mapping[str, Any]) -> Architecture:
@@ -44,6 +46,49 @@ def exit_after(architecture: Architecture, layers: int) -> Architecture:
         )
     shorter = replace(last, layers=last.layers[:layers])
     return replace(architecture, stacks=(*before, shorter), cache={})
+
+
+def compressed(
+    architecture: Architecture, layers: Sequence[int], ratio: int, kept: int
+) -> Architecture:
+    """The model that pools its passage's states, `ratio` to one, before each of some layers.
+
+    As BGE's lightweight reranker does (layers counted from 0): `kept` tokens of query and
+    instruction stay as they are. Raises DataError for a model that writes, and for numbers that
+    cannot be.
+    """
+    stack, *others = architecture.stacks
+    count = len(stack.layers)
+    if others or architecture.generates:
+        raise DataError(f"{architecture.name} writes, or has two stacks; its prompt stays whole")
+    if ratio < 2 or kept < 0 or not layers or not all(0 < layer < count for layer in layers):
+        raise DataError(
+            f"cannot compress by {ratio} before layers {list(layers)}: give a ratio of at least 2 "
+            f"and layers from 1 to {count - 1}"
+        )
+    passage = maximum(PROMPT - kept, 0)
+    left: list[Expression | None] = [None]
+    for _ in set(layers):
+        passage = (passage + (ratio - 1)) // ratio
+        left.append(minimum(PROMPT, kept) + passage)
+    made: dict[tuple[int, int], Layer] = {}
+    placed = []
+    for number, layer in enumerate(stack.layers):
+        times = sum(number >= place for place in set(layers))
+        key = id(layer), times
+        made.setdefault(key, replace(layer, terms=_shorter(layer.terms, left[times])))
+        placed.append(made[key])
+    return replace(
+        architecture,
+        stacks=(replace(stack, layers=tuple(placed)),),
+        head=_shorter(architecture.head, left[-1]),
+        gaps=tuple(gap for gap in architecture.gaps if not gap.startswith("token compression")),
+        cache={},
+    )
+
+
+def _shorter(terms: Terms, prompt: Expression | None) -> Terms:
+    return tuple(replace(term, prompt=prompt) for term in terms)
 
 
 def fused(architecture: Architecture, passages: int) -> Architecture:
