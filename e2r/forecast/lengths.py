@@ -91,6 +91,7 @@ TEXTS: Mapping[str, Text] = {
     "partition": LISTWISE,
     "tournament.blitzrank": LISTWISE,
     "tournament.jointrank": LISTWISE,
+    "tournament.acurank": LISTWISE,
     "tournament": Text(108, each=13, queries=2, chat=22, turn=9, answer=210),
     "attention.icr": Text(25, each=5, scored=True, after=24),
 }

@@ -39,6 +39,7 @@ READINGS: dict[str, Reading] = {
     "partition.tdpart": orders.GENERATION,
     "tournament.blitzrank": orders.GENERATION,
     "tournament.jointrank": orders.GENERATION,
+    "tournament.acurank": orders.GENERATION,
     "tournament.tourrank": choices.GROUP,
     "attention.icr": scores.ICR,
 }

@@ -40,6 +40,7 @@ METHODS: dict[str, str] = {
     "partition.tdpart": "e2r.ranking.partition:TDPART",
     "tournament.blitzrank": "e2r.ranking.blitzrank:BLITZRANK",
     "tournament.jointrank": "e2r.ranking.jointrank:JOINTRANK",
+    "tournament.acurank": "e2r.ranking.acurank:ACURANK",
     "tournament.tourrank": "e2r.ranking.tournament:TOURRANK",
     "attention.icr": "e2r.ranking.attention:ICR",
 }

@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 
 from e2r.errors import UsageError
 from e2r.ranking import method
+from e2r.ranking.acurank import acurank
 from e2r.ranking.blitzrank import Graph, blitzrank
 from e2r.ranking.jointrank import blocks, jointrank, page_rank
 from e2r.ranking.partition import tdpart
 from e2r.ranking.plan import Task, drive
-from tests.ranking.answering import by_relevance, shuffled, wild
+from e2r.ranking.trueskill import Belief, rated
+from tests.ranking.answering import Watched, by_relevance, shuffled, wild
 
 
 def true_order(relevance: list[float]) -> list[int]:
@@ -130,3 +132,26 @@ def test_page_rank_by_hand() -> None:
     weight = page_rank([{1: 1}, {0: 1}, {0: 1, 1: 1}])
     assert weight == pytest.approx([0.475, 0.475, 0.05])
     assert page_rank([{}, {}, {}]) == pytest.approx([1 / 3] * 3)
+
+
+def test_beliefs_are_those_that_trueskill_publishes() -> None:
+    """Two and three newcomers, as trueskill.org prints them."""
+    two, three = rated([Belief()] * 2), rated([Belief()] * 3)
+    assert [b.mean for b in two] == pytest.approx([29.396, 20.604], abs=1e-3)
+    assert [b.deviation for b in two] == pytest.approx([7.171, 7.171], abs=1e-3)
+    assert [b.mean for b in three] == pytest.approx([31.675, 25.000, 18.325], abs=1e-3)
+    assert [b.deviation for b in three] == pytest.approx([6.656, 6.208, 6.656], abs=1e-3)
+    assert rated([Belief(3, 2)]) == [Belief(3, 2)]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_acurank_asks_on_while_the_best_are_uncertain(seed: int) -> None:
+    relevance = shuffled(100, seed)
+    watched = Watched(by_relevance(relevance))
+    driven = drive(acurank(100, 10), watched)
+    assert [len(tasks) for tasks in watched.rounds[:1]] == [5]
+    assert 8 <= driven.tasks <= 14
+    assert len(set(driven.result[:10]) & set(true_order(relevance)[:10])) >= 8
+    for tasks in watched.rounds:
+        asked = [i for task in tasks for i in task.candidates]
+        assert len(asked) == len(set(asked)), "windows of a round share nobody"
