@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 MEAN, DEVIATION = 25.0, 25 / 3
 """Of a candidate of whom nothing is known."""
@@ -56,8 +57,14 @@ def rated(beliefs: Sequence[Belief]) -> list[Belief]:
     Expectation propagation over the chain of neighbours (Herbrich et al., NeurIPS 2006), with the
     usual settings and as many passes as the package `trueskill` makes.
     """
+    return list(_rated(tuple(beliefs)))
+
+
+@lru_cache(maxsize=1 << 14)
+def _rated(beliefs: tuple[Belief, ...]) -> tuple[Belief, ...]:
+    """The same; queries begin alike, and ask alike again and again."""
     if len(beliefs) < 2:
-        return list(beliefs)
+        return beliefs
     merits = []
     for belief in beliefs:
         pi = 1 / (belief.deviation**2 + TAU**2)
@@ -82,7 +89,7 @@ def rated(beliefs: Sequence[Belief]) -> list[Belief]:
     for merit, told in zip(merits, chain.told(), strict=True):
         whole = merit * _noisy(told)
         found.append(Belief(whole.tau / whole.pi, math.sqrt(1 / whole.pi)))
-    return found
+    return tuple(found)
 
 
 class _Chain:

@@ -45,7 +45,7 @@ def read() -> dict[str, Any]:
 
 
 def write() -> None:
-    """Simulate the whole grid; takes about 20 seconds."""
+    """Simulate the whole grid; takes a minute or two."""
     tables: dict[Any, int] = {}
     lines: list[str] = []
     methods: dict[str, dict[str, Any]] = {}
