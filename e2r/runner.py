@@ -25,7 +25,7 @@ from e2r.engines.unread import Unread
 from e2r.engines.verification import summary, verify
 from e2r.errors import IncompleteError, UsageError
 from e2r.models import open_answerer
-from e2r.prompts.reading import READINGS, reading
+from e2r.prompts.reading import asks, reading
 from e2r.records.collection import load_collection
 from e2r.records.environment import code_version, environment
 from e2r.records.folder import RunFolder
@@ -271,6 +271,7 @@ def _identity(
         "query_tokens": spec.prompt.query_tokens,
         "passage_tokens": spec.prompt.passage_tokens,
         "seed": spec.seed,
+        **({"thinking": model.thinking} if model.thinking else {}),
         **({"server": model.server.facts()} if model.server else {}),
         **method_facts(spec, stages),
         # What is off by default is named where it is on, so that older runs keep their names.
@@ -284,7 +285,7 @@ def _complete(
 ) -> Spec:
     """The spec with what it left to defaults filled in, so that repeating it repeats the run."""
     template = None
-    if spec.method.name in READINGS:
+    if asks(spec.method.name):
         template = reading(spec.method.name, spec.method.fidelity).template
     found = collection.retrieval
     bm25 = {} if found is None else {"bm25_k1": found.k1, "bm25_b": found.b}

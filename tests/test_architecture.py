@@ -18,7 +18,7 @@ ROOMS = {
     "borders": {"errors"},
     "hub": {"errors"},
     "flops": {"errors", "borders", "hub"},
-    "ranking": {"errors"},
+    "ranking": {"errors", "borders"},
     "data": {"errors", "borders", "hub"},
     "prompts": {"errors", "borders", "ranking"},
     "records": {"errors", "borders", "data"},
@@ -87,6 +87,7 @@ TORCH_LIVES_BELOW = {
     for name in (
         "attention",
         "checkpoint",
+        "memory",
         "onednn",
         "passes",
         "peaks",

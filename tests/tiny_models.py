@@ -96,6 +96,63 @@ def save_qwen2(folder: Path) -> Path:
     return folder
 
 
+def save_qwen3_5(folder: Path) -> Path:
+    """A hybrid: gated delta nets, with gated attention in every fourth layer."""
+    import torch
+    from transformers import Qwen3_5ForCausalLM, Qwen3_5TextConfig
+
+    size = save_tokenizer(folder, chat=True)
+    torch.manual_seed(3)
+    config = Qwen3_5TextConfig(
+        vocab_size=size,
+        hidden_size=48,
+        intermediate_size=80,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=16,
+        linear_num_key_heads=2,
+        linear_num_value_heads=4,
+        linear_key_head_dim=8,
+        linear_value_head_dim=8,
+        max_position_embeddings=1024,
+        tie_word_embeddings=True,
+        initializer_range=0.2,
+        bos_token_id=None,
+        eos_token_id=2,
+        pad_token_id=0,
+    )
+    Qwen3_5ForCausalLM(config).save_pretrained(folder)
+    return folder
+
+
+def save_t5gemma(folder: Path) -> Path:
+    """Gemma's layers as an encoder and a decoder."""
+    import torch
+    from transformers import T5GemmaConfig, T5GemmaForConditionalGeneration
+
+    size = save_tokenizer(folder, chat=False)
+    torch.manual_seed(0)
+    part = {
+        "vocab_size": size,
+        "hidden_size": 48,
+        "intermediate_size": 80,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "head_dim": 16,
+        "initializer_range": 0.2,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+        "pad_token_id": 0,
+    }
+    config = T5GemmaConfig(
+        encoder=part, decoder=part, vocab_size=size, decoder_start_token_id=1, bos_token_id=1
+    )
+    T5GemmaForConditionalGeneration(config).save_pretrained(folder)
+    return folder
+
+
 def save_t5(folder: Path) -> Path:
     """An encoder–decoder model with gated feed-forward layers."""
     import torch

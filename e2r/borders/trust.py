@@ -17,13 +17,14 @@ from e2r.borders.reading import MIB, json_file
 from e2r.borders.writing import write
 from e2r.errors import DataError, E2RError
 
-Kind: TypeAlias = Literal["code", "server", "key", "cluster", "template"]
+Kind: TypeAlias = Literal["code", "server", "key", "cluster", "template", "method"]
 KINDS: dict[Kind, str] = {
     "code": "this model at this revision may run Python code that it brings",
     "server": "this host may be sent prompts",
     "key": "this host is sent the key in this environment variable",
     "cluster": "this Ray cluster may be joined",
     "template": "this prompt template may be read",
+    "method": "this file's plan may run, as it was then",
 }
 
 

@@ -39,6 +39,7 @@ MEASURE = "nDCG@10"
 @click.option("--set-sizes", default="3", show_default=True, help="Passages a setwise call.")
 @click.option("--passage-tokens", default="75", show_default=True, help="Tokens a passage.")
 @click.option("--query-tokens", type=int, default=9, show_default=True, help="Tokens a query.")
+@click.option("--answer-tokens", type=int, help="New tokens of a thought, for reasoning methods.")
 @click.option("--k", type=int, default=10, show_default=True, help="How many must be in order.")
 @click.option(
     "--convention", type=click.Choice(list(CONVENTIONS)), default="ideal", show_default=True
@@ -69,6 +70,7 @@ def command(
     set_sizes: str,
     passage_tokens: str,
     query_tokens: int,
+    answer_tokens: int | None,
     k: int,
     convention: str,
     sort: str,
@@ -90,8 +92,11 @@ def command(
     """
     from e2r.flops.catalogue import entries
     from e2r.forecast.budget import Grid, search
+    from e2r.ranking import named
 
     clock = clock_of(device)
+    for name in methods.split(",") if methods else []:
+        named(name, None)
     found = search(
         Grid(
             models=models.split(",") if models else list(entries()),
@@ -101,6 +106,7 @@ def command(
             passage_tokens=_counts("--passage-tokens", passage_tokens),
             k=k,
             query_tokens=query_tokens,
+            answer_tokens=answer_tokens,
         ),
         petaflops=petaflops,
         milliseconds=milliseconds,

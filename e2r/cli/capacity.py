@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from e2r.cli import print_json
+from e2r.cli import completing, print_json
+from e2r.cli.options import PARAMETER, parameters_given
 from e2r.cli.timing import clock_of, duration, priced_pipeline, stages_of
 from e2r.cli.variants import architecture_of, of_a_variant
-from e2r.cli.whole_method import given, lengths_of
+from e2r.cli.whole_method import lengths_of
 from e2r.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,8 +18,13 @@ if TYPE_CHECKING:
 
 
 @click.command("capacity")
-@click.argument("model")
-@click.option("--method", required=True, help="A ranking method; see e2r list methods.")
+@click.argument("model", shell_complete=completing.architectures)
+@click.option(
+    "--method",
+    required=True,
+    shell_complete=completing.methods,
+    help="A ranking method; see e2r list methods.",
+)
 @click.option("--qps", type=float, required=True, help="Queries a second that arrive.")
 @click.option("--depth", type=int, default=100, show_default=True, help="Candidates a query.")
 @click.option("--k", type=int, default=10, show_default=True, help="How many must be in order.")
@@ -27,6 +33,7 @@ if TYPE_CHECKING:
 @click.option("--step", type=int, help="How far the listwise window moves.")
 @click.option("--repeats", type=int, help="Passes of the listwise window.")
 @click.option("--tournaments", type=int, help="Tournaments whose points are added.")
+@PARAMETER
 @click.option("--answer-tokens", type=int, help="New tokens of a thought, for reasoning methods.")
 @click.option("--query-tokens", type=int, default=9, show_default=True, help="Tokens a query.")
 @click.option("--passage-tokens", type=int, default=75, show_default=True, help="Tokens a passage.")
@@ -61,7 +68,7 @@ def command(model: str, method: str, qps: float, as_json: bool, **options: Any) 
         method,
         options["depth"],
         options["k"],
-        given(options),
+        parameters_given(options),
         lengths_of(options),
     )
     stages = stages_of(options, options["query_tokens"])

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from e2r.cli import completing
+from e2r.cli.options import PARAMETER, parameters_given
 from e2r.cli.timing import clock_of, priced_pipeline, stages_of, timed_lines
 from e2r.cli.variants import architecture_of, of_a_variant, sweep
-from e2r.cli.whole_method import given, lengths_of, whole_method
+from e2r.cli.whole_method import lengths_of, whole_method
 from e2r.errors import UsageError
 from e2r.flops.conventions import CONVENTIONS
 
@@ -22,7 +24,7 @@ PETA = 10**15
 
 
 @click.command("estimate")
-@click.argument("model")
+@click.argument("model", shell_complete=completing.architectures)
 @click.option("--prompt-tokens", type=int, help="Tokens of the prompt, a cached prefix included.")
 @click.option(
     "--generated-tokens",
@@ -56,7 +58,11 @@ PETA = 10**15
     metavar="NAME=V,V…",
     help="A line for each value of a config fact (num_experts_per_tok), or of exit-after.",
 )
-@click.option("--method", help="Price a whole ranking method; see e2r list methods.")
+@click.option(
+    "--method",
+    shell_complete=completing.methods,
+    help="Price a whole ranking method; see e2r list methods.",
+)
 @click.option(
     "--pictures",
     type=click.Path(path_type=Path),
@@ -70,6 +76,7 @@ PETA = 10**15
 @click.option("--step", type=int, help="How far the listwise window moves.")
 @click.option("--repeats", type=int, help="Passes of the listwise window.")
 @click.option("--tournaments", type=int, help="Tournaments whose points are added.")
+@PARAMETER
 @click.option("--answer-tokens", type=int, help="New tokens of a thought, for reasoning methods.")
 @click.option("--query-tokens", type=int, default=9, show_default=True, help="Tokens a query.")
 @click.option("--passage-tokens", type=int, default=75, show_default=True, help="Tokens a passage.")
@@ -208,12 +215,23 @@ def _figures(model: str, cost: Estimate, calls: int) -> dict[str, Any]:
 
 def _draw(arch: Architecture, convention: str, options: dict[str, Any], folder: Path) -> None:
     from e2r.metrics.reports.pictures import Curve, write_sweeps
+    from e2r.ranking import named
 
     if options["method"] is None:
         raise UsageError("--pictures needs --method NAME,NAME…, the methods to draw")
+    names = options["method"].split(",")
+    for name in names:
+        named(name, None)
     curves = [
-        Curve(arch, name, options["depth"], options["k"], lengths_of(options), given(options))
-        for name in options["method"].split(",")
+        Curve(
+            arch,
+            name,
+            options["depth"],
+            options["k"],
+            lengths_of(options),
+            parameters_given(options),
+        )
+        for name in names
     ]
     for path in write_sweeps(curves, convention, folder):
         click.echo(f"wrote {path}", err=True)

@@ -14,9 +14,11 @@ ASKED: Mapping[str, Sequence[str]] = {
     ),
     "Who ranks": (
         "model", "revision", "dtype", "tokenizer", "architecture", "trust_remote_code",
+        "thinking",
     ),
     "How": (
-        "method", "k", "set_size", "window", "step", "repeats", "tournaments", "fidelity", "then",
+        "method", "k", "set_size", "window", "step", "repeats", "tournaments", "parameter",
+        "fidelity", "then",
     ),
     "What the model reads": (
         "template", "query_tokens", "passage_tokens", "answer_tokens", "answer_start",

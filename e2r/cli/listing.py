@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from e2r.borders.showing import shown
 from e2r.cli import print_json
 
 
@@ -28,8 +29,16 @@ from e2r.cli import print_json
 def command(kind: str, as_json: bool) -> None:
     """Show the known models, methods, backends, engines, conventions, datasets or accelerators.
 
+    Methods and models are tables; --json holds more of each.
+
     Example: e2r list methods
     """
+    if kind in ("models", "methods") and not as_json:
+        from e2r.cli import known
+
+        for line in known.models() if kind == "models" else known.methods():
+            click.echo(shown(line))
+        return
     rows = _rows(kind)
     if as_json:
         print_json(rows)
@@ -58,8 +67,9 @@ def _rows(kind: str) -> list[dict[str, Any]]:
         ]
     if kind == "methods":
         from e2r.ranking import METHODS, method
+        from e2r.ranking.own import installed
 
-        found = [method(name) for name in METHODS]
+        found = [method(name) for name in (*METHODS, *installed())]
         return [
             {
                 "name": item.name,
@@ -67,7 +77,7 @@ def _rows(kind: str) -> list[dict[str, Any]]:
                 "calls": item.calls,
                 "rounds": item.rounds,
                 "parameters": dict(item.parameters),
-                **({"trained checkpoints": item.trained} if item.trained else {}),
+                **({"trained checkpoints": ", ".join(item.trained)} if item.trained else {}),
                 "source": item.source,
             }
             for item in found

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
 from e2r.borders.showing import shown
 from e2r.cli import completing
+from e2r.errors import UsageError
 
 MEASURES = click.option(
     "--measures",
@@ -33,6 +35,27 @@ FORMAT = click.option(
     show_default=True,
     help="What goes to stdout; csv and json hold every figure.",
 )
+PARAMETER = click.option(
+    "--parameter",
+    multiple=True,
+    metavar="NAME=NUMBER",
+    help="Any parameter of the method; may be repeated.",
+)
+PARAMETERS = ("set_size", "window", "step", "repeats", "tournaments")
+"""Parameters of methods that have an option of their own."""
+DIGITS = 9
+"""Of a parameter that may be meant."""
+
+
+def parameters_given(options: Mapping[str, Any]) -> dict[str, int]:
+    """The parameters of a method that were typed. Raises UsageError for what is no number."""
+    given = {name: options[name] for name in PARAMETERS if options[name] is not None}
+    for text in options["parameter"]:
+        name, equals, value = text.partition("=")
+        if not equals or not value.isascii() or not value.isdigit() or len(value) > DIGITS:
+            raise UsageError(f"--parameter {text!r}: write NAME=NUMBER, as in pivot=10")
+        given[name.replace("-", "_")] = int(value)
+    return given
 
 
 def note(text: str) -> None:

@@ -15,6 +15,7 @@ from e2r.borders.showing import ReaderLeftError
 from e2r.cli import completing, print_json
 from e2r.cli.ending import tell_end
 from e2r.cli.grouped import ASKED, Grouped
+from e2r.cli.options import PARAMETER
 from e2r.cli.progress import progress
 from e2r.cli.words import is_given, tables, vouched_spec
 from e2r.errors import IncompleteError
@@ -50,7 +51,7 @@ from e2r.errors import IncompleteError
 @click.option(
     "--model",
     shell_complete=completing.models,
-    help="A Hub id, a folder, gguf:FILE, pypi:PACKAGE, openai:NAME, oracle, random:SEED …",
+    help="A Hub id, a folder, gguf:FILE, pypi:PACKAGE, openai:NAME, rerank:NAME, oracle …",
 )
 @click.option("--revision", help="The model's revision, or sha256:… of its file.")
 @click.option(
@@ -64,6 +65,12 @@ from e2r.errors import IncompleteError
     "--trust-remote-code",
     is_flag=True,
     help="Run Python code that the model's repository brings; it is recorded.",
+)
+@click.option(
+    "--thinking",
+    is_flag=True,
+    help="Let the model think before each answer, and pay for it; else templates that have a "
+    "switch have it off.",
 )
 @click.option(
     "--method", shell_complete=completing.methods, help="A ranking method; see e2r list methods."
@@ -80,6 +87,7 @@ from e2r.errors import IncompleteError
 @click.option("--step", type=int, help="How far the listwise window moves; default 10.")
 @click.option("--repeats", type=int, help="Passes of the listwise window; default 1.")
 @click.option("--tournaments", type=int, help="Tournaments whose points are added; default 1.")
+@PARAMETER
 @click.option(
     "--fidelity",
     type=click.Choice(["mended", "llm-rankers"]),
@@ -128,7 +136,9 @@ from e2r.errors import IncompleteError
     type=click.IntRange(min=1),
     help="Tokens a batch, with padding; default: 1024 on a processor, 8192 on an accelerator.",
 )
-@click.option("--base-url", help="Of openai:NAME: the server's address, as http://HOST:PORT/v1.")
+@click.option(
+    "--base-url", help="Of openai:NAME, rerank:NAME: the server's address, as http://HOST:PORT/v1."
+)
 @click.option(
     "--api-key-env",
     metavar="VARIABLE",

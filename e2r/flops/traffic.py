@@ -25,7 +25,6 @@ from e2r.flops.work import (
     TOKENS,
     Mode,
     band,
-    shortened,
 )
 
 if TYPE_CHECKING:
@@ -90,7 +89,7 @@ FIRST_PASS: Mapping[Mode, Expression] = {
 
 
 def _whole(term: Term, unit: Expression) -> Expression:
-    return shortened(unit, term.kept)
+    return unit.with_(dict(term.left))
 
 
 def _weights(term: Term) -> int:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeAlias
 
 from e2r.errors import DataError, UsageError
 from e2r.flops.architecture import Architecture, build
 from e2r.flops.blocks import Term, Terms
+from e2r.flops.expression import Expression, maximum, minimum
 from e2r.flops.structure import Layer
+from e2r.flops.work import CACHED, PROMPT
+
+_Left: TypeAlias = tuple[tuple[str, Expression], ...]
 
 
 def override(architecture: Architecture, changes: Mapping[str, Any]) -> Architecture:
@@ -76,16 +80,87 @@ def compress(architecture: Architecture, after: int, kept: Fraction) -> Architec
         )
     if not 0 < kept <= 1:
         raise DataError(f"the share of tokens that is kept is {kept}; it is above 0, at most 1")
-    share = kept.numerator, kept.denominator
+    left = tuple(
+        (tokens.name, (tokens * kept.numerator + (kept.denominator - 1)) // kept.denominator)
+        for tokens in (PROMPT, CACHED)
+    )
     made: dict[int, Layer] = {}
     for layer in stack.layers[after:]:
         if id(layer) not in made:
-            terms = tuple(replace(term, kept=share) for term in layer.terms)
+            terms = _with(layer.terms, left if kept < 1 else ())
             # The paper's equations know one length for all layers.
             made[id(layer)] = replace(layer, terms=terms, paper=None)
     later = tuple(made[id(layer)] for layer in stack.layers[after:])
     shorter = replace(stack, layers=(*stack.layers[:after], *later))
     return replace(architecture, stacks=(shorter,), cache={})
+
+
+def compressed(
+    architecture: Architecture, layers: Sequence[int], ratio: int, kept: int
+) -> Architecture:
+    """The model that pools its passage's states, `ratio` to one, before each of some layers.
+
+    As BGE's lightweight reranker does (layers counted from 0): `kept` tokens of query and
+    instruction stay as they are. Raises DataError for a model that writes, and for numbers that
+    cannot be.
+    """
+    stack, *others = architecture.stacks
+    count = len(stack.layers)
+    if others or architecture.generates:
+        raise DataError(f"{architecture.name} writes, or has two stacks; its prompt stays whole")
+    if ratio < 2 or kept < 0 or not layers or not all(0 < layer < count for layer in layers):
+        raise DataError(
+            f"cannot compress by {ratio} before layers {list(layers)}: give a ratio of at least 2 "
+            f"and layers from 1 to {count - 1}"
+        )
+    passage = maximum(PROMPT - kept, 0)
+    left: list[_Left] = [()]
+    for _ in set(layers):
+        passage = (passage + (ratio - 1)) // ratio
+        left.append(((PROMPT.name, minimum(PROMPT, kept) + passage),))
+    made: dict[tuple[int, int], Layer] = {}
+    placed = []
+    for number, layer in enumerate(stack.layers):
+        times = sum(number >= place for place in set(layers))
+        key = id(layer), times
+        made.setdefault(key, replace(layer, terms=_with(layer.terms, left[times])))
+        placed.append(made[key])
+    return replace(
+        architecture,
+        stacks=(replace(stack, layers=tuple(placed)),),
+        head=_with(architecture.head, left[-1]),
+        gaps=tuple(gap for gap in architecture.gaps if not gap.startswith("token compression")),
+        cache={},
+    )
+
+
+def _with(terms: Terms, left: _Left) -> Terms:
+    return tuple(replace(term, left=left) for term in terms)
+
+
+def fused(architecture: Architecture, passages: int) -> Architecture:
+    """The encoder-decoder that encodes `passages` prompts of one length, and decodes over all.
+
+    Fusion in the decoder (Izacard & Grave, 2021): the prompt is their sum, and its pairs in the
+    encoder are those inside of each. Raises DataError for a model without an encoder before its
+    decoder, or with a window in it.
+    """
+    encoder, *rest = architecture.stacks
+    terms = [term for layer in encoder.layers for term in layer.terms if term.per == "pair"]
+    if not rest or encoder.mode != "encoder" or any(term.window for term in terms):
+        raise DataError(f"{architecture.name} has no plain encoder to fuse in its decoder")
+    made = {
+        id(layer): replace(
+            layer,
+            terms=tuple(
+                replace(term, per="piece pair", window=passages) if term.per == "pair" else term
+                for term in layer.terms
+            ),
+        )
+        for layer in encoder.layers
+    }
+    split = replace(encoder, layers=tuple(made[id(layer)] for layer in encoder.layers))
+    return replace(architecture, stacks=(split, *rest), cache={})
 
 
 def with_lora(architecture: Architecture, rank: int, targets: Sequence[str]) -> Architecture:

@@ -206,18 +206,6 @@ LONGEST: Mapping[Mode, Expression] = {
 PAIRS = {"causal": causal_pairs, "encoder": encoder_pairs, "decoder": decoder_pairs}
 
 
-def shortened(unit: Expression, kept: tuple[int, int]) -> Expression:
-    """The unit where only this share of the prompt is left, rounded up to whole tokens."""
-    above, below = kept
-    if above == below:
-        return unit
-
-    def part(tokens: Expression) -> Expression:
-        return (tokens * above + (below - 1)) // below
-
-    return unit.with_({"prompt_tokens": part(PROMPT), "cached_tokens": part(CACHED)})
-
-
 def _whole(name: str, value: Any) -> Any:
     if isinstance(value, bool):
         raise DataError(f"{name} is {value!r}; give a whole number of tokens")

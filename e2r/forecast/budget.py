@@ -10,7 +10,7 @@ from e2r.errors import DataError, UsageError
 from e2r.flops.architecture import Architecture
 from e2r.flops.first_stage import Stage
 from e2r.forecast.clock import Clock, Timed
-from e2r.forecast.lengths import TEXTS, Lengths
+from e2r.forecast.lengths import TEXTS, Lengths, thinks
 from e2r.forecast.method import PETA, Forecast, forecast
 from e2r.ranking import METHODS
 from e2r.ranking import method as find
@@ -21,6 +21,7 @@ class Grid:
     """What to try: every combination that a method and a model allow.
 
     Without `methods`, each model is tried with those that it is made for (`made_for`).
+    `answer_tokens` is the length of a thought, without which methods that think are refused.
     """
 
     models: Sequence[str]
@@ -30,6 +31,7 @@ class Grid:
     passage_tokens: Sequence[int] = (75,)
     k: int = 10
     query_tokens: int = 9
+    answer_tokens: int | None = None
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,12 @@ def search(
             except DataError as error:
                 refused.append(str(error))
                 continue
+        if grid.answer_tokens is None:
+            refused += [
+                f"{name}: {method} thinks at a length that is open; give --answer-tokens"
+                for method in _methods(name, grid)
+                if thinks(find(method).prompted_as)
+            ]
         for priced in _options(name, arch, grid, convention):
             weighed += 1
             option = replace(priced, first_stage_flops=added)
@@ -135,20 +143,29 @@ def search(
     return Found(tuple(options), weighed, tuple(refused))
 
 
+PRICED = {*TEXTS, "pointwise.cross_encoder"}
+"""Methods whose prompts have known lengths."""
+
+
 def made_for(model: str) -> list[str]:
     """The methods with known prompts that a model of this name can be expected to answer.
 
     A checkpoint trained for some methods (its name says so) is used with those alone; methods
     that need such training are not tried on others.
     """
-    known = [name for name in METHODS if name in TEXTS or name.partition(".")[0] in TEXTS]
-    trained = [name for name in METHODS if (find(name).trained or " ").lower() in model.lower()]
-    general = [name for name in known if find(name).trained is None]
-    return [name for name in known if name in trained] if trained else general
+    known = [name for name in METHODS if name in PRICED or name.partition(".")[0] in TEXTS]
+    word = model.lower()
+    trained = [name for name in known if any(own.lower() in word for own in find(name).trained)]
+    return trained or [name for name in known if not find(name).trained]
+
+
+def _methods(name: str, grid: Grid) -> Sequence[str]:
+    """The methods that are tried with a model."""
+    return made_for(name) if grid.methods is None else grid.methods
 
 
 def _options(name: str, arch: Architecture, grid: Grid, convention: str) -> Iterable[Option]:
-    for method in made_for(name) if grid.methods is None else grid.methods:
+    for method in _methods(name, grid):
         sizes = grid.set_sizes if method.startswith("setwise.") else (None,)
         for depth, size, passage in product(grid.depths, sizes, grid.passage_tokens):
             try:
@@ -158,7 +175,7 @@ def _options(name: str, arch: Architecture, grid: Grid, convention: str) -> Iter
                     depth=depth,
                     k=min(grid.k, depth),
                     parameters={} if size is None else {"set_size": size},
-                    lengths=Lengths(grid.query_tokens, passage),
+                    lengths=Lengths(grid.query_tokens, passage, answer=grid.answer_tokens),
                     convention=convention,
                 )
             except UsageError:

@@ -162,7 +162,7 @@ def counter_of(
 def counted(model: ModelSpec) -> ModelSpec:
     """The model whose tokens are counted; for one behind a server, its tokenizer or its name."""
     kind, _, name = model.source.partition(":")
-    if kind != "openai":
+    if kind not in ("openai", "rerank"):
         return model
     return ModelSpec(source=model.tokenizer or name, dtype=model.dtype)
 
@@ -176,6 +176,7 @@ def dry_run(spec: Spec, collection: Collection, counter: Counter, answers: str) 
         spec.prompt,
         answerer_of(answers, collection),
         reuse=spec.execution.reuse,
+        thinking=spec.model.thinking,
     )
     replies: list[Reply] = []
     qids: list[str] = []
@@ -205,7 +206,7 @@ def dry_run(spec: Spec, collection: Collection, counter: Counter, answers: str) 
 def refuse_unfit(spec: Spec, architecture: Architecture) -> None:
     """Raise UsageError where a stage's method asks for what such a model cannot do."""
     for stage in stages_of(spec):
-        name = stage.method.name
+        name = stage.method.prompted_as
         kind = "Attend" if name == "attention.icr" else ""
         try:
             call_counts(architecture.mode, architecture.task, name, kind)

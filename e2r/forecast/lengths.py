@@ -74,6 +74,7 @@ TEXTS: Mapping[str, Text] = {
     "pointwise.yes_no": Text(22, scored=True, before=27, leads=False),
     "pointwise.monot5": Text(6, scored=True, before=28),
     "pointwise.qwen3": Text(60, chat=SYSTEM, start=10, scored=True, before=67),
+    "pointwise.graded": Text(29, scored=True),
     "pointwise.reasoning": Text(32, chat=0, thinks=True, before=28),
     "pairwise": Text(29, each=7, start=3, before=49),
     "pairwise.duot5": Text(10, scored=True, before=29),
@@ -86,6 +87,13 @@ TEXTS: Mapping[str, Text] = {
     "listwise": LISTWISE,
     "listwise.likelihood": replace(SETWISE, scored=True),
     "listwise.first": Text(126, each=4, queries=2, chat=SYSTEM, start=2, scored=True, before=66),
+    "listwise.reasoning": Text(185, each=5, queries=2, chat=SYSTEM, thinks=True),
+    "listwise.embedding": Text(132, each=16, queries=2, chat=0, scored=True),
+    "listwise.fid": Text(0, each=13, answer=455),
+    "partition": LISTWISE,
+    "tournament.blitzrank": LISTWISE,
+    "tournament.jointrank": LISTWISE,
+    "tournament.acurank": LISTWISE,
     "tournament": Text(108, each=13, queries=2, chat=22, turn=9, answer=210, before=92),
     "attention.icr": Text(25, each=5, scored=True, after=24, before=34, leads=False),
 }
@@ -102,6 +110,12 @@ def call_counts(mode: Mode, task: Task, method: str, kind: str) -> dict[str, Exp
     if method == "pointwise.cross_encoder":
         _able(method, task == "classification", "a classifier")
         return _counts(mode, QUERY + PASSAGE + EXTRA + PAIR)
+    if method == "listwise.embedding":
+        _able(method, mode == "causal" and task == "embedding", "a decoder that embeds")
+        text = TEXTS[method]
+        prompt = PASSAGES * (PASSAGE + text.each) + QUERY * text.queries + EXTRA + text.fixed
+        return _counts(mode, prompt, head=PASSAGES + 1)
+    _able(method, method != "listwise.fid", "an encoder that reads each passage for itself")
     _able(method, generates(mode, task), "a model that generates")
     text = TEXTS.get(method) or TEXTS[method.partition(".")[0]]
     asked = Constant(CONTENTLESS) if kind == "Calibrate" else QUERY
@@ -132,6 +146,18 @@ def shared_beginning(method: str, query_tokens: int) -> int:
     if text is None:
         return 0
     return text.before + (query_tokens if text.leads else 0)
+
+
+def fused_counts(mode: Mode) -> dict[str, Expression]:
+    """The counts of a window under fusion in the decoder (see `variants.fused`).
+
+    The encoder reads each passage behind the query; the decoder reads all of them. Raises
+    UsageError for a model of another kind.
+    """
+    _able("listwise.fid", mode == "decoder", "an encoder-decoder")
+    text = TEXTS["listwise.fid"]
+    prompt = PASSAGES * (PASSAGE + QUERY + EXTRA + text.each)
+    return _counts(mode, prompt, generated=_new_tokens(text, 2))
 
 
 def thinks(method: str) -> bool:

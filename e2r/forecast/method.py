@@ -15,9 +15,10 @@ from e2r.flops.architecture import Architecture
 from e2r.flops.estimate import Cost, Estimate, estimate
 from e2r.flops.expression import Constant, Expression, Variable
 from e2r.flops.hardware import peak_memory
+from e2r.flops.variants import fused
 from e2r.flops.work import Usage
 from e2r.forecast.demand import Demand, demand, usages_of
-from e2r.forecast.lengths import Lengths, call_counts, thinks
+from e2r.forecast.lengths import Lengths, call_counts, fused_counts, thinks
 from e2r.ranking import method as find
 from e2r.ranking.plan import (
     Attend,
@@ -26,6 +27,7 @@ from e2r.ranking.plan import (
     Duel,
     Order,
     Prefer,
+    Rate,
     Score,
     Select,
     Task,
@@ -34,6 +36,8 @@ from e2r.ranking.plan import (
 
 Answers: TypeAlias = Literal["random", "first-stage"]
 
+FUSED = "listwise.fid"
+"""The method whose encoder reads each passage of a call for itself."""
 DRAWS = 20
 """Random orders over which the calls of an adaptive method are averaged."""
 PETA = 10**15
@@ -112,7 +116,10 @@ def forecast(
     shapes, rounds = simulate(method, depth, k, given, answers)
     usages = [_usage(architecture, method, kind, size, lengths) for kind, size in shapes]
     weights = list(shapes.values())
-    costs = [estimate(architecture, usage, convention) for usage in usages]
+    costs = [
+        estimate(fused(architecture, size) if method == FUSED else architecture, usage, convention)
+        for (_, size), usage in zip(shapes, usages, strict=True)
+    ]
     calls = sum(weights)
     return Forecast(
         calls=float(calls),
@@ -170,6 +177,8 @@ def _answer(task: Task, places: Sequence[int]) -> Any:
             return min(candidates, key=lambda candidate: places[candidate])
         case Order(candidates):
             return tuple(sorted(candidates, key=lambda candidate: places[candidate]))
+        case Rate(candidates):
+            return tuple(-float(places[candidate]) for candidate in candidates)
         case Attend(candidates):
             return tuple((-float(places[candidate]),) for candidate in candidates)
         case Calibrate(candidates):
@@ -179,8 +188,13 @@ def _answer(task: Task, places: Sequence[int]) -> Any:
 def _usage(
     architecture: Architecture, method: str, kind: str, size: int, lengths: Lengths
 ) -> Usage:
+    mode, own, method = architecture.mode, method, find(method).prompted_as
     try:
-        counts = call_counts(architecture.mode, architecture.task, method, kind)
+        counts = (
+            fused_counts(mode)
+            if method == FUSED
+            else call_counts(mode, architecture.task, method, kind)
+        )
     except UsageError as error:
         raise UsageError(f"{error}; {architecture.name} is not one") from None
     variables = {
@@ -191,7 +205,7 @@ def _usage(
     }
     if thinks(method):
         if lengths.answer is None:
-            raise UsageError(f"{method}: how long it thinks is open; give --answer-tokens")
+            raise UsageError(f"{own}: how long it thinks is open; give --answer-tokens")
         variables["answer_tokens"] = lengths.answer
     return Usage(**{name: count.evaluate(variables) for name, count in counts.items()})
 

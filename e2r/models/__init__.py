@@ -15,8 +15,10 @@ from e2r.borders.trust import remember
 from e2r.data.collection import Judgments
 from e2r.errors import MissingError, UsageError, unknown
 from e2r.models.answerer import Answerer, LanguageModel
-from e2r.prompts.reading import READINGS, Reading, reading
+from e2r.models.outside import installed, of_package
+from e2r.prompts.reading import Reading, asks, reading
 from e2r.prompts.template import PromptTemplate, located
+from e2r.ranking import named
 from e2r.records.spec import Spec
 
 BACKENDS: dict[str, str] = {
@@ -26,6 +28,7 @@ BACKENDS: dict[str, str] = {
     "gguf:FILE": "a GGUF file, loaded by transformers",
     "pypi:PACKAGE": "the GGUF file inside an installed package, which is not imported",
     "openai:NAME": "a model behind an OpenAI-compatible server, at --base-url",
+    "rerank:NAME": "a reranker behind a /score or /rerank endpoint, at --base-url",
     "oracle": "answers from the judgments, at no cost",
     "random:SEED": "seeded random answers, at no cost",
     "replay:RUN": "the answers and token counts of a recorded run",
@@ -36,7 +39,7 @@ SHOWN = {"pointwise": 1, "pairwise": 2}
 """How many passages a prompt of a family shows; of the others, any number."""
 UNSEEN = {"pointwise.qlm"}
 """Methods whose query is scored, and stands in no prompt."""
-NOT_HERE = {"none", "oracle", "random", "replay", "openai"}
+NOT_HERE = {"none", "oracle", "random", "replay", "openai", "rerank"}
 """Kinds of answerers that are not run by transformers in this process."""
 
 
@@ -53,12 +56,12 @@ def open_answerer(
     MissingError where it cannot be had.
     """
     kind, _, rest = spec.model.source.partition(":")
-    asks = spec.method.name in READINGS
-    stages = prompts_by_stage(spec) if asks else []
-    refuse_foreign_settings(spec, served=kind == "openai")
-    refuse_own_settings(spec, own=kind not in NOT_HERE)
+    asking = asks(named(spec.method.name, spec.home).name)
+    stages = prompts_by_stage(spec) if asking else []
+    refuse_foreign_settings(spec, served=kind in ("openai", "rerank"))
+    refuse_own_settings(spec, own=kind not in NOT_HERE and kind not in installed())
     if spec.model.source == "none":
-        if asks:
+        if asking:
             raise UsageError(f"{spec.method.name} asks a model: pass --model")
         from e2r.models.simulated.no_model import NoModel
 
@@ -79,12 +82,14 @@ def open_answerer(
         from e2r.models.simulated.replay import Replay
 
         return Replay(Path(rest))
-    if not asks:
+    if not asking:
         raise UsageError(f"{spec.method.name} asks no model: drop --model {spec.model.source}")
-    if kind == "openai":
+    if kind in ("openai", "rerank"):
         return _served(spec, stages, note, say or note)
+    if kind in installed():
+        return of_package(kind, rest, spec, stages)
     if kind not in ("gguf", "pypi") and "/" not in kind and not Path(kind).is_dir():
-        raise unknown("model", spec.model.source, BACKENDS)
+        raise unknown("model", spec.model.source, [*BACKENDS, *installed()])
     # Read by tqdm when it is imported: transformers would draw its bars over ours.
     os.environ.setdefault("TQDM_DISABLE", "1")
     try:
@@ -111,6 +116,7 @@ def _prompted(
         query_tokens=spec.prompt.query_tokens,
         passage_tokens=spec.prompt.passage_tokens,
         answer_tokens=spec.prompt.answer_tokens,
+        thinking=spec.model.thinking,
     )
 
 
@@ -124,6 +130,7 @@ def _served(
     if spec.execution.server is None:
         raise UsageError(f"{spec.model.source}: pass the server's address by --base-url")
     try:
+        from e2r.models.server import rerank
         from e2r.models.server.http import Server
         from e2r.models.server.openai_compatible import connect
     except ImportError as error:
@@ -133,6 +140,8 @@ def _served(
     server = Server(spec.execution.server, say=say)
     if server.withheld is not None:
         note(server.withheld)
+    if spec.model.source.startswith("rerank:"):
+        return _prompted(rerank.connect(spec, stages, server), spec, stages)
     return _prompted(connect(spec, stages, server, note), spec, stages)
 
 
@@ -143,7 +152,7 @@ def refuse_foreign_settings(spec: Spec, *, served: bool) -> None:
     if not served and any(value is not None for value in given):
         raise UsageError(
             "--base-url, --tokenizer, --architecture, --answer-start and their like are for models "
-            f"behind a server (--model openai:NAME), which {model.source} is not"
+            f"behind a server (--model openai:NAME or rerank:NAME), which {model.source} is not"
         )
 
 
@@ -171,7 +180,8 @@ def prompts_by_stage(spec: Spec) -> list[tuple[PromptTemplate, Reading]]:
         *((stage.name, stage.template) for stage in spec.method.then),
     ]
     stages = []
-    for name, chosen in asked:
+    for word, chosen in asked:
+        name = named(word, spec.home).prompted_as
         how = reading(name, spec.method.fidelity)
         template = PromptTemplate.load(chosen or how.template, spec.home)
         if spec.home is None and chosen is not None and chosen.endswith(".jinja"):

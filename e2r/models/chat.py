@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,6 +15,15 @@ from e2r.prompts.template import Message
 Turns = list[dict[str, Any]]
 
 _MARK = "e2r-last-word"
+SWITCHES = ("enable_thinking", "thinking")
+"""What templates call their switch: Qwen3 and its kin, DeepSeek and Granite."""
+_BLOCKS = re.compile(r"{[{%](.*?)[%}]}", re.DOTALL)
+_STRINGS = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"")
+
+
+def _code(template: str) -> str:
+    """A template's own names: neither its text nor its strings."""
+    return _STRINGS.sub("", " ".join(_BLOCKS.findall(template)))
 
 
 def _plain(messages: Sequence[Message]) -> Turns:
@@ -50,15 +60,23 @@ class Chat:
         self._tokenizer = tokenizer
         self._forms = FORMS
 
-    def written(self, messages: Sequence[Message]) -> str:
+    @property
+    def switches(self) -> tuple[str, ...]:
+        """The words by which the template takes whether the model is to think, if it has any."""
+        template = self._tokenizer.chat_template
+        text = " ".join(template.values()) if isinstance(template, dict) else str(template or "")
+        return tuple(word for word in SWITCHES if re.search(rf"\b{word}\b", _code(text)))
+
+    def written(self, messages: Sequence[Message], *, think: bool = False) -> str:
         """The conversation as text, up to where the answer begins.
 
-        Raises DataError where the template leaves out a message in every form, or fails.
+        A template with a switch for thinking is told `think`. Raises DataError where the template
+        leaves out a message in every form, or fails.
         """
         why = ""
         for number, form in enumerate(self._forms):
             try:
-                text = self._apply(form(messages), add_generation_prompt=True)
+                text = self._apply(form(messages), add_generation_prompt=True, think=think)
             except TemplateError as error:
                 why = why or f"fails ({error})"
                 continue
@@ -85,14 +103,18 @@ class Chat:
                 return rest
         return ""
 
-    def _apply(self, turns: Turns, *, add_generation_prompt: bool) -> str:
+    def _apply(self, turns: Turns, *, add_generation_prompt: bool, think: bool = False) -> str:
         """The template filled in the sandbox, where filling it is all that the tokenizer does."""
         tokenizer = self._tokenizer
+        switches = dict.fromkeys(self.switches, think)
         made_by = type(tokenizer).apply_chat_template.__module__
         if made_by != "transformers.tokenization_utils_base":
             return str(
                 tokenizer.apply_chat_template(
-                    turns, tokenize=False, add_generation_prompt=add_generation_prompt
+                    turns,
+                    tokenize=False,
+                    add_generation_prompt=add_generation_prompt,
+                    **switches,
                 )
             )
         tokens = {
@@ -104,6 +126,7 @@ class Chat:
             "tools": None,
             "documents": None,
             "add_generation_prompt": add_generation_prompt,
+            **switches,
         }
         try:
             template = tokenizer.get_chat_template()

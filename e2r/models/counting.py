@@ -45,6 +45,7 @@ class Counting:
         answers: Answerer,
         *,
         reuse: bool = False,
+        thinking: bool = False,
     ) -> None:
         self._model = model
         self._stages = stages
@@ -56,6 +57,7 @@ class Counting:
             query_tokens=prompt.query_tokens,
             passage_tokens=prompt.passage_tokens,
             answer_tokens=prompt.answer_tokens,
+            thinking=thinking,
         )
 
     def record(self) -> ModelRecord:
@@ -96,7 +98,8 @@ class Counting:
 
     def _count(self, question: Question, answered: Answered, request: Request) -> Reply:
         write = self._stages[question.stage][1].write
-        text = write(answered.answer, question.task) if write else None
+        thought = getattr(request, "thinks", False)
+        text = write(answered.answer, question.task) if write and not thought else None
         # The calibration's query is the shorter one, and is run second, over cached documents.
         shares = isinstance(question.task, Calibrate)
         return self._model.count(request, text, shares=shares)

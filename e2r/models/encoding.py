@@ -244,13 +244,21 @@ class Encoder:
         )
         if plain:
             return "\n".join(message.content for message in messages), plain
-        text = self._chat.written(messages)
+        thinks = isinstance(request, Reason) or getattr(request, "thinks", False)
+        text = self._chat.written(messages, think=thinks)
         opened, start = opened_by(text), getattr(request, "answer_start", "")
+        if start and text.endswith(start):  # an empty thought that the template wrote too
+            return text.removesuffix(start), plain
         if opened and start.startswith(opened):
             return text.rstrip().removesuffix(opened), plain
         if opened and (start or not isinstance(request, Generate | Reason)):
             return text + closing(opened), plain
         return text, plain
+
+    @property
+    def may_think(self) -> bool:
+        """Whether the chat template has a switch for thinking."""
+        return self._decoder_start is None and bool(self._chat.switches)
 
     @property
     def thinks(self) -> bool:

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
+from e2r.errors import UsageError
 from e2r.models.answerer import Answered, LanguageModel, Question
 from e2r.models.sampling import Counted, Sampled
 from e2r.prompts.read import Asked, Reading
 from e2r.prompts.reading import passages_of
-from e2r.prompts.request import Reply, Request
+from e2r.prompts.request import Generate, Reason, Reply, Request
 from e2r.prompts.scores import query_of
 from e2r.prompts.template import PromptTemplate
 from e2r.records.manifest import ModelRecord
+
+THOUGHT = 2048
+"""Tokens of a thought that --thinking makes room for, unless --answer-tokens says otherwise."""
 
 
 class TooLong(str):
@@ -30,6 +34,7 @@ class Prompted:
         query_tokens: int,
         passage_tokens: int,
         answer_tokens: int | None = None,
+        thinking: bool = False,
     ) -> None:
         self.batch_size = model.batch_size
         self.device = model.device
@@ -38,6 +43,7 @@ class Prompted:
         self._query_tokens = query_tokens
         self._passage_tokens = passage_tokens
         self._answer_tokens = answer_tokens
+        self._thinking = thinking
         # A sort asks about the same passage many times; cutting is the harness's main work.
         self._cut = lru_cache(maxsize=1 << 14)(model.cut)
 
@@ -94,6 +100,8 @@ class Prompted:
             request = reading.ask(
                 Asked(filled, query, passages, task, encoder_decoder, self._answer_tokens)
             )
+            if self._thinking:
+                request = self._with_thought(request)
             excess = self._model.excess(request)
             if excess > 0 and most == 1:
                 too_long = TooLong(
@@ -105,3 +113,17 @@ class Prompted:
             if excess <= 0:
                 return request, query_cut + sum(dropped for _, dropped in cut)
             most = max(1, most - max(1, -(-excess // max(len(texts), 1))))
+
+    def _with_thought(self, request: Request) -> Request:
+        """The same, with room for a thought before the answer, which nothing opens then.
+
+        Raises UsageError for a request whose answer is read at once.
+        """
+        if isinstance(request, Reason) or (isinstance(request, Generate) and request.thinks):
+            return request
+        if not isinstance(request, Generate):
+            raise UsageError(
+                "--thinking is for methods that read text; this one reads the next token's numbers"
+            )
+        most = request.max_new_tokens + (self._answer_tokens or THOUGHT)
+        return Generate(request.messages, most, thinks=True)

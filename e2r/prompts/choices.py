@@ -129,7 +129,10 @@ def _write_group(answer: Any, task: Task) -> str:
 
 def _ask_thought(asked: Asked) -> Request:
     return Generate(
-        asked.filled.messages, asked.new_tokens or THOUGHT, asked.filled.answer_start or ""
+        asked.filled.messages,
+        asked.new_tokens or THOUGHT,
+        asked.filled.answer_start or "",
+        thinks=True,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any, cast
 
 from e2r.errors import UsageError
@@ -12,6 +13,8 @@ from e2r.prompts.request import Generate, Labels, Reply, Request
 from e2r.prompts.template import LETTERS
 from e2r.ranking.plan import Task
 
+THOUGHT = 3072
+"""Tokens that ReasonRank may think for and answer in (its authors' setting)."""
 TOKENS_PER_IDENTIFIER = 6
 """An identifier with its brackets and its separator takes at most six tokens."""
 
@@ -40,6 +43,25 @@ def order_of(digits: list[str], task: Task) -> Read:
         return Read(None, parsed=False)
     whole = not rest and len(digits) == len(named)
     return Read(tuple(candidates[n - 1] for n in [*named, *rest]), parsed=whole)
+
+
+def _ask_thought(asked: Asked) -> Request:
+    return Generate(
+        asked.filled.messages,
+        asked.new_tokens or THOUGHT,
+        asked.filled.answer_start or "",
+        thinks=True,
+    )
+
+
+def _read_thought(reply: Reply, task: Task, encoder_decoder: bool) -> Read:
+    """The order between the answer tags that follow the thought, or in what follows it.
+
+    ReasonRank and Rearank write the tags, Rank-K does not.
+    """
+    text = cast(str, reply.value)
+    tagged = re.findall(r"<answer>(.*?)(?:</answer>|$)", text, re.IGNORECASE | re.DOTALL)
+    return read_order(replace(reply, value=tagged[-1] if tagged else text), task, encoder_decoder)
 
 
 def write_order(answer: Any, task: Task) -> str:
@@ -72,4 +94,5 @@ def _ask_first_token(asked: Asked) -> Request:
 
 GENERATION = Reading("listwise", _ask_order, read_order, write_order)
 LIKELIHOOD = Reading("setwise", ask_label_logits, read_logits)
+REASONING = Reading("reasonrank", _ask_thought, _read_thought)
 FIRST = Reading("first", _ask_first_token, read_logits)

@@ -12,12 +12,14 @@ class Generate:
     """Greedy decoding of at most `max_new_tokens` after the prompt; replied to by text.
 
     `answer_start` opens the answer: after a chat template for decoder-only models, after the
-    start token of the decoder prompt for encoder–decoder models.
+    start token of the decoder prompt for encoder–decoder models. `thinks` says that a thought may
+    come before the answer, where the model's template has a switch for it.
     """
 
     messages: tuple[Message, ...]
     max_new_tokens: int
     answer_start: str = ""
+    thinks: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@ from e2r.ranking.plan import Calibrate, Task
 
 NO_QUERY = "N/A"
 """The query without content of in-context reranking (Chen et al., ICLR 2025, Section 3.2)."""
+GRADES = ("0", "1", "2", "3", "4")
+"""The scale of Zhuang et al. (NAACL 2024), each grade's value being its place."""
 THOUGHT = 2000
 """Tokens that Rank1 may think for before its answer (its authors' setting)."""
 
@@ -37,6 +39,23 @@ def read_probability(reply: Reply, task: Task, encoder_decoder: bool) -> Read:
     """The softmax of the first of two logits."""
     yes, no = cast("tuple[float, float]", reply.value)
     return Read(1 / (1 + math.exp(min(no - yes, 700.0))), parsed=True)
+
+
+def _ask_grades(asked: Asked) -> Request:
+    return Labels(asked.filled.messages, GRADES, asked.filled.answer_start or "")
+
+
+def _read_expected(reply: Reply, task: Task, encoder_decoder: bool) -> Read:
+    """The mean grade under the softmax of the grades' logits.
+
+    Of two grades that a server does not list, nobody knows which is the likelier: the mean is then
+    repaired, not read.
+    """
+    logits = cast("tuple[float, ...]", reply.value)
+    best = max(logits)
+    weights = [math.exp(logit - best) for logit in logits]
+    mean = sum(grade * weight for grade, weight in enumerate(weights)) / sum(weights)
+    return Read(mean, parsed=reply.unlisted < 2)
 
 
 def _ask_thought(asked: Asked) -> Request:
@@ -74,6 +93,7 @@ YES_NO = _templated("yes_no", _against("Yes", "No"))
 MONOT5 = _templated("monot5", _against("true", "false"))
 DUOT5 = _templated("duot5", _against("true", "false"))
 QWEN3 = _templated("qwen3", _against("yes", "no"))
+GRADED = Reading("graded", _ask_grades, _read_expected)
 RANK1 = Reading("rank1", _ask_thought, read_probability)
 CROSS_ENCODER = Reading("pair", _ask_class, read_number)
 ICR = Reading("icr", _ask_attention, _read_attention)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from e2r.errors import UsageError, unknown
 from e2r.ranking.plan import Plan
 
-SMALLEST = {"set_size": 2, "window": 2, "step": 1, "repeats": 1, "tournaments": 1}
+SMALLEST = {"set_size": 2, "window": 2, "step": 1, "repeats": 1, "tournaments": 1, "pivot": 1}
 
 LABELLED = 23
 """Passages that a prompt can label, A to W."""
@@ -27,11 +27,13 @@ class Method:
     `bound(n, k, **parameters)` is the largest number of calls that any answers can lead to, and
     with `exact` it is the number of calls whatever is answered. `calls` and `rounds` say the same
     in words. `llm_rankers` is the plan that ielab/llm-rankers carries out under this name, or
-    None where that project has no such method. `trained` is the word that checkpoints trained for
-    this method carry in their names, None where any model can be asked. `most` is the largest value
+    None where that project has no such method. `trained` are words that checkpoints trained for
+    this method carry in their names, none where any model can be asked. `most` is the largest value
     of a parameter, where its prompt has names for no more passages. `told` says what its final
     ranking tells of its calls: which they were (exact), about which (estimate), or too little
-    (None).
+    (None). `unrun` says why such a method is priced and not run. `reads` is the method whose
+    prompt and reading it uses, where those are not its own, and `sha256` the hash of its source
+    where that lies outside of this package.
     """
 
     name: str
@@ -44,14 +46,22 @@ class Method:
     parameters: Mapping[str, int] = field(default_factory=dict)
     exact: bool = False
     llm_rankers: Callable[..., Plan[list[int]]] | None = None
-    trained: str | None = None
+    trained: tuple[str, ...] = ()
     most: Mapping[str, int] = field(default_factory=dict)
     told: Literal["exact", "estimate"] | None = None
+    unrun: str | None = None
+    reads: str | None = None
+    sha256: str | None = None
 
     @property
     def family(self) -> str:
         """The first word of the name: pointwise, setwise, listwise, first_stage …"""
         return self.name.partition(".")[0]
+
+    @property
+    def prompted_as(self) -> str:
+        """The method whose prompt and reading it uses, which may be itself."""
+        return self.reads or self.name
 
     def under(self, fidelity: str) -> Method:
         """The method as a fidelity asks for it.
@@ -77,10 +87,14 @@ class Method:
         for name, value in given.items():
             if name not in self.parameters:
                 raise unknown(f"parameter of {self.name}", name, self.parameters)
-            if not isinstance(value, int) or isinstance(value, bool) or value < SMALLEST[name]:
+            if (
+                not isinstance(value, int)
+                or isinstance(value, bool)
+                or value < SMALLEST.get(name, 1)
+            ):
                 raise UsageError(
                     f"{self.name}: {name} is {value!r}; give an integer of at least "
-                    f"{SMALLEST[name]}"
+                    f"{SMALLEST.get(name, 1)}"
                 )
         complete = {**self.parameters, **given}
         for name, most in self.most.items():
@@ -93,5 +107,10 @@ class Method:
             raise UsageError(
                 f"{self.name}: step {complete['step']} is larger than window "
                 f"{complete['window']}; candidates between two windows would never be asked about"
+            )
+        if complete.get("pivot", 0) > complete.get("window", 0):
+            raise UsageError(
+                f"{self.name}: pivot {complete['pivot']} is larger than window "
+                f"{complete['window']}; the pivot is a place in the first window"
             )
         return complete

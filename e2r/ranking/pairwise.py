@@ -172,7 +172,7 @@ DUOT5 = Method(
     source=DUO,
     summary="heapsort by the probability of true against false in both orders",
     llm_rankers=heapsort_by_duels,
-    trained="duoT5",
+    trained=("duoT5",),
 )
 
 DUOT5_ALLPAIR = Method(
@@ -185,5 +185,5 @@ DUOT5_ALLPAIR = Method(
     told="exact",
     source=DUO,
     summary="every pair in both orders; the probabilities of true are added up",
-    trained="duoT5",
+    trained=("duoT5",),
 )

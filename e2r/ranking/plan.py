@@ -52,6 +52,13 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
+class Rate:
+    """How relevant is each of these candidates, shown together? Answered by one float each."""
+
+    candidates: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Duel:
     """How probably is `candidate`, shown first, the more relevant one? Answered by a float."""
 
@@ -88,7 +95,7 @@ class Calibrate:
     candidates: tuple[int, ...]
 
 
-Task = Score | Prefer | Choose | Order | Duel | Select | Attend | Calibrate
+Task = Score | Prefer | Choose | Order | Rate | Duel | Select | Attend | Calibrate
 Plan = Generator[Sequence[Any], Sequence[Any], T]
 
 

@@ -45,7 +45,7 @@ MONOT5 = _pointwise(
     source="Nogueira et al., EMNLP Findings 2020 (monoT5)",
     summary="probability of true against false after query and document",
     llm_rankers=by_score,
-    trained="monoT5",
+    trained=("monoT5",),
 )
 
 CROSS_ENCODER = _pointwise(
@@ -58,7 +58,13 @@ QWEN3 = _pointwise(
     name="pointwise.qwen3",
     source="Zhang et al., arXiv 2506.05176 (Qwen3-Reranker)",
     summary="probability of yes against no in the chat format of Qwen3-Reranker",
-    trained="Qwen3-Reranker",
+    trained=("Qwen3-Reranker",),
+)
+
+GRADED = _pointwise(
+    name="pointwise.graded",
+    source="Zhuang et al., NAACL 2024 (fine-grained relevance labels)",
+    summary="the expected grade on a scale from 0 to 4, over the labels' likelihoods",
 )
 
 REASONING = _pointwise(
@@ -66,5 +72,5 @@ REASONING = _pointwise(
     told=None,
     source="Weller et al., COLM 2025 (Rank1)",
     summary="a thought, then the probability of true against false; its tokens are paid for",
-    trained="rank1",
+    trained=("rank1",),
 )

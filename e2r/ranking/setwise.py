@@ -165,6 +165,6 @@ HEAPSORT_REASONING = replace(
     summary="setwise.heapsort with a thought before each choice, whose tokens are paid for",
     llm_rankers=None,
     told=None,
-    trained="Rank-R1",
+    trained=("Rank-R1",),
     most={},
 )

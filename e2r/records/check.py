@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from e2r.borders.own_code import is_own, label_of
 from e2r.borders.reading import MIB, RESULT_BYTES, SPEC_BYTES, kind_of
 from e2r.borders.showing import is_plain
 from e2r.data.findings import Hear, Teller, finding_of
@@ -194,7 +195,7 @@ def _check_spec(spec: Spec, manifest: Manifest, tell: Teller) -> None:
         "query_tokens": spec.prompt.query_tokens,
         "passage_tokens": spec.prompt.passage_tokens,
         "seed": spec.seed,
-        "method": spec.method.name,
+        "method": _label(spec.method.name, manifest.identity),
         "k": spec.method.k,
         "fidelity": spec.method.fidelity,
         "parameters": dict(spec.method.parameters),
@@ -205,20 +206,30 @@ def _check_spec(spec: Spec, manifest: Manifest, tell: Teller) -> None:
     if spec.prompt.answer_tokens is not None:
         facts["answer_tokens"] = spec.prompt.answer_tokens
     if spec.method.then:
+        told = manifest.identity.get("then")
+        marks = told if isinstance(told, list) and len(told) == len(spec.method.then) else []
+        sources = [mark.get("source") if isinstance(mark, dict) else None for mark in marks]
+        sources += [None] * (len(spec.method.then) - len(sources))
         facts["then"] = [
             {
-                "method": stage.name,
+                "method": _label(stage.name, {"source": source}),
                 "over": stage.over,
                 "k": stage.k,
                 "parameters": dict(stage.parameters),
                 "template": stage.template,
+                **({} if source is None else {"source": source}),
             }
-            for stage in spec.method.then
+            for stage, source in zip(spec.method.then, sources, strict=True)
         ]
     _hear_changed(manifest.identity, facts, tell)
     for name in ("answer_tokens", "then"):
         if name in manifest.identity and name not in facts:
             tell.error(f"{name} shaped the answers, but the spec has none", field=name)
+
+
+def _label(word: str, identity: Mapping[str, Any]) -> str:
+    """What a run calls a method: its own name, or its file's with the hash that it had."""
+    return label_of(word, str(identity.get("source"))) if is_own(word) else word
 
 
 def _hear_changed(named: Mapping[str, Any], facts: Mapping[str, Any], tell: Teller) -> None:

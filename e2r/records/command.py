@@ -14,6 +14,7 @@ SAME = {
     ),
     "model": (
         "revision", "dtype", "tokenizer", "architecture", "answer_start", "trust_remote_code",
+        "thinking",
     ),
     "prompt": ("template", "query_tokens", "passage_tokens", "answer_tokens"),
     "execution": (
@@ -21,6 +22,8 @@ SAME = {
     ),
 }  # fmt: skip
 """The fields of each table whose option has their name."""
+PARAMETERS = ("set_size", "window", "step", "repeats", "tournaments")
+"""Parameters of methods that have an option of their own."""
 SERVER = ("base_url", "api_key_env", "concurrency", "attempts", "timeout")
 RAY = {"address": "address", "workers": "workers", "cpus": "worker-cpus", "gpus": "worker-gpus"}
 
@@ -58,7 +61,8 @@ def _method(spec: Spec) -> Iterator[str]:
     if spec.method.fidelity != "mended":
         yield from _option("fidelity", spec.method.fidelity)
     for name, value in spec.method.parameters.items():
-        yield from _option(name, value)
+        known = name in PARAMETERS
+        yield from _option(name, value) if known else ("--parameter", f"{name}={value}")
     for stage in spec.method.then:
         yield from ("--then", f"{stage.name}:{stage.over}")
 

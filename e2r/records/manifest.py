@@ -96,7 +96,8 @@ class ModelRecord(_Part):
     """The model that answered; `architecture` is its config.json, so that any run can be re-priced.
 
     `architecture` is None for the model-free answerers, and for a model behind a server whose
-    architecture nobody gave: its price is unknown. `server` is None for all others.
+    architecture nobody gave: its price is unknown. `server` is None for all others. `thinking`
+    says how the template's switch for it stood, None where it has none.
     """
 
     id: str
@@ -105,6 +106,7 @@ class ModelRecord(_Part):
     dtype: str
     architecture: dict[str, Any] | None
     server: ServerRecord | None = None
+    thinking: Literal["on", "off"] | None = None
 
     def differs_from(self, before: ModelRecord) -> str | None:
         """How a server answers otherwise than in an earlier session; None where nobody can tell."""

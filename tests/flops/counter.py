@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoModelForCausalLM, DynamicCache, PretrainedConfig
+from transformers.modeling_outputs import BaseModelOutput
 
 from e2r.flops.architecture import Architecture
 from e2r.flops.estimate import estimate
@@ -121,13 +122,18 @@ def fake_counts(model: Any, tokens: int) -> dict[str, int]:
 
 def pair_counts(model: Any, *, tokens: int, start: int, steps: int) -> dict[str, int]:
     """Encoder and decoder prompt in one call, then one-token steps over the caches."""
+    masks: dict[str, Any] = {}
+    if model.config.model_type == "t5gemma":  # its own masks read values, which meta has not
+        none = {"full_attention": None, "sliding_attention": None}
+        masks = {"attention_mask": none, "decoder_attention_mask": none}
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        out = model(input_ids=ids(tokens), decoder_input_ids=ids(start), use_cache=True)
+        out = model(input_ids=ids(tokens), decoder_input_ids=ids(start), use_cache=True, **masks)
         for _ in range(steps):
             model(
-                encoder_outputs=(out.encoder_last_hidden_state,),
+                encoder_outputs=BaseModelOutput(last_hidden_state=out.encoder_last_hidden_state),
                 decoder_input_ids=ids(1),
                 past_key_values=out.past_key_values,
                 use_cache=True,
+                **masks,
             )
     return by_module(counter, model)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from e2r.errors import DataError, UsageError
@@ -197,8 +199,30 @@ def test_budget_tries_what_a_checkpoint_was_trained_for() -> None:
     assert made_for("castorini/duot5-3b-msmarco") == ["pairwise.duot5", "pairwise.duot5.allpair"]
     assert made_for("Qwen/Qwen3-Reranker-4B") == ["pointwise.qwen3"]
     assert made_for("ielabgroup/Rank-R1-7B-v0.1") == ["setwise.heapsort.reasoning"]
+    for reasoner in ("liuwenhan/reasonrank-7B", "le723z/Rearank-7B", "hltcoe/Rank-K-32B"):
+        assert made_for(reasoner) == ["listwise.reasoning"]
+    assert made_for("jinaai/jina-reranker-v3") == ["listwise.embedding"]
     general = made_for("google/flan-t5-xl")
     assert "setwise.heapsort" in general
     assert not {"pointwise.qwen3", "pointwise.monot5", "pointwise.reasoning"} & set(general)
     found = search(Grid(models=["flan-t5-xl"], depths=[10]), petaflops=1)
     assert {option.method for option in found.options} <= set(general)
+
+
+def test_a_thought_of_unknown_length_is_no_price() -> None:
+    """ReasonRank without its thought would look three to ten times too cheap."""
+    grid = Grid(["liuwenhan/reasonrank-7B"], depths=(100,))
+    found = search(grid, petaflops=100)
+    assert not found.options
+    assert "--answer-tokens" in found.refused[0]
+    prices = [
+        search(replace(grid, answer_tokens=tokens), petaflops=100).options[0].petaflops
+        for tokens in (100, 1100)
+    ]
+    # 9 windows, 1000 tokens more in each, 7.6 billion weights less the embedding.
+    assert prices[1] - prices[0] > 9 * 1000 * 2 * 7e9 / 1e15
+
+
+def test_a_classifier_is_offered_its_own_score() -> None:
+    found = search(Grid(["BAAI/bge-reranker-v2-m3"]), petaflops=100)
+    assert {option.method for option in found.options} == {"pointwise.cross_encoder"}

@@ -44,6 +44,17 @@ LATENT = {
     "n_group": 1,
     "topk_group": 1,
 }
+DELTA = {
+    **ODD,
+    "num_hidden_layers": 4,
+    "head_dim": 22,
+    "linear_num_key_heads": 2,
+    "linear_num_value_heads": 6,
+    "linear_key_head_dim": 10,
+    "linear_value_head_dim": 14,
+}
+DELTA_EXPERTS = {**DELTA, **EXPERTS, "shared_expert_intermediate_size": 58}
+SPARSE = {name: value for name, value in DELTA_EXPERTS.items() if name != "intermediate_size"}
 GPT2 = {"vocab_size": 331, "n_embd": 112, "n_layer": 3, "n_head": 7, "n_positions": 2048}
 FALCON = {
     "vocab_size": 331,
@@ -144,6 +155,23 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
         "gpt_oss",
         {**ODD, "head_dim": 22, "num_local_experts": 6, "num_experts_per_tok": 3, **MIXED},
     ),
+    "qwen3.5": ("qwen3_5_text", {**DELTA, "tie_word_embeddings": True}),
+    "qwen3.5 in turns": (
+        "qwen3_5_text",
+        {**DELTA, "layer_types": [FULL, "linear_attention"] * 2, "attention_bias": True},
+    ),
+    "qwen3.5 experts": ("qwen3_5_moe_text", SPARSE),
+    "qwen3-next": ("qwen3_next", {**DELTA_EXPERTS, "mlp_only_layers": [0]}),
+    "arcee": ("arcee", {**ODD, "mlp_bias": True, "attention_bias": True}),
+    "ernie4_5": ("ernie4_5", {**ODD, "head_dim": 22, "use_bias": True}),
+    "exaone4": ("exaone4", {**ODD, "num_hidden_layers": 5, "sliding_window": 64}),
+    "exaone4 mixed": ("exaone4", {**ODD, **MIXED}),
+    "helium": ("helium", {**ODD, "head_dim": 16, "attention_bias": True}),
+    "hunyuan": ("hunyuan_v1_dense", {**ODD, "head_dim": 22, "attention_bias": True}),
+    "ministral": ("ministral", {**ODD, "head_dim": 18, "sliding_window": 64}),
+    "ministral mixed": ("ministral", {**ODD, "head_dim": 22, **MIXED}),
+    "ministral3": ("ministral3", {**ODD, "head_dim": 22, "sliding_window": 64}),
+    "seed_oss": ("seed_oss", {**ODD, "head_dim": 22, "mlp_bias": True}),
     "mamba2": ("mamba2", MAMBA2),
     "mamba2 odd kernel": ("mamba2", {**MAMBA2, "conv_kernel": 3, "use_bias": True, "n_groups": 1}),
     "lfm2": ("lfm2", {**ODD, "layer_types": ["conv", FULL, "conv"], "conv_L_cache": 4}),
@@ -165,6 +193,8 @@ VISION: dict[str, dict[str, Any]] = {
     "qwen2_vl": {**ODD, "rope_parameters": MROPE},
     "qwen2_5_vl": {**ODD, "rope_parameters": MROPE, "use_sliding_window": True, **MIXED},
     "qwen3_vl": {**ODD, "head_dim": 22},
+    "qwen3_5": {**DELTA, "rope_parameters": MROPE},
+    "qwen3_5_moe": {**SPARSE, "rope_parameters": MROPE},
     "gemma3": {**ODD, "head_dim": 34, "sliding_window": 64},
     "llava": {**ODD, "model_type": "llama"},
 }

@@ -50,6 +50,17 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "camembert": ("camembert", ODD),
     "electra": ("electra", {**ODD, "embedding_size": 46}),
     "electra same width": ("electra", {**ODD, "embedding_size": 112}),
+    "eurobert": ("eurobert", {**ODD, "num_key_value_heads": 1, "head_dim": 22, "pad_token_id": 0}),
+    "eurobert pooled": (
+        "eurobert",
+        {
+            **ODD,
+            "classifier_pooling": "mean",
+            "mlp_bias": True,
+            "attention_bias": True,
+            "pad_token_id": 0,
+        },
+    ),
     "distilbert": (
         "distilbert",
         {
@@ -77,6 +88,13 @@ TASKS = {
     "generation": transformers.AutoModelForMaskedLM,
     "embedding": transformers.AutoModel,
 }
+GEMMA = {
+    **ODD,
+    "num_key_value_heads": 1,
+    "head_dim": 34,
+    "sliding_window": 64,
+    "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
+}
 PAIRS: dict[str, tuple[str, dict[str, Any]]] = {
     "t5": ("t5", {**T5, "feed_forward_proj": "relu"}),
     "flan-t5": ("t5", {**T5, "feed_forward_proj": "gated-gelu", "num_decoder_layers": 3}),
@@ -84,6 +102,19 @@ PAIRS: dict[str, tuple[str, dict[str, Any]]] = {
     "umt5": ("umt5", T5),
     "bart": ("bart", BART),
     "mbart": ("mbart", BART),
+    "t5gemma": (
+        "t5gemma",
+        {"encoder": {**GEMMA, "hidden_size": 126}, "decoder": GEMMA, "vocab_size": 331},
+    ),
+    "t5gemma untied": (
+        "t5gemma",
+        {
+            "encoder": {**GEMMA, "layer_types": None},
+            "decoder": {**GEMMA, "layer_types": None, "attention_bias": True},
+            "tie_word_embeddings": False,
+        },
+    ),
+    "t5gemma2": ("t5gemma2", {"encoder": {"text_config": GEMMA}, "decoder": GEMMA}),
 }
 
 
@@ -112,7 +143,28 @@ def test_every_module_of_encoder_decoders(case: str) -> None:
         usage = Usage(tokens, steps + 1, decoder_prompt_tokens=start)
         counted = counter.pair_counts(model, tokens=tokens, start=start, steps=steps)
         assert counter.ours(arch, usage, model) == counted, (tokens, start, steps)
-    assert arch.parameters.total == sum(weight.numel() for weight in model.parameters())
+    text = [
+        weight.numel()
+        for name, weight in model.named_parameters()
+        if "vision" not in name and "multi_modal" not in name
+    ]
+    assert arch.parameters.total == sum(text)
+
+
+@pytest.mark.parametrize(("window", "tokens"), [(64, 200), (63, 200), (64, 30), (2, 5)])
+def test_an_encoder_whose_window_is_longer_to_the_right(window: int, tokens: int) -> None:
+    masks = pytest.importorskip("transformers.models.t5gemma2.modeling_t5gemma2")
+    sees = masks.sliding_window_mask_function(window, is_causal=False)
+    pairs = sum(bool(sees(0, 0, i, j)) for i in range(tokens) for j in range(tokens))
+    part = {**GEMMA, "sliding_window": window, "layer_types": ["sliding_attention"] * 3}
+    facts = {"model_type": "t5gemma2", "encoder": {"text_config": part}, "decoder": GEMMA}
+    cost = estimate(Architecture.load(facts), Usage(tokens), "ideal")
+    counted = sum(
+        operation.flops
+        for operation in cost.operations
+        if operation.part == "encoder" and "scores" in operation.name
+    )
+    assert counted == 3 * pairs * 4 * 7 * 34
 
 
 @pytest.mark.parametrize("case", [CASES["bert"], PAIRS["t5"]])

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from e2r.errors import DataError
+from e2r.data.collection import Candidate, CandidateList, Query
+from e2r.errors import DataError, UsageError
+from e2r.models.answerer import Question
 from e2r.models.encoding import Encoder
 from e2r.models.network.transformers import load
-from e2r.prompts.request import Attention, Classify, Generate, Labels, Reason
-from e2r.prompts.template import Message
+from e2r.models.prompted import Prompted
+from e2r.prompts.reading import reading
+from e2r.prompts.request import Attention, Classify, Generate, Labels, Reason, Reply, Request
+from e2r.prompts.template import Message, PromptTemplate
+from e2r.ranking.plan import Choose, Score, Task
+from e2r.records.manifest import ModelRecord
 from e2r.records.spec import ExecutionSpec, ModelSpec
 from tests.tiny_models import CHAT, save_llama, save_tokenizer
 
@@ -251,3 +258,63 @@ def test_the_context_is_the_architectures(tmp_path: Path) -> None:
     model = opened(tmp_path)
     words = Classify((Message("user", "A " * 100),))
     assert model.excess(words) == model.encoder.encode(words).length - 64
+
+
+SWITCH = (
+    "{% for message in messages %}<|{{ message.role }}|>{{ message.content }}\n{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>\n"
+    "{% if enable_thinking is defined and enable_thinking is false %}<think>\n\n</think>\n\n"
+    "{% endif %}{% endif %}"
+)
+"""Like Qwen3's: without a word the model thinks."""
+
+
+def test_a_switch_for_thinking_is_off_unless_a_thought_is_asked_for(tokenizer: Any) -> None:
+    assert not encoder(tokenizer).may_think
+    assert not encoder(tokenizer, CHAT + "enable_thinking {{ 'enable_thinking' }}").may_think
+    switched = encoder(tokenizer, SWITCH)
+    assert switched.may_think
+    empty = "<think>\n\n</think>\n\n"
+    message = (Message("user", "rain"),)
+    assert switched.written(Generate(message, 5)).endswith(empty)
+    assert switched.written(Labels(message, ("a", "b"))).endswith(empty)
+    assert not switched.written(Generate(message, 5, thinks=True)).endswith(empty)
+    # A template of a method that writes the empty thought itself writes it once.
+    assert switched.written(Labels(message, ("a", "b"), empty)).count(empty) == 1
+
+
+def test_thinking_makes_room_for_a_thought_or_is_refused() -> None:
+    class Model:
+        batch_size, device, encoder_decoder = 1, "none", False
+
+        def cut(self, text: str, most: int) -> tuple[str, int]:
+            return text, 0
+
+        def excess(self, request: Request) -> int:
+            return 0
+
+        def record(self) -> ModelRecord:
+            raise NotImplementedError
+
+        def prepare(self) -> None:
+            raise NotImplementedError
+
+        def reply(
+            self, requests: Sequence[Request], scopes: Sequence[str] | None = None
+        ) -> list[Reply]:
+            raise NotImplementedError
+
+    topic = CandidateList(Query("1", "q"), (Candidate("a", "x", 1.0), Candidate("b", "y", 0.5)))
+
+    def request(method: str, task: Task) -> object:
+        stage = PromptTemplate.load(reading(method).template), reading(method)
+        prompted = Prompted(
+            Model(), [stage], query_tokens=9, passage_tokens=9, answer_tokens=100, thinking=True
+        )
+        return prompted.request_of(Question(topic, task))[0]
+
+    asked = request("setwise.heapsort", Choose((0, 1)))
+    assert isinstance(asked, Generate)
+    assert (asked.max_new_tokens, asked.answer_start, asked.thinks) == (101, "", True)
+    with pytest.raises(UsageError, match="--thinking"):
+        request("pointwise.yes_no", Score(0))

@@ -21,7 +21,7 @@ from e2r.prompts.request import (
     Request,
 )
 from e2r.prompts.template import Filled, Message, PromptTemplate
-from e2r.ranking import METHODS
+from e2r.ranking import METHODS, PRICED_ONLY, method
 from e2r.ranking.plan import Attend, Choose, Duel, Order, Prefer, Score, Select, Task
 
 MESSAGES = (Message("user", "x"),)
@@ -106,7 +106,8 @@ def test_templates_come_from_the_package_or_from_a_file(tmp_path: Path) -> None:
 
 
 def test_every_method_that_asks_has_a_reading_with_a_template() -> None:
-    assert set(READINGS) == set(METHODS) - {"first_stage"}
+    assert {name for name in METHODS if method(name).unrun} == PRICED_ONLY
+    assert set(READINGS) == set(METHODS) - PRICED_ONLY - {"first_stage"}
     for name in READINGS:
         PromptTemplate.load(reading(name).template)
     with pytest.raises(UsageError, match="unknown method that asks a model"):
@@ -190,13 +191,17 @@ def test_the_length_of_an_open_answer_may_be_set() -> None:
     order, group = Order((1, 2)), Select((1, 2, 3), 2)
     assert asked(reading("listwise.generation"), order) == Generate(MESSAGES, 12)
     assert asked(reading("tournament.tourrank"), group) == Generate(MESSAGES, 12)
-    assert asked(reading("setwise.heapsort.reasoning"), order) == Generate(MESSAGES, 2048)
-    for name, task in {
-        "listwise.generation": order,
-        "tournament.tourrank": group,
-        "setwise.heapsort.reasoning": Choose((1, 2)),
-    }.items():
-        assert asked(reading(name), task, new_tokens=5) == Generate(MESSAGES, 5)
+    assert asked(reading("setwise.heapsort.reasoning"), order) == Generate(
+        MESSAGES, 2048, thinks=True
+    )
+    for name, task, thinks in (
+        ("listwise.generation", order, False),
+        ("tournament.tourrank", group, False),
+        ("setwise.heapsort.reasoning", Choose((1, 2)), True),
+        ("listwise.reasoning", order, True),
+    ):
+        wanted = Generate(MESSAGES, 5, thinks=thinks)
+        assert asked(reading(name), task, new_tokens=5) == wanted
     assert asked(reading("pointwise.reasoning"), Score(0), new_tokens=5) == Reason(
         MESSAGES, 5, "</think>", (" true", " false")
     )
@@ -367,6 +372,35 @@ def test_groups_are_read_from_the_last_line_that_names_any(
 def test_a_choice_after_a_thought(text: str, answer: int | None) -> None:
     read = reading("setwise.heapsort.reasoning").read(Reply(text), Choose((4, 2, 9)), False)
     assert (read.answer, read.parsed) == (answer, answer is not None)
+
+
+@pytest.mark.parametrize(
+    ("text", "answer", "parsed"),
+    [
+        ("<think>[1] > [2]?</think><answer>[2] > [3] > [1]</answer>", (8, 9, 7), True),
+        ("<think>hm</think> [3] > [1] > [2]", (9, 7, 8), True),
+        ("<think>hm</think><answer>[3] > [1]</answer>", (9, 7, 8), False),
+        ("<think>hm</think><answer>[3] > [1] > [2]", (9, 7, 8), True),
+        ("<think>hm</think><answer>none</answer>", None, False),
+        ("<think>hm <answer>[2] > [1] > [3]</answer>", None, False),
+    ],
+)
+def test_an_order_after_a_thought(text: str, answer: tuple[int, ...] | None, parsed: bool) -> None:
+    read = reading("listwise.reasoning").read(Reply(text), Order((7, 8, 9)), False)
+    assert (read.answer, read.parsed) == (answer, parsed)
+
+
+def test_a_grade_is_the_mean_under_the_softmax() -> None:
+    graded = reading("pointwise.graded")
+    assert graded.read(Reply((0.0,) * 5), Score(0), False).answer == pytest.approx(2.0)
+    assert graded.read(Reply((-1e9, 0.0, -1e9, 0.0, -1e9)), Score(0), False).answer == 2.0
+    assert graded.read(Reply((1e9, 0.0, 0.0, 0.0, 0.0)), Score(0), False).answer == 0.0
+
+
+@pytest.mark.parametrize("name", sorted(PRICED_ONLY))
+def test_what_is_priced_alone_says_why_it_is_not_run(name: str) -> None:
+    with pytest.raises(UsageError, match="priced and not run"):
+        reading(name)
 
 
 def test_logits_choose_and_sort_and_ties_keep_the_order_shown() -> None:

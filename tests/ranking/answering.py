@@ -13,6 +13,7 @@ from e2r.ranking.plan import (
     Duel,
     Order,
     Prefer,
+    Rate,
     Score,
     Select,
     Task,
@@ -38,6 +39,8 @@ def by_relevance(relevance: Sequence[float]) -> Answer:
                 return tuple(sorted(several, key=lambda i: -relevance[i]))
             case Select(candidates=several, count=count):
                 return tuple(sorted(several, key=lambda i: -relevance[i])[:count])
+            case Rate(candidates=several):
+                return tuple(relevance[i] for i in several)
             case Attend(candidates=several):
                 return tuple((relevance[i], 0.0) for i in several)
             case Calibrate(candidates=several):
@@ -64,6 +67,8 @@ def wild(seed: int, missing: float = 0.3) -> Answer:
                 return tuple(generator.sample(several, len(several)))
             case Select(candidates=several, count=count):
                 return tuple(generator.sample(several, generator.randint(1, count)))
+            case Rate(candidates=several):
+                return tuple(generator.choice([0.0, 1.0, generator.random()]) for _ in several)
             case Attend(candidates=several) | Calibrate(candidates=several):
                 return tuple((generator.random(), generator.random()) for _ in several)
 

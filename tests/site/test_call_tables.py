@@ -49,6 +49,7 @@ def test_every_method_and_setting_has_a_row(tables) -> None:
 
 def _refused(asked: Method, settings: dict[str, int]) -> bool:
     """Whether the step leaves passages out, or a prompt has too few labels."""
-    return settings.get("step", 0) > settings.get("window", 10**9) or any(
+    window = settings.get("window", 10**9)
+    return max(settings.get("step", 0), settings.get("pivot", 0)) > window or any(
         settings.get(name, 0) > most for name, most in asked.most.items()
     )

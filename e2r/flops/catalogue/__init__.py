@@ -13,6 +13,8 @@ from e2r.errors import DataError, MissingError
 FOLDER = Path(__file__).parent
 FUSED = ("lit5", "listt5", "fid-")
 """What names of checkpoints begin with that were trained for fusion in the decoder."""
+POOLED = ("kalm-reranker-v1",)
+"""Those whose decoder reads the encoder's states by fours, each four pooled into one."""
 
 
 @cache
@@ -33,11 +35,18 @@ def facts(name: str) -> dict[str, Any] | None:
 
     Raises DataError for a checkpoint of another kind than its config says.
     """
-    if name.rpartition("/")[2].lower().startswith(FUSED) and not Path(name).exists():
+    own = name.rpartition("/")[2].lower()
+    if own.startswith(POOLED) and not Path(name).exists():
+        raise DataError(
+            f"{name}: its decoder reads the encoder's states pooled by four, which its config "
+            "(model_type t5gemma2) does not say and no usage counts; its price is refused"
+        )
+    if own.startswith(FUSED) and not Path(name).exists():
         raise DataError(
             f"{name}: reads each passage by an encoder run of its own and all of them by one "
             "decoder run (fusion in the decoder), which no call of one prompt describes; its price "
-            "is refused"
+            "is refused. Its backbone has one: e2r estimate google-t5/t5-base --method "
+            "listwise.fid"
         )
     entry = entries().get(name)
     if entry is None:

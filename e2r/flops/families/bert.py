@@ -29,6 +29,8 @@ _BERT: Mapping[str, object] = {
     "tie_word_embeddings": True,
     "position_embedding_type": "absolute",
 }
+_JINA: Mapping[str, object] = {**_BERT, "feed_forward_type": "original"}
+"""Jina's BERT, which calls itself `bert`: alibi in place of a table, and a gated FFN."""
 _PADDED = {**_BERT, "pad_token_id": 1}
 _ROBERTA = {
     **_PADDED,
@@ -36,7 +38,7 @@ _ROBERTA = {
 }
 
 MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
-    "bert": _BERT,
+    "bert": _JINA,
     "roberta": _ROBERTA,
     "xlm-roberta": _PADDED,
     "camembert": _PADDED,
@@ -46,8 +48,14 @@ MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
         "embedding_size": 128,
     },
 }
+GATED = {"geglu": "gelu", "reglu": "relu"}
+"""Gated FFNs of Jina's BERT, and their activations."""
 HEADS: Mapping[str, Classes] = {
-    "bert": encoder("Bert"),
+    "bert": {
+        **encoder("Bert"),
+        "JinaBertForSequenceClassification": "classification",
+        "JinaBertModel": "embedding",
+    },
     "roberta": encoder("Roberta"),
     "xlm-roberta": encoder("XLMRoberta"),
     "camembert": encoder("Camembert"),
@@ -60,10 +68,12 @@ def build(config: Config) -> Structure:
     for name in ("is_decoder", "add_cross_attention"):
         if config.flag(name):
             config.refuse(name, "is true; only its use as an encoder is described here")
-    config.word("position_embedding_type", ("absolute",))
+    own = config.model_type == "bert"
+    config.word("position_embedding_type", ("absolute", "alibi") if own else ("absolute",))
+    gated = own and config.word("feed_forward_type", ("original", *GATED)) != "original"
     width, inner = config.size("hidden_size"), config.size("intermediate_size")
     heads = config.heads(width, kv_heads=None, head_dim=None)
-    function = config.word("hidden_act")
+    function = GATED[config.word("feed_forward_type")] if gated else config.word("hidden_act")
 
     def layer(_: None) -> Layer:
         terms = (
@@ -76,11 +86,7 @@ def build(config: Config) -> Structure:
                 rotary=False,
             ),
             norm("attention.output.LayerNorm", width, "layer"),
-            *linear("intermediate.dense", width, inner, bias=True),
-            activation("intermediate", inner, function),
-            *linear("output.dense", inner, width, bias=True),
-            Term("output.residual", "residual", 0),
-            norm("output.LayerNorm", width, "layer"),
+            *(_gated if gated else _plain)(width, inner, function),
         )
         return Layer(terms, PaperShape(heads.query, heads.query, inner))
 
@@ -99,12 +105,35 @@ def build(config: Config) -> Structure:
     )
 
 
+def _plain(width: int, inner: int, function: str) -> Terms:
+    return (
+        *linear("intermediate.dense", width, inner, bias=True),
+        activation("intermediate", inner, function),
+        *linear("output.dense", inner, width, bias=True),
+        Term("output.residual", "residual", 0),
+        norm("output.LayerNorm", width, "layer"),
+    )
+
+
+def _gated(width: int, inner: int, function: str) -> Terms:
+    return (
+        *linear("mlp.gated_layers", width, 2 * inner),
+        activation("mlp", inner, function),
+        Term("mlp.gate", "gate", 0),
+        *linear("mlp.wo", inner, width, bias=True),
+        Term("mlp.residual", "residual", 0),
+        norm("mlp.layernorm", width, "layer"),
+    )
+
+
 def _embeddings(config: Config) -> Terms:
     width = config.size("hidden_size")
     narrow = config.size("embedding_size") if config.model_type == "electra" else width
+    alibi = config.word("position_embedding_type") == "alibi"
+    rows = config.size("max_position_embeddings")
     tables: Terms = (
         embedding("word_embeddings", config.size("vocab_size"), narrow),
-        embedding("position_embeddings", config.size("max_position_embeddings"), narrow),
+        *(() if alibi else (embedding("position_embeddings", rows, narrow),)),
         embedding("token_type_embeddings", config.size("type_vocab_size"), narrow),
         norm("embeddings.LayerNorm", narrow, "layer"),
     )

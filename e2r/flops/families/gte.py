@@ -1,4 +1,4 @@
-"""GTE and Nomic BERT: rotary encoders with a gated FFN."""
+"""GTE (`gte`, and `new` as its checkpoints say) and Nomic BERT: rotary, with a gated FFN."""
 
 from __future__ import annotations
 
@@ -28,6 +28,17 @@ MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
         "tie_word_embeddings": True,
         "head_dim": None,
     },
+    "new": {
+        **sizes(vocab=30528, width=768, inner=3072, layers=12, heads=12),
+        "hidden_act": "gelu",
+        "max_position_embeddings": 2048,
+        "type_vocab_size": 1,
+        "tie_word_embeddings": True,
+        "head_dim": None,
+        "position_embedding_type": "rope",
+        "layer_norm_type": "layer_norm",
+        "logn_attention_scale": False,
+    },
     "nomic_bert": {
         **sizes(vocab=30528, width=768, inner=3072, layers=12, heads=12),
         "hidden_act": "silu",
@@ -39,13 +50,23 @@ MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
 }
 HEADS: Mapping[str, Classes] = {
     "gte": encoder("Gte"),
+    "new": encoder("New"),
     "nomic_bert": encoder("NomicBert"),
 }
 
 
 def build(config: Config) -> Structure:
-    """GTE has biases in attention and after the FFN, Nomic BERT none."""
-    gte = config.model_type == "gte"
+    """GTE has biases in attention and after the FFN, Nomic BERT none.
+
+    `new` is the same model by Alibaba's own code (Alibaba-NLP/new-impl), which packs some of the
+    matrices.
+    """
+    gte = config.model_type != "nomic_bert"
+    if config.model_type == "new":
+        config.word("position_embedding_type", ("rope",))
+        config.word("layer_norm_type", ("layer_norm",))
+        if config.flag("logn_attention_scale"):
+            config.refuse("logn_attention_scale", "is true, which is not described here")
     width, inner = config.size("hidden_size"), config.size("intermediate_size")
     vocabulary = config.size("vocab_size")
     heads = config.heads(width, kv_heads=None, head_dim="head_dim")

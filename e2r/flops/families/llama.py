@@ -1,26 +1,30 @@
-"""Llama and the families that keep its layer: Mistral, Granite, SmolLM3."""
+"""Llama and the families that keep its layer: Mistral, Granite, SmolLM3, Nemotron's rerankers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
-from e2r.flops.blocks import gated_ffn, norm, self_attention
+from e2r.flops.blocks import gated_ffn, linear, norm, self_attention
 from e2r.flops.config import Config
 from e2r.flops.heads import Classes, decoder, language_model
 from e2r.flops.shapes import decoder_only, repeat, sizes, sliding
 from e2r.flops.structure import Layer, PaperShape, Structure
 
+_LLAMA: Mapping[str, object] = {
+    **sizes(vocab=32000, width=4096, inner=11008, layers=32, heads=32),
+    "num_key_value_heads": None,
+    "head_dim": None,
+    "hidden_act": "silu",
+    "max_position_embeddings": 2048,
+    "tie_word_embeddings": False,
+    "attention_bias": False,
+    "mlp_bias": False,
+}
+
 MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
-    "llama": {
-        **sizes(vocab=32000, width=4096, inner=11008, layers=32, heads=32),
-        "num_key_value_heads": None,
-        "head_dim": None,
-        "hidden_act": "silu",
-        "max_position_embeddings": 2048,
-        "tie_word_embeddings": False,
-        "attention_bias": False,
-        "mlp_bias": False,
-    },
+    "llama": _LLAMA,
+    "llama_bidirec": {**_LLAMA, "pooling": "avg"},
     "mistral": {
         **sizes(vocab=32000, width=4096, inner=14336, layers=32, heads=32),
         "num_key_value_heads": 8,
@@ -59,6 +63,10 @@ MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
 }
 HEADS: Mapping[str, Classes] = {
     "llama": decoder("Llama"),
+    "llama_bidirec": {
+        "LlamaBidirectionalForSequenceClassification": "classification",
+        "LlamaBidirectionalModel": "embedding",
+    },
     "mistral": decoder("Mistral"),
     "granite": language_model("Granite"),
     "smollm3": decoder("SmolLM3"),
@@ -67,6 +75,15 @@ HEADS: Mapping[str, Classes] = {
 
 def build(config: Config) -> Structure:
     """A stack of attention and gated FFN under RMS norms."""
+    pooled = None
+    if config.model_type == "llama_bidirec":
+        # NVIDIA's own code: every token sees all, and the score is read from the pooled state.
+        if config.task == "generation":
+            config.refuse("architectures", "asks for generation, but every token sees the whole")
+        config.word("pooling", ("avg", "cls", "last"))
+        task = config.task or "classification"
+        config = replace(config, facts={**config.facts, "is_causal": False}, task=task)
+        pooled = linear("score", config.size("hidden_size"), config.labels(), per="call")
     width = config.size("hidden_size")
     inner = config.size("intermediate_size")
     heads = config.heads(width)
@@ -86,6 +103,7 @@ def build(config: Config) -> Structure:
         repeat(layer, _windows(config)),
         width=width,
         final=(norm("norm", width),),
+        classifier=pooled,
         context=config.optional_size("max_position_embeddings"),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from e2r.flops.blocks import Terms, gated_ffn, linear, mixture, norm, self_attention
+from e2r.flops.blocks import Terms, activation, gated_ffn, linear, mixture, norm, self_attention
 from e2r.flops.config import Config
 from e2r.flops.heads import Classes, decoder
 from e2r.flops.shapes import decoder_only, repeat, sizes, sliding
@@ -89,10 +89,12 @@ HEADS: Mapping[str, Classes] = {
     "qwen2_5_vl_text": {"Qwen2_5_VLTextModel": "embedding"},
     "qwen3_vl_text": {"Qwen3VLTextModel": "embedding"},
     "qwen2": decoder("Qwen2"),
-    "qwen3": decoder("Qwen3"),
+    "qwen3": {**decoder("Qwen3"), "JinaForRanking": "embedding"},
     "qwen2_moe": decoder("Qwen2Moe"),
     "qwen3_moe": decoder("Qwen3Moe"),
 }
+PROJECTED = 512
+"""Width of what jina-reranker-v3 compares; its config does not say it, its parameters do."""
 ALIASES = {"num_local_experts": "num_experts"}
 
 
@@ -124,6 +126,18 @@ def build(config: Config) -> Structure:
         width=width,
         final=(norm("norm", width),),
         context=config.optional_size("max_position_embeddings"),
+        embedder=_projector(config, width),
+    )
+
+
+def _projector(config: Config, width: int) -> Terms:
+    """Of jina-reranker-v3, over the states of the query and of each passage."""
+    if config.facts.get("architectures") != ["JinaForRanking"]:
+        return ()
+    return (
+        *linear("projector.0", width, PROJECTED, per="position"),
+        activation("projector", PROJECTED, "relu", per="position"),
+        *linear("projector.2", PROJECTED, PROJECTED, per="position"),
     )
 
 

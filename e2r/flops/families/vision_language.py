@@ -16,6 +16,8 @@ MODEL_TYPES: Mapping[str, Mapping[str, object]] = {
     "qwen2_vl": _WRAPPER,
     "qwen2_5_vl": _WRAPPER,
     "qwen3_vl": _WRAPPER,
+    "qwen3_5": _WRAPPER,
+    "qwen3_5_moe": _WRAPPER,
     "gemma3": {**_WRAPPER, "tie_word_embeddings": True},
     "llava": _WRAPPER,
 }
@@ -23,6 +25,8 @@ TEXT = {
     "qwen2_vl": "qwen2_vl_text",
     "qwen2_5_vl": "qwen2_5_vl_text",
     "qwen3_vl": "qwen3_vl_text",
+    "qwen3_5": "qwen3_5_text",
+    "qwen3_5_moe": "qwen3_5_moe_text",
     "gemma3": "gemma3_text",
     "llava": "llama",
 }
@@ -41,6 +45,15 @@ HEADS: Mapping[str, Classes] = {
     "qwen3_vl": {
         "Qwen3VLForConditionalGeneration": "generation",
         "Qwen3VLModel": "embedding",
+    },
+    "qwen3_5": {
+        "Qwen3_5ForConditionalGeneration": "generation",
+        "Qwen3_5ForSequenceClassification": "classification",
+        "Qwen3_5Model": "embedding",
+    },
+    "qwen3_5_moe": {
+        "Qwen3_5MoeForConditionalGeneration": "generation",
+        "Qwen3_5MoeModel": "embedding",
     },
     "gemma3": {
         "Gemma3ForConditionalGeneration": "generation",

@@ -34,7 +34,10 @@ def declared(model: ModelRecord) -> Declared:
     own = model.architecture
     if own is None:
         return Declared(None, "nobody")
-    for name in (model.id.removeprefix("openai:"), model.name.replace("--", "/")):
+    for name in (
+        model.id.removeprefix("openai:").removeprefix("rerank:"),
+        model.name.replace("--", "/"),
+    ):
         known = _known().get(name.lower())
         if known is None:
             continue

@@ -54,6 +54,11 @@ def check_run(path: Path, hear: Hear, qrels: Sequence[str] = (), *, follow: bool
     if checked is None:
         return
     for name in checked.manifest.method.split("+"):
+        if name.startswith("own."):
+            Teller(checked.folder.manifest_path, once).warning(
+                f"{name} is its author's own method: its plan is not at hand", field="method"
+            )
+            continue
         try:
             find_method(name)
         except E2RError as error:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import transformers
@@ -20,6 +20,7 @@ from e2r.models.network import onednn, peaks, short_attention
 from e2r.models.network.batches import Item, batches
 from e2r.models.network.checkpoint import classifies, context_of, kind_of
 from e2r.models.network.files import files_of, first_line, missing, refuse_untyped_code
+from e2r.models.network.memory import out_of_memory, release
 from e2r.models.network.passes import Passes
 from e2r.models.reuse import ALONE, Prefix, Reuse, Share
 from e2r.prompts.request import (
@@ -116,7 +117,8 @@ def load(
                 "by --device"
             ) from error
 
-    return TransformersModel(weights, config, tokenizer, record, execution, device, note)
+    thinking: Literal["on", "off"] = "on" if spec.thinking else "off"
+    return TransformersModel(weights, config, tokenizer, record, execution, device, note, thinking)
 
 
 class TransformersModel:
@@ -134,6 +136,7 @@ class TransformersModel:
         execution: ExecutionSpec,
         device: str,
         note: Callable[[str], None],
+        thinking: Literal["on", "off"] = "off",
     ) -> None:
         self.device = device
         self.batch_size = execution.batch_size
@@ -156,7 +159,10 @@ class TransformersModel:
             decoder_start=config.decoder_start_token_id if self.encoder_decoder else None,
             context=context_of(config, tokenizer, record.architecture or {}),
         )
-        if self._encoder.thinks:
+        if self._encoder.may_think:
+            self._record = record.model_copy(update={"thinking": thinking})
+            note(f"{record.name}: its chat template can have it think, which is {thinking}")
+        elif self._encoder.thinks:
             note(
                 f"{record.name}: its chat template opens a thought, which is left empty where the "
                 "answer is read at once; where it thinks, what follows the thought is the answer"
@@ -269,7 +275,7 @@ class TransformersModel:
             else:
                 del left[: len(batch)]
                 continue
-            _release()
+            release()
 
     def _attempt(self, batch: Sequence[Item]) -> list[Reply]:
         """Replies to a batch, in halves where the memory does not hold it whole."""
@@ -284,12 +290,12 @@ class TransformersModel:
         else:
             seconds = (time.perf_counter() - began) / len(batch)
             return [replace(r, seconds=seconds, batch_size=len(batch)) for r in answered]
-        _release()
+        release()
         return self._attempt(batch)
 
     def _halve(self, tried: int, error: Exception) -> None:
         """From now on batches of half as many. Raises the error where memory is not its cause."""
-        if tried == 1 or not _out_of_memory(error):
+        if tried == 1 or not out_of_memory(error):
             raise error
         self.batch_size = tried // 2
         self._note(f"out of memory with {tried} calls a batch; going on with {self.batch_size}")
@@ -333,16 +339,3 @@ class TransformersModel:
                 f"this method asks {wants}, which {self._record.id} is not; only "
                 "pointwise.cross_encoder asks sequence classifiers, and it asks no others"
             )
-
-
-def _release() -> None:
-    """Give an accelerator's unused memory back, once no traceback holds it any more."""
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-
-
-def _out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out: on an accelerator, or in the host's allocator."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
-        "can't allocate memory" in str(error)
-    )

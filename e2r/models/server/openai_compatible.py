@@ -45,7 +45,7 @@ def connect(
     name = spec.model.source.partition(":")[2]
     if not name:
         raise UsageError("openai: names no model; give the server's own name, as openai:ORG/NAME")
-    encoder, counted_by, config = _tokenizer(spec.model)
+    encoder, counted_by, config = tokenizer_of(spec.model)
     own = encoder is not None
     encoder = encoder or Encoder(WordTokenizer(), decoder_start=None, context=None)
     mode = spec.model.answer_start or ("completions" if own else "prompt")
@@ -55,7 +55,7 @@ def connect(
     for asked in samples:
         refuse(asked, own=own)
     listed, headers = server.get("models")
-    reported = {} if isinstance(listed, Failed) else _entry(listed, name)
+    reported = {} if isinstance(listed, Failed) else entry_of(listed, name)
     salt = uuid4().hex
     calls = Calls(Manner(name, mode, settings(spec.seed, salt)), encoder, own=own)
     trial = Trial(server, name, [] if isinstance(listed, Failed) else _served(listed))
@@ -65,7 +65,7 @@ def connect(
         calls = trial.settled(calls, samples[0])
     for asked in samples:
         calls = trial.question(calls, asked)
-    architecture = _architecture(spec.model, name) or config
+    architecture = architecture_of(spec.model, name) or config
     reads = any(isinstance(asked, Labels | Reason) for asked in samples)
     opens = [s for s in samples if getattr(s, "answer_start", "") and mode == "prompt"]
     notes = [*trial.notes, *_notes(own, architecture is not None, bool(opens), name)]
@@ -77,6 +77,9 @@ def connect(
         revision=spec.model.revision,
         dtype=UNKNOWN,
         architecture=architecture,
+        thinking=("on" if spec.model.thinking else "off")
+        if own and mode == "completions" and encoder.may_think
+        else None,
         server=ServerRecord(
             base_url=server.base_url,
             reported=reported,
@@ -197,7 +200,7 @@ def _served(listed: dict[str, Any]) -> list[str]:
     return [str(name) for name in names[:5]]
 
 
-def _entry(listed: dict[str, Any], name: str) -> dict[str, str | int]:
+def entry_of(listed: dict[str, Any], name: str) -> dict[str, str | int]:
     """What the server's list of models says of this one."""
     entries = listed.get("data")
     for entry in entries if isinstance(entries, list) else ():
@@ -206,7 +209,7 @@ def _entry(listed: dict[str, Any], name: str) -> dict[str, str | int]:
     return {}
 
 
-def _tokenizer(model: ModelSpec) -> tuple[Encoder | None, str, dict[str, Any] | None]:
+def tokenizer_of(model: ModelSpec) -> tuple[Encoder | None, str, dict[str, Any] | None]:
     """The model's own encoder, its name, and the config.json beside it; else none of them."""
     if model.tokenizer is None:
         return None, "words and marks", None
@@ -221,7 +224,7 @@ def _tokenizer(model: ModelSpec) -> tuple[Encoder | None, str, dict[str, Any] | 
     return loaded.encoder, f"{record.name} {record.revision}", record.architecture
 
 
-def _architecture(model: ModelSpec, name: str) -> dict[str, Any] | None:
+def architecture_of(model: ModelSpec, name: str) -> dict[str, Any] | None:
     """The config.json that was named, or the catalogue's of that name."""
     if model.architecture is not None:
         return dict(Architecture.load(model.architecture).config)

@@ -102,12 +102,15 @@ async def receive(
 def json_of(content: bytes) -> dict[str, Any]:
     """The JSON object of a body, which is Unicode whatever its headers say (RFC 8259).
 
-    Raises AgainError for anything else, nested or numbered beyond what can be read too.
+    A list stands as its `results`: TEI scores so. Raises AgainError for anything else, nested or
+    numbered beyond what can be read too.
     """
     try:
         found = json.loads(content)
     except (ValueError, RecursionError, MemoryError):
         raise AgainError("its JSON is cut short or broken") from None
+    if isinstance(found, list):
+        return {"results": found}
     if not isinstance(found, dict):
         raise AgainError("its JSON is no object")
     return found

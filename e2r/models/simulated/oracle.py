@@ -9,7 +9,7 @@ from typing import Any
 from e2r.data.collection import Judgments, judgments_sha256
 from e2r.models.answerer import Answered, Question
 from e2r.prompts.request import Reply
-from e2r.ranking.plan import Attend, Calibrate, Choose, Duel, Order, Prefer, Score, Select
+from e2r.ranking.plan import Attend, Calibrate, Choose, Duel, Order, Prefer, Rate, Score, Select
 from e2r.records.manifest import ModelRecord
 
 
@@ -62,6 +62,8 @@ class Oracle:
                 return min(several, key=place, default=None)
             case Order(candidates=several):
                 return tuple(sorted(several, key=place))
+            case Rate(candidates=several):
+                return tuple(float(-place(i)[0]) for i in several)
             case Duel(candidate=i, over=j):
                 return 1.0 if place(i) < place(j) else 0.0
             case Select(candidates=several, count=count):

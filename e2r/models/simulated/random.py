@@ -8,7 +8,7 @@ from typing import Any
 
 from e2r.models.answerer import Answered, Question
 from e2r.prompts.request import Reply
-from e2r.ranking.plan import Attend, Calibrate, Choose, Duel, Order, Prefer, Score, Select
+from e2r.ranking.plan import Attend, Calibrate, Choose, Duel, Order, Prefer, Rate, Score, Select
 from e2r.records.manifest import ModelRecord
 
 
@@ -46,6 +46,8 @@ class Random:
                 return generator.choice(several) if several else None
             case Order(candidates=several):
                 return tuple(generator.sample(several, len(several)))
+            case Rate(candidates=several):
+                return tuple(generator.random() for _ in several)
             case Select(candidates=several, count=count):
                 return tuple(generator.sample(several, count))
             case Attend(candidates=several) | Calibrate(candidates=several):
