@@ -6,9 +6,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from e2r.cli.progress import progress as progress
     from e2r.flops.architecture import Architecture as Architecture
     from e2r.flops.estimate import estimate as estimate
     from e2r.flops.work import Usage as Usage
+    from e2r.forecast.budget import search as budget
+    from e2r.forecast.planning import plan as plan
     from e2r.meter.instrument import Meter as meter  # noqa: N813
     from e2r.metrics import evaluate as evaluate
     from e2r.metrics.comparison import compare as compare
@@ -29,18 +32,24 @@ _PUBLIC = {
     "frontier": "e2r.metrics.frontiers",
     "leaderboard": "e2r.site:build",
     "validate": "e2r.validation",
+    "plan": "e2r.forecast.planning",
+    "budget": "e2r.forecast.budget:search",
+    "progress": "e2r.cli.progress",
 }
 
 __all__ = [
     "Architecture",
     "Spec",
     "Usage",
+    "budget",
     "compare",
     "estimate",
     "evaluate",
     "frontier",
     "leaderboard",
     "meter",
+    "plan",
+    "progress",
     "run",
     "validate",
 ]

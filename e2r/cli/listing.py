@@ -8,6 +8,7 @@ import click
 
 from e2r.borders.showing import shown
 from e2r.cli import print_json
+from e2r.errors import UsageError
 
 
 @click.command("list")
@@ -22,17 +23,26 @@ from e2r.cli import print_json
             "conventions",
             "datasets",
             "accelerators",
+            "fields",
         ]
     ),
 )
 @click.option("--json", "as_json", is_flag=True, help="JSON on stdout.")
-def command(kind: str, as_json: bool) -> None:
+@click.option("--markdown", is_flag=True, help="Of fields: the whole page docs/spec.md.")
+def command(kind: str, as_json: bool, markdown: bool) -> None:
     """Show the known models, methods, backends, engines, conventions, datasets or accelerators.
 
-    Methods and models are tables; --json holds more of each.
+    Methods and models are tables; --json holds more of each. Fields are those of a spec.toml.
 
     Example: e2r list methods
     """
+    if markdown:
+        if kind != "fields":
+            raise UsageError(f"--markdown is of fields, not of {kind}")
+        from e2r.cli.fields import markdown as page
+
+        click.echo(page(), nl=False)
+        return
     if kind in ("models", "methods") and not as_json:
         from e2r.cli import known
 
@@ -110,6 +120,18 @@ def _rows(kind: str) -> list[dict[str, Any]]:
         return [
             {"name": name, "summary": convention.summary}
             for name, convention in CONVENTIONS.items()
+        ]
+    if kind == "fields":
+        from e2r.cli.fields import fields
+
+        return [
+            {
+                "name": row["field"],
+                "summary": row["meaning"],
+                "type": row["type"],
+                **({"default": row["default"]} if row["default"] else {}),
+            }
+            for row in fields()
         ]
     from e2r.data.words import SOURCES
 

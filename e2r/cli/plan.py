@@ -22,7 +22,7 @@ from e2r.cli.timing import (
     timed_lines,
 )
 from e2r.cli.words import tables, vouched_spec
-from e2r.errors import DataError, E2RError, UsageError
+from e2r.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from e2r.data.collection import Collection
@@ -34,7 +34,6 @@ KNOWN = {
     "exact": "exact: these calls made that ranking",
     "estimate": "estimate: a heap sort makes about these calls to leave that ranking",
 }
-NO_MODELS = {"oracle", "random", "replay", "none"}
 NOT_OF_A_PLAN = {"runs", "resume"}
 DEVICE = ("on", "utilization", "price_per_hour", "weight_bits")
 
@@ -90,6 +89,7 @@ def command(
         dry_run,
         refuse_unfit,
     )
+    from e2r.forecast.planning import architecture_of, refuse_without_a_model
     from e2r.forecast.published import told
     from e2r.records.collection import load_collection
     from e2r.records.spec import Spec
@@ -110,15 +110,9 @@ def command(
         spec.model.dtype,
     )
     collection = load_collection(spec, lambda text: click.echo(f"note: {text}", err=True))
-    if spec.method.name == "first_stage":
-        raise UsageError("first_stage asks no model; its price is in e2r estimate")
-    if spec.model.source.partition(":")[0] in NO_MODELS:
-        raise UsageError(
-            f"--model {spec.model.source} computes nothing; name the model to price, and who "
-            "answers by --answers"
-        )
+    refuse_without_a_model(spec)
     model = counted(spec.model)
-    architecture = _architecture(spec.model.architecture or model.source)
+    architecture = architecture_of(spec.model.architecture or model.source)
     counter, tokenizer = counter_of(model, spec.execution, architecture)
     facts = counter.record().architecture
     if architecture is None and facts is not None:
@@ -177,16 +171,6 @@ command.params += [
     for option in run_command.params
     if isinstance(option, click.Option) and option.name not in NOT_OF_A_PLAN
 ]
-
-
-def _architecture(source: str) -> Architecture | None:
-    """The architecture of a catalogue name, a config or a folder, or None if it lies elsewhere."""
-    from e2r.flops.architecture import Architecture
-
-    try:
-        return Architecture.load(source)
-    except E2RError:
-        return None
 
 
 def _others(headline: str, collection: Collection) -> list[str]:

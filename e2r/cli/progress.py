@@ -143,8 +143,15 @@ def usage_of(reply: Reply) -> Usage:
 
 
 @contextmanager
-def progress(*, quiet: bool) -> Iterator[Progress]:
-    """Bars on a terminal, lines elsewhere."""
+def progress(*, quiet: bool | None = None) -> Iterator[Progress]:
+    """Who is told how a run goes on: `with progress() as bar: run(spec, progress=bar)`.
+
+    A bar on a terminal and in a notebook, lines elsewhere or where `quiet`.
+    """
+    from rich.console import Console
+
+    if quiet is None:
+        quiet = not (sys.stderr.isatty() or Console().is_jupyter)
     if quiet:
         yield Lines()
         return

@@ -72,6 +72,10 @@ class Found:
     weighed: int
     refused: tuple[str, ...] = field(default=())
 
+    def __repr__(self) -> str:
+        cheapest = f", cheapest {self.options[0].model}" if self.options else ""
+        return f"<Found {len(self.options)} of {self.weighed} options{cheapest}>"
+
 
 def search(
     grid: Grid,

@@ -69,6 +69,9 @@ class Forecast:
     usages: tuple[Usage, ...] = ()
     weights: tuple[float, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"<Forecast: {self.calls:g} calls, {self.petaflops:.4g} PFLOPs a query>"
+
     @property
     def petaflops(self) -> float:
         """PetaFLOPs per query."""
