@@ -118,14 +118,14 @@ def line(recorded: Recorded, found: Calibration) -> dict[str, float]:
     }
 
 
-def measure(seconds: float, dtypes: list[str], queries: int) -> dict[str, Any]:
+def measure(seconds: float, dtypes: list[str], passages: list[int], queries: int) -> dict[str, Any]:
     """Every row, and what else the machine did meanwhile."""
     rows: list[dict[str, Any]] = []
     best: Calibration | None = None
     for dtype in dtypes:
         best = None
         probe = Probe(dtype)
-        for passage in PASSAGES:
+        for passage in passages:
             before = probe.seconds()
             found = calibrate(ModelSpec(source=MODEL, dtype=dtype), ExecutionSpec(), seconds)
             usual = (before + probe.seconds()) / 2
@@ -201,11 +201,17 @@ def main() -> None:
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("--seconds", type=float, default=30, help="of each calibration")
     words.add_argument("--dtypes", default="float32,bfloat16")
+    words.add_argument("--passages", default=",".join(map(str, PASSAGES)))
     words.add_argument("--queries", type=int, default=3, help="of a batched run")
     words.add_argument("--out", type=Path, required=True)
     asked = words.parse_args()
     loaded_once()
-    result = measure(asked.seconds, asked.dtypes.split(","), asked.queries)
+    result = measure(
+        asked.seconds,
+        asked.dtypes.split(","),
+        [int(it) for it in asked.passages.split(",")],
+        asked.queries,
+    )
     asked.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(table(result))
     print({name: result[name] for name in ("median_error", "worst_error", "floors_above")})

@@ -159,13 +159,13 @@ def command(
 def _table(rows: list[dict[str, Any]]) -> list[str]:
     """Lines of about 80 columns; columns that nothing fills are left out."""
     shown = {
-        "PFLOPs": [f"{row['petaflops_per_query']:.3g}" for row in rows],
-        "ms": [_cell(row["milliseconds_per_query"], ".3g") for row in rows],
-        "money": [_cell(row["price_per_million_queries"], ".3g") for row in rows],
-        "calls": [f"{row['calls_per_query']:.3g}" for row in rows],
+        "PFLOPs": [_cell(row["petaflops_per_query"]) for row in rows],
+        "ms": [_cell(row["milliseconds_per_query"]) for row in rows],
+        "money": [_cell(row["price_per_million_queries"]) for row in rows],
+        "calls": [_cell(row["calls_per_query"]) for row in rows],
         "depth": [str(row["depth"]) for row in rows],
         "set": [str(row["set_size"] or "") for row in rows],
-        MEASURE: [_cell(row["quality"], ".3f") for row in rows],
+        MEASURE: ["" if (it := row["quality"]) is None else f"{it:.3f}" for row in rows],
     }
     filled = {name: cells for name, cells in shown.items() if any(cells)}
     widths = {name: max(len(name), *map(len, cells)) for name, cells in filled.items()}
@@ -176,8 +176,10 @@ def _table(rows: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
-def _cell(value: float | None, form: str) -> str:
-    return "" if value is None else format(value, form)
+def _cell(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 def _sorted(rows: list[dict[str, Any]], word: str) -> list[dict[str, Any]]:

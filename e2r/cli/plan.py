@@ -129,7 +129,7 @@ def command(
     runs = [dry_run(spec, collection, counter, word) for word in (headline, *others)]
     timed = None
     stages = stages_of_queries(
-        collection.first_stage,
+        collection.first_stage.lower(),
         {**searched, "documents": collection.documents},
         [topic.query.text for topic in collection.topics],
     )

@@ -127,12 +127,14 @@ def search(
                 for method in _methods(name, grid)
                 if thinks(find(method).prompted_as)
             ]
+        crowded = 0
         for priced in _options(name, arch, grid, convention):
             weighed += 1
             option = replace(priced, first_stage_flops=added)
             if clock is not None:
                 asked = priced.forecast.demand(arch)
                 if clock.memory(asked) > clock.device.memory:
+                    crowded += 1
                     continue
                 option = replace(option, timed=clock.time(asked, first_stage))
             timed = option.timed
@@ -143,6 +145,11 @@ def search(
             )
             if all(most is None or (found is not None and found <= most) for found, most in limits):
                 options.append(option)
+        if crowded and clock is not None:
+            refused.append(
+                f"{name}: {crowded} combinations need more memory than {clock.device.name} has "
+                f"with {clock.batch_size} calls a pass; a smaller --batch-size needs less"
+            )
     options.sort(key=lambda option: (option.petaflops, option.model, option.method))
     return Found(tuple(options), weighed, tuple(refused))
 

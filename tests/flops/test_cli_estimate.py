@@ -186,3 +186,22 @@ def test_budget(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(out.splitlines()) == 4
     assert run(capsys, "budget")[0] == 2
     assert run(capsys, "budget", "--petaflops", 1, "--depths", "ten")[0] == 2
+
+
+def test_a_sweep_prints_active_against_total_parameters(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ["Qwen/Qwen3-30B-A3B", "--prompt-tokens", 400, "--sweep", "num_experts_per_tok=1,8"]
+    few, many = figures(capsys, "estimate", *words)
+    assert few["total"] == many["total"]
+    assert few["active"] < many["active"]
+    assert few["flops_per_query"] < many["flops_per_query"]
+    for wrong, said in (
+        ([*words[:-1], "num_experts_per_tok"], "NAME=V,V"),
+        ([MODEL, "--prompt-tokens", 5, "--keep-tokens", "1/2"], "--compress-after"),
+        ([MODEL, "--prompt-tokens", 5, "--skip-layers", "x"], "whole number"),
+    ):
+        with pytest.raises(SystemExit) as left:
+            main(["estimate", *map(str, wrong)])
+        assert left.value.code == 2
+        assert said in capsys.readouterr().err
