@@ -237,7 +237,11 @@ def frontiers(evaluation: Evaluation, shares: Sequence[float] = SHARES) -> Front
         for scale, places in comparable(rows, cost).items()
     ]
     if not found:
-        raise UsageError("no run is complete, ranked by a model and has a cost: nothing competes")
+        doubted = sum(not row.verified for row in evaluation.rows)
+        more = f"; {doubted} are unverified: give their judgments by --qrels" if doubted else ""
+        raise UsageError(
+            f"no run is complete, ranked by a model and has a cost: nothing competes{more}"
+        )
     return Frontiers(tuple(found))
 
 
