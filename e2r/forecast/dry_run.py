@@ -64,15 +64,25 @@ class DryRun:
 
     @cached_property
     def usage(self) -> Usage:
-        """All calls, as the estimator takes them."""
-        decoder = self.counts["decoder_prompt_tokens"]
+        """The calls that are computed, as the estimator takes them.
+
+        A call without tokens is an earlier answer given again (--reuse): nothing is computed.
+        """
+        computed = self.counts["prompt_tokens"] > 0
+        counts = {name: values[computed] for name, values in self.counts.items()}
+        decoder = counts["decoder_prompt_tokens"]
         return Usage(
-            prompt_tokens=self.counts["prompt_tokens"],
-            cached_tokens=self.counts["cached_tokens"],
+            prompt_tokens=counts["prompt_tokens"],
+            cached_tokens=counts["cached_tokens"],
             decoder_prompt_tokens=decoder if decoder.any() else None,
-            generated_tokens=self.counts["generated_tokens"],
-            head_positions=self.counts["head_positions"],
+            generated_tokens=counts["generated_tokens"],
+            head_positions=counts["head_positions"],
         )
+
+    @property
+    def computed(self) -> int:
+        """How many calls are computed, not answered again."""
+        return int((self.counts["prompt_tokens"] > 0).sum())
 
     def per_query(self, name: str) -> float:
         """The mean of a count over queries."""
@@ -80,12 +90,12 @@ class DryRun:
 
     def flops(self, architecture: Architecture, convention: str) -> int:
         """FLOPs of all queries under a convention."""
-        return estimate(architecture, self.usage, convention).total if self.calls else 0
+        return estimate(architecture, self.usage, convention).total if self.computed else 0
 
     def demand(self, architecture: Architecture) -> Demand:
         """What a query asks of a device, for the clock: the mean over queries."""
-        asked = self.usage if self.calls else None
-        weights = np.full(self.calls, 1 / self.queries)
+        asked = self.usage if self.computed else None
+        weights = np.full(self.computed, 1 / self.queries)
         return demand(architecture, asked, weights, self.rounds / self.queries)
 
 
