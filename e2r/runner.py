@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from e2r.data.collection import Collection
 from e2r.engines import name_of_engine, open_engine
@@ -20,12 +20,12 @@ from e2r.engines.cascade import (
     stages_of,
 )
 from e2r.engines.engine import Engine, Finished, Noted, Replied
+from e2r.engines.progress import Progress, Silent
 from e2r.engines.unread import Unread
 from e2r.engines.verification import summary, verify
 from e2r.errors import IncompleteError, UsageError
 from e2r.models import open_answerer
 from e2r.prompts.reading import asks, reading
-from e2r.prompts.request import Reply
 from e2r.records.collection import load_collection
 from e2r.records.environment import code_version, environment
 from e2r.records.folder import RunFolder
@@ -40,40 +40,8 @@ from e2r.records.manifest import (
     VerifiedCall,
 )
 from e2r.records.query import QueryRecord
+from e2r.records.resources import Meter
 from e2r.records.spec import Spec, changed, identity
-
-
-class Progress(Protocol):
-    """Is told what happens while a run is under way."""
-
-    def started(self, folder: Path, model: ModelRecord, queries: int, finished: int) -> None: ...
-
-    def note(self, text: str) -> None: ...
-
-    def waiting(self, text: str) -> None: ...
-
-    def answered(self, replies: Sequence[Reply]) -> None: ...
-
-    def query_finished(self, record: QueryRecord) -> None: ...
-
-
-class Silent:
-    """Progress that tells nobody."""
-
-    def started(self, folder: Path, model: ModelRecord, queries: int, finished: int) -> None:
-        pass
-
-    def note(self, text: str) -> None:
-        pass
-
-    def waiting(self, text: str) -> None:
-        pass
-
-    def answered(self, replies: Sequence[Reply]) -> None:
-        pass
-
-    def query_finished(self, record: QueryRecord) -> None:
-        pass
 
 
 def run(
@@ -107,6 +75,11 @@ def run(
     for text in collection.notes:
         note(text)
     answerer = open_answerer(spec, collection.judgments, note, progress.waiting)
+    used_here = spec.execution.ray is None and spec.execution.server is None
+    if spec.execution.energy and not used_here:
+        raise UsageError(
+            "--energy reads this machine's counters, and the work is done by a server or a cluster"
+        )
     engine = open_engine(spec, answerer, collection.judgments)
     mode: LatencyMode = "one_query_at_a_time" if spec.execution.latency else "batched"
     model = answerer.record()
@@ -192,6 +165,7 @@ def run(
         with engine:
             if left:
                 engine.prepare(left)
+            meter = Meter(energy=spec.execution.energy)
             asked = _complete(spec, collection, model, stages)
             folder.start(asked.to_toml(), manifest, finished, faulty)
             progress.started(folder.path, model, len(collection.topics), len(finished))
@@ -211,6 +185,11 @@ def run(
                                 note(said)
                         case Noted(text):
                             note(text)
+                used = meter.stop(left)
+                if spec.execution.energy and used.joules is None:
+                    note(
+                        "this machine has no counter of joules that can be read: no energy is told"
+                    )
                 verified = _verified(spec, engine, model, note)
             finally:
                 manifest = manifest.model_copy(update={"notes": notes, "workers": engine.workers()})
@@ -225,6 +204,8 @@ def run(
                 "finished": _now(),
                 "notes": notes,
                 "verification": verified,
+                # Of a cluster or a server nobody here knows what was used.
+                "resources": used if used_here else None,
             }
         )
         folder.write_metadata(sidecar(manifest))

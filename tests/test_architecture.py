@@ -50,8 +50,18 @@ ROOMS = {
     },
     "site": {"errors", "borders", "flops", "ranking", "data", "records", "forecast", "metrics"},
 }
-# Of forecast, the dry run alone stands on what a run stands on: a forecast needs lengths, no model.
-FROM_LENGTHS_ALONE = {"lengths", "method", "budget"}
+# Of forecast, the dry run and the measuring of a machine alone stand on what a run stands on: a
+# forecast needs lengths, no model.
+FROM_LENGTHS_ALONE = {
+    "lengths",
+    "method",
+    "budget",
+    "demand",
+    "clock",
+    "calibration",
+    "pipeline",
+    "capacity",
+}
 # Inside the larger rooms: a folder, and the folders beside it that it may import.
 ALCOVES = {
     "models": {
@@ -77,8 +87,10 @@ TORCH_LIVES_BELOW = {
     for name in (
         "attention",
         "checkpoint",
+        "memory",
         "onednn",
         "passes",
+        "peaks",
         "prefixes",
         "rows",
         "short_attention",

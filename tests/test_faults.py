@@ -20,13 +20,14 @@ from typing import Any
 import pytest
 
 import e2r.cli
+from e2r.engines.progress import Silent
 from e2r.errors import DataError, IncompleteError, MissingError, UsageError
 from e2r.models.answerer import Answered, Question
 from e2r.models.simulated.random import Random
 from e2r.records.folder import RunFolder
 from e2r.records.ledger import read_ledger
 from e2r.records.spec import ExecutionSpec, ModelSpec, Spec
-from e2r.runner import Silent, run
+from e2r.runner import run
 from tests.small_collection import write_collection
 from tests.tiny_models import save_llama
 

@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 
 from e2r.borders.writing import write
+from e2r.engines.progress import Silent
 from e2r.errors import IncompleteError
 from e2r.models.simulated.random import Random
 from e2r.records.folder import RunFolder
 from e2r.records.ledger import read_ledger
 from e2r.records.query import QueryRecord
 from e2r.records.spec import Spec
-from e2r.runner import Silent, run
+from e2r.runner import run
 from tests.small_collection import write_collection
 
 QUERIES = 6

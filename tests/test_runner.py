@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from e2r.borders.reading import sha256_of
+from e2r.engines.progress import Silent
 from e2r.errors import UsageError
 from e2r.models.answerer import Answered, Question
 from e2r.models.simulated.random import Random
@@ -26,7 +27,7 @@ from e2r.records.folder import RunFolder
 from e2r.records.ledger import read_ledger
 from e2r.records.manifest import ModelRecord
 from e2r.records.spec import Spec
-from e2r.runner import Silent, run
+from e2r.runner import run
 from tests.small_collection import write_collection
 from tests.tiny_models import save_cross_encoder, save_llama
 

@@ -41,11 +41,16 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "validate": ("e2r.cli.validate:command", "What is wrong or odd in runs, specs and data."),
     "reproduce": ("e2r.cli.reproduce:command", "Recompute the paper's tables and profiles."),
     "budget": ("e2r.cli.budget:command", "What fits in a budget, cheapest first."),
+    "capacity": (
+        "e2r.cli.capacity:command",
+        "Accelerators, latency, joules and money for a load.",
+    ),
+    "calibrate": ("e2r.cli.calibrate:command", "Measure this machine with a model of yours."),
     "doctor": ("e2r.cli.doctor:command", "What works on this machine, and how to mend the rest."),
     "trust": ("e2r.cli.trust:command", "What spec files may ask for, because you typed it once."),
     "list": (
         "e2r.cli.listing:command",
-        "Models, methods, backends, engines, conventions, datasets.",
+        "Models, methods, backends, engines, conventions, datasets, accelerators.",
     ),
 }
 

@@ -1,21 +1,38 @@
-"""`e2r budget`: what fits in so many PetaFLOPs or milliseconds per query, cheapest first."""
+"""`e2r budget`: what fits in so many PetaFLOPs, milliseconds or so much money per query."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import click
 
-from e2r.cli.options import ON
-from e2r.errors import UsageError
+from e2r.cli.timing import clock_of, priced_pipeline, stages_of
+from e2r.errors import DataError, UsageError
 from e2r.flops.conventions import CONVENTIONS
+
+SORTS = {
+    "petaflops": "petaflops_per_query",
+    "ms": "milliseconds_per_query",
+    "money": "price_per_million_queries",
+    "calls": "calls_per_query",
+    "rounds": "rounds_per_query",
+    "depth": "depth",
+    "quality": "quality",
+    "model": "model",
+    "method": "method",
+}
+"""Words of --sort, and the figure that each sorts by."""
+BOARD_BYTES = 64 << 20
+MEASURE = "nDCG@10"
 
 
 @click.command("budget")
 @click.option("--petaflops", type=float, help="PetaFLOPs per query.")
-@click.option("--milliseconds", type=float, help="Milliseconds per query, with --on.")
-@ON
+@click.option("--milliseconds", type=float, help="Milliseconds of a query, with --on.")
+@click.option("--money", type=float, help="Of a million queries, with --on and --price-per-hour.")
 @click.option("--models", help="Names with commas; default: the whole catalogue.")
 @click.option("--methods", help="Names with commas; default: those a model is made for.")
 @click.option("--depths", default="20,100", show_default=True, help="Candidates a query.")
@@ -27,12 +44,26 @@ from e2r.flops.conventions import CONVENTIONS
 @click.option(
     "--convention", type=click.Choice(list(CONVENTIONS)), default="ideal", show_default=True
 )
+@priced_pipeline
+@click.option(
+    "--sort",
+    type=click.Choice(["dearest", *SORTS]),
+    default="petaflops",
+    show_default=True,
+    help="Cheapest first; dearest: what uses most of the budget first; else by that column.",
+)
+@click.option(
+    "--board",
+    metavar="FILE",
+    help="A board's board.json, whose qualities are shown; default: leaderboard/board.json, "
+    "where it is.",
+)
 @click.option("--most", "limit", type=int, default=30, show_default=True, help="Rows to show.")
 @click.option("--json", "as_json", is_flag=True, help="JSON alone on stdout.")
 def command(
     petaflops: float | None,
     milliseconds: float | None,
-    on: str | None,
+    money: float | None,
     models: str | None,
     methods: str | None,
     depths: str,
@@ -42,18 +73,28 @@ def command(
     answer_tokens: int | None,
     k: int,
     convention: str,
+    sort: str,
+    board: str | None,
     limit: int,
     as_json: bool,
+    **device: Any,
 ) -> None:
-    """List what fits in a budget per query, cheapest first; seconds are roofline bounds.
+    """List what fits in a budget per query; milliseconds are expected ones, else the floor's.
 
-    Example: e2r budget --milliseconds 500 --on L4 --methods pointwise.yes_no,setwise.heapsort
+    Quality is the best nDCG@10 that the board has of model, method and depth on any of its data
+    sets.
+
+    \b
+    Examples:
+      e2r budget --milliseconds 500 --on L4 --utilization 0.4
+      e2r budget --money 50 --on H100 --price-per-hour 2 --utilization 0.4 --sort quality
+      e2r budget --petaflops 0.05 --methods pointwise.yes_no,setwise.heapsort --sort dearest
     """
     from e2r.flops.catalogue import entries
-    from e2r.flops.hardware import accelerator
     from e2r.forecast.budget import Grid, search
     from e2r.ranking import named
 
+    clock = clock_of(device)
     for name in methods.split(",") if methods else []:
         named(name, None)
     found = search(
@@ -69,9 +110,12 @@ def command(
         ),
         petaflops=petaflops,
         milliseconds=milliseconds,
-        device=accelerator(on) if on else None,
+        price_per_million=money,
+        clock=clock,
+        first_stage=stages_of(device, query_tokens),
         convention=convention,
     )
+    known = _qualities(board)
     rows: list[dict[str, Any]] = [
         {
             "model": option.model,
@@ -83,10 +127,14 @@ def command(
             "calls_per_query": option.forecast.calls,
             "rounds_per_query": option.forecast.rounds,
             "petaflops_per_query": option.petaflops,
-            "milliseconds_per_query": None if option.seconds is None else option.seconds * 1000,
+            "milliseconds_per_query": option.milliseconds,
+            "price_per_million_queries": option.timed and option.timed.told("price_per_million"),
+            "quality": known.get((_tail(option.model), option.method, option.depth)),
+            **(option.timed.figures() if option.timed else {}),
         }
-        for option in found.options[: limit if limit > 0 else None]
+        for option in found.options
     ]
+    rows = _sorted(rows, sort)[: limit if limit > 0 else None]
     if as_json:
         figures = {
             "options": rows,
@@ -96,17 +144,83 @@ def command(
         }
         click.echo(json.dumps(figures, indent=2))
         return
-    click.echo(f"{'PFLOPs':>10} {'ms':>9} {'calls':>7} {'depth':>5} {'set':>3}  method, model")
-    for row in rows:
-        time = row["milliseconds_per_query"]
+    for line in _table(rows):
+        click.echo(line)
+    if rows and clock is not None:
+        said = rows[0]["expected_from"]
         click.echo(
-            f"{row['petaflops_per_query']:>10.5f} {'' if time is None else f'{time:.1f}':>9} "
-            f"{row['calls_per_query']:>7.1f} {row['depth']:>5} {row['set_size'] or '':>3}  "
-            f"{row['method']}, {row['model']}"
+            f"ms: {'expected, from ' + said if said else 'the floor, which no run beats'}", err=True
         )
     click.echo(f"{len(found.options)} of {found.weighed} combinations fit", err=True)
     for reason in found.refused:
         click.echo(reason, err=True)
+
+
+def _table(rows: list[dict[str, Any]]) -> list[str]:
+    """Lines of about 80 columns; columns that nothing fills are left out."""
+    shown = {
+        "PFLOPs": [f"{row['petaflops_per_query']:.3g}" for row in rows],
+        "ms": [_cell(row["milliseconds_per_query"], ".3g") for row in rows],
+        "money": [_cell(row["price_per_million_queries"], ".3g") for row in rows],
+        "calls": [f"{row['calls_per_query']:.3g}" for row in rows],
+        "depth": [str(row["depth"]) for row in rows],
+        "set": [str(row["set_size"] or "") for row in rows],
+        MEASURE: [_cell(row["quality"], ".3f") for row in rows],
+    }
+    filled = {name: cells for name, cells in shown.items() if any(cells)}
+    widths = {name: max(len(name), *map(len, cells)) for name, cells in filled.items()}
+    lines = [" ".join(f"{name:>{widths[name]}}" for name in filled) + "  method, model"]
+    for place, row in enumerate(rows):
+        figures = " ".join(f"{cells[place]:>{widths[name]}}" for name, cells in filled.items())
+        lines.append(f"{figures}  {row['method']}, {_tail(row['model'])}")
+    return lines
+
+
+def _cell(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)
+
+
+def _sorted(rows: list[dict[str, Any]], word: str) -> list[dict[str, Any]]:
+    """Rows by a column, ones without it last; qualities and `dearest` with the largest first."""
+    if word == "petaflops":
+        return rows
+    if word == "dearest":
+        key = "milliseconds_per_query"
+        if not rows or rows[0][key] is None:
+            key = "petaflops_per_query"
+        return sorted(rows, key=lambda row: -row[key])
+    key = SORTS[word]
+    there = [row for row in rows if row[key] is not None]
+    if not there and rows:
+        raise UsageError(f"--sort {word}: no row has it; name what tells it (--on, --board …)")
+    rest = [row for row in rows if row[key] is None]
+    return sorted(there, key=lambda row: row[key], reverse=word == "quality") + rest
+
+
+def _qualities(board: str | None) -> Mapping[tuple[str, str, int], float]:
+    """The best nDCG@10 of each (model, method, depth) of a board; nothing where there is none."""
+    from e2r.borders.reading import json_file
+
+    path = Path(board or "leaderboard/board.json")
+    if board is None and not path.is_file():
+        return {}
+    try:
+        content = json_file(path, BOARD_BYTES)
+        found: dict[tuple[str, str, int], float] = {}
+        for run in (run for group in content["groups"] for run in group["runs"]):
+            value = run["measures"].get(MEASURE, {}).get("value")
+            if value is not None and run["method"] != "first_stage":
+                key = str(run["model"]), str(run["method"]), int(run["depth"] or 0)
+                found[key] = max(float(value), found.get(key, 0.0))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise DataError(f"{path}: is no board.json; e2r leaderboard makes one") from None
+    return found
+
+
+def _tail(model: str) -> str:
+    return model.rpartition("/")[2]
 
 
 def _counts(option: str, text: str) -> list[int]:

@@ -8,21 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from e2r.cli.altered import altered
-from e2r.cli.options import ON, PARAMETER, parameters_given
+from e2r.cli import completing
+from e2r.cli.options import PARAMETER, parameters_given
+from e2r.cli.timing import clock_of, priced_pipeline, stages_of, timed_lines
+from e2r.cli.variants import architecture_of, of_a_variant, sweep
+from e2r.cli.whole_method import lengths_of, whole_method
 from e2r.errors import UsageError
 from e2r.flops.conventions import CONVENTIONS
 
 if TYPE_CHECKING:
     from e2r.flops.architecture import Architecture
     from e2r.flops.estimate import Estimate
-    from e2r.forecast.lengths import Lengths
 
 PETA = 10**15
 
 
 @click.command("estimate")
-@click.argument("model")
+@click.argument("model", shell_complete=completing.architectures)
 @click.option("--prompt-tokens", type=int, help="Tokens of the prompt, a cached prefix included.")
 @click.option(
     "--generated-tokens",
@@ -50,28 +52,17 @@ PETA = 10**15
     show_default=True,
     help="What counts as a FLOP (see docs/adr).",
 )
+@of_a_variant
 @click.option(
-    "--task",
-    type=click.Choice(["generation", "classification", "embedding"]),
-    help="Which head the model has; read from its config unless given.",
+    "--sweep",
+    metavar="NAME=V,V…",
+    help="A line for each value of a config fact (num_experts_per_tok), or of exit-after.",
 )
 @click.option(
-    "--set", "overrides", multiple=True, metavar="FIELD=VALUE", help="Change a config fact."
+    "--method",
+    shell_complete=completing.methods,
+    help="Price a whole ranking method; see e2r list methods.",
 )
-@click.option("--exit-after", type=int, metavar="LAYER", help="Leave after this many layers.")
-@click.option(
-    "--compress",
-    metavar="LAYERS:RATIO:KEPT",
-    help="Pool the passage's states before these layers, all but KEPT tokens: 24,40:2:45.",
-)
-@click.option("--lora-rank", type=int, help="Unmerged LoRA adapters of this rank.")
-@click.option(
-    "--lora-targets",
-    default="q_proj,v_proj",
-    show_default=True,
-    help="Matrices that carry them, by the end of their names.",
-)
-@click.option("--method", help="Price a whole ranking method; see e2r list methods.")
 @click.option(
     "--pictures",
     type=click.Path(path_type=Path),
@@ -100,7 +91,7 @@ PETA = 10**15
     show_default=True,
     help="What the simulated answers agree with.",
 )
-@ON
+@priced_pipeline
 @click.option("--usage", type=click.Path(path_type=Path), help="CSV of calls to price.")
 @click.option("--out", type=click.Path(path_type=Path), help="Where the priced CSV goes.")
 @click.option("--export", is_flag=True, help="Print the model's coefficients for the what-if page.")
@@ -115,12 +106,6 @@ def command(
     head: str | None,
     head_positions: int | None,
     convention: str,
-    task: str | None,
-    overrides: tuple[str, ...],
-    exit_after: int | None,
-    compress: str | None,
-    lora_rank: int | None,
-    lora_targets: str,
     usage: Path | None,
     out: Path | None,
     export: bool,
@@ -138,7 +123,21 @@ def command(
       e2r estimate Qwen/Qwen2.5-7B-Instruct --method setwise.heapsort --depth 50
       e2r estimate Qwen/Qwen3-8B --method pointwise.yes_no,setwise.heapsort --pictures out
     """
-    arch = altered(model, task, overrides, exit_after, compress, lora_rank, lora_targets)
+    clock = clock_of(whole)
+    stages = stages_of(whole, whole["query_tokens"])
+    for name, there in (
+        ("--export", export),
+        ("--usage", usage is not None),
+        ("--pictures", pictures is not None),
+    ):
+        if there and (clock is not None or stages):
+            raise UsageError(
+                f"{name} tells no seconds and no first stage: drop --on or --first-stage"
+            )
+    arch = architecture_of(model, whole)
+    if whole["sweep"] is not None:
+        sweep(model, convention, whole, clock, prompt_tokens, as_json)
+        return
     if export:
         from e2r.flops.coefficients import coefficients
 
@@ -156,8 +155,10 @@ def command(
         _draw(arch, convention, whole, pictures)
         return
     if whole["method"] is not None:
-        _whole_method(model, arch, convention, whole, as_json)
+        whole_method(model, arch, convention, whole, clock, stages, as_json)
         return
+    if stages:
+        raise UsageError("--first-stage is of a whole pipeline: name a --method")
     if prompt_tokens is None:
         raise UsageError("give --prompt-tokens, --usage, --method or --export")
     if calls < 1:
@@ -177,10 +178,20 @@ def command(
     for warning in cost.warnings:
         click.echo(f"e2r: warning: {warning}", err=True)
     figures = _figures(model, cost, calls)
+    timed = None
+    if clock is not None:
+        from e2r.forecast.demand import demand, usages_of
+
+        wanted = demand(arch, usages_of(arch, [cost.usage]), [calls], 1)
+        clock.refuse_unfit(model, clock.memory(wanted))
+        timed = clock.time(wanted)
+        figures |= timed.figures()
     if as_json:
         click.echo(json.dumps(figures, indent=2))
-    else:
-        _print(figures, calls)
+        return
+    _print(figures, calls)
+    for line in timed_lines(timed) if timed else []:
+        click.echo(line)
 
 
 def _figures(model: str, cost: Estimate, calls: int) -> dict[str, Any]:
@@ -203,13 +214,6 @@ def _figures(model: str, cost: Estimate, calls: int) -> dict[str, Any]:
     }
 
 
-def _lengths(options: dict[str, Any]) -> Lengths:
-    from e2r.forecast.lengths import Lengths
-
-    names = ("query_tokens", "passage_tokens", "extra_tokens", "answer_tokens")
-    return Lengths(*(options[name] for name in names))
-
-
 def _draw(arch: Architecture, convention: str, options: dict[str, Any], folder: Path) -> None:
     from e2r.metrics.reports.pictures import Curve, write_sweeps
     from e2r.ranking import named
@@ -225,70 +229,13 @@ def _draw(arch: Architecture, convention: str, options: dict[str, Any], folder: 
             name,
             options["depth"],
             options["k"],
-            _lengths(options),
+            lengths_of(options),
             parameters_given(options),
         )
         for name in names
     ]
     for path in write_sweeps(curves, convention, folder):
         click.echo(f"wrote {path}", err=True)
-
-
-def _whole_method(
-    model: str, arch: Architecture, convention: str, options: dict[str, Any], as_json: bool
-) -> None:
-    from e2r.flops.hardware import accelerator
-    from e2r.flops.operations import not_counted
-    from e2r.forecast.method import forecast
-    from e2r.ranking import named
-
-    named(options["method"], None)
-    device = None if options["on"] is None else accelerator(options["on"])
-    priced = forecast(
-        arch,
-        options["method"],
-        depth=options["depth"],
-        k=options["k"],
-        parameters=parameters_given(options),
-        lengths=_lengths(options),
-        convention=convention,
-        answers=options["answers"],
-    )
-    figures = {
-        "model": model,
-        "method": options["method"],
-        "convention": convention,
-        "depth": options["depth"],
-        "k": options["k"],
-        "flops_per_call": sum(int(op.flops) for op in priced.operations),
-        "flops_per_query": priced.flops,
-        "petaflops_per_query": priced.petaflops,
-        "qpp": priced.qpp,
-        "parameters": {"total": arch.parameters.total, "active": arch.parameters.active},
-        "calls_per_query": priced.calls,
-        "rounds_per_query": priced.rounds,
-        "prompt_tokens_per_query": priced.prompt_tokens,
-        "generated_tokens_per_query": priced.generated_tokens,
-        "answers": priced.answers,
-        "operations": [
-            {"part": op.part, "name": op.name, "flops": op.flops} for op in priced.operations
-        ],
-        "not_counted": list(not_counted(arch, CONVENTIONS[convention])),
-        "bytes_per_call": round(priced.bytes),
-        "memory_bytes": priced.memory(arch),
-    }
-    if device is not None:
-        figures["accelerator"] = device.name
-        figures["seconds_per_query"] = priced.seconds(arch, device)
-    if as_json:
-        click.echo(json.dumps(figures, indent=2))
-        return
-    click.echo(f"{options['method']} on {model} under {convention}, answers: {priced.answers}")
-    for name, value in figures.items():
-        if name.endswith(("_per_call", "_per_query")) or name == "qpp":
-            shown = "undefined" if value is None else f"{value:,.6g}"
-            click.echo(f"  {name.replace('_', ' '):<28} {shown}")
-    click.echo(f"  not counted: {', '.join(figures['not_counted'])}")
 
 
 def _print(figures: dict[str, Any], calls: int) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from e2r.cli import completing
 from e2r.cli.options import note, reporting
+from e2r.cli.timing import ON, PRICE, UTILIZATION, clock_of
 from e2r.errors import UsageError
 
 
@@ -26,11 +28,14 @@ from e2r.errors import UsageError
 @click.option("--pictures", metavar="FOLDER", help="Write pictures there, as SVG and PNG.")
 @click.option(
     "--columns",
-    type=click.Choice(["headline", "efficiency", "work", "frontier", "all"]),
+    type=click.Choice(["headline", "efficiency", "work", "time", "frontier", "all"]),
     default="headline",
     show_default=True,
     help="Which figures a table, Markdown or LaTeX shows; csv and json hold all.",
 )
+@ON
+@UTILIZATION
+@PRICE
 def command(
     runs: tuple[str, ...],
     measures: str,
@@ -42,12 +47,14 @@ def command(
     columns: str,
     form: str,
     as_json: bool,
+    **device: Any,
 ) -> None:
     """Quality, FLOPs, RPP and QPP of recorded runs, with 95 % bootstrap intervals.
 
     RUN is a run folder, or a folder that holds some. A file is a run made elsewhere: a TREC run
     (quality without cost, needs --qrels), or calls as .csv or .csv.gz (cost without quality);
-    --foreign takes both together. FLOPs are priced from the ledgers, in PetaFLOPs (10^15) per
+    --foreign takes both together. With --on, the sheet `time` has the clock's expected seconds and
+    its floor beside the measured ones. FLOPs are priced from the ledgers, in PetaFLOPs (10^15) per
     query. Per-query values go into each run's result.json, so that it can be
     evaluated where its judgments are not.
 
@@ -57,6 +64,7 @@ def command(
       e2r evaluate runs/demo/* --measures "nDCG@10 RR(rel=2)@10" --convention torch --json
       e2r evaluate runs/dl19/*/* --format latex --columns efficiency
       e2r evaluate --foreign theirs.run calls.csv --qrels qrels.txt
+      e2r evaluate runs/demo/* --columns time --on here
       e2r evaluate rankgpt.run --qrels qrels.txt
       e2r evaluate measured/*.csv.gz --convention deepspeed --json
     """
@@ -76,6 +84,7 @@ def command(
         dataset=name,
         save=True,
         note=note,
+        clock=clock_of(device),
     )
     if pictures is not None:
         from e2r.metrics.reports.pictures import write_pictures
@@ -90,6 +99,7 @@ def command(
         "efficiency": "PetaFLOPs per query, what a PetaFLOP buys, and gain over the first stage",
         "work": "means per query; rates are shares of calls, padding is a share of positions; "
         "batched seconds are time shared out among a batch's calls",
+        "time": "seconds a query: the floor, what was measured, and what the clock of --on expects",
         "frontier": f"{table.measures[0]} against three costs per query; P: share of query "
         "resamples in which the run is on the frontier; seconds compare on one machine only",
     }

@@ -13,11 +13,21 @@ from e2r.cli import print_json
 @click.command("list")
 @click.argument(
     "kind",
-    type=click.Choice(["models", "methods", "backends", "engines", "conventions", "datasets"]),
+    type=click.Choice(
+        [
+            "models",
+            "methods",
+            "backends",
+            "engines",
+            "conventions",
+            "datasets",
+            "accelerators",
+        ]
+    ),
 )
 @click.option("--json", "as_json", is_flag=True, help="JSON on stdout.")
 def command(kind: str, as_json: bool) -> None:
-    """Show the known models, methods, backends, engines, conventions or datasets.
+    """Show the known models, methods, backends, engines, conventions, datasets or accelerators.
 
     Methods and models are tables; --json holds more of each.
 
@@ -80,6 +90,20 @@ def _rows(kind: str) -> list[dict[str, Any]]:
         from e2r.engines import ENGINES
 
         return [{"name": name, "summary": summary} for name, (_, summary) in ENGINES.items()]
+    if kind == "accelerators":
+        from e2r.flops.hardware import ACCELERATORS
+
+        return [
+            {
+                "name": name,
+                "TFLOP/s in 16 bits": device.flops / 1e12,
+                "GB/s": device.bandwidth / 1e9,
+                "GB": device.memory / 1e9,
+                "W": device.watts,
+                "source": device.source,
+            }
+            for name, device in ACCELERATORS.items()
+        ]
     if kind == "conventions":
         from e2r.flops.conventions import CONVENTIONS
 

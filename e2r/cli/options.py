@@ -45,13 +45,6 @@ PARAMETERS = ("set_size", "window", "step", "repeats", "tournaments", "pivot")
 """Parameters of methods that have an option of their own."""
 DIGITS = 9
 """Of a parameter that may be meant."""
-ON = click.option(
-    "--on",
-    "on",
-    metavar="ACCELERATOR",
-    shell_complete=completing.accelerators,
-    help="Seconds too, on an accelerator: A100, H100, H200, L4, RTX4090, MI300X …",
-)
 
 
 def parameters_given(options: Mapping[str, Any]) -> dict[str, int]:

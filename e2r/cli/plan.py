@@ -8,8 +8,19 @@ import click
 
 from e2r.cli import print_json
 from e2r.cli.grouped import ASKED, Grouped
-from e2r.cli.options import ON
 from e2r.cli.run import command as run_command
+from e2r.cli.timing import (
+    BITS,
+    OF_A_KIND,
+    ON,
+    PRICE,
+    UTILIZATION,
+    clock_of,
+    of_a_first_stage,
+    pipeline_figures,
+    stages_of_queries,
+    timed_lines,
+)
 from e2r.cli.words import tables, vouched_spec
 from e2r.errors import DataError, E2RError, UsageError
 
@@ -17,7 +28,6 @@ if TYPE_CHECKING:
     from e2r.data.collection import Collection
     from e2r.flops.architecture import Architecture
     from e2r.forecast.dry_run import DryRun
-    from e2r.records.spec import Spec
 
 PETA = 10**15
 KNOWN = {
@@ -26,6 +36,7 @@ KNOWN = {
 }
 NO_MODELS = {"oracle", "random", "replay", "none"}
 NOT_OF_A_PLAN = {"runs", "resume"}
+DEVICE = ("on", "utilization", "price_per_hour", "weight_bits")
 
 
 @click.command("plan", cls=Grouped, groups=ASKED)
@@ -43,6 +54,10 @@ NOT_OF_A_PLAN = {"runs", "resume"}
     help="The convention of the headline figures; the others are shown beside it.",
 )
 @ON
+@UTILIZATION
+@PRICE
+@BITS
+@of_a_first_stage
 @click.pass_context
 def command(
     context: click.Context,
@@ -50,14 +65,15 @@ def command(
     spec_file: str | None,
     answers: str | None,
     convention: str,
-    on: str | None,
     as_json: bool,
     **options: Any,
 ) -> None:
     """Say what a run would cost: calls, rounds, tokens and PetaFLOPs, under each convention.
 
     The calls of a sort depend on the answers. The headline is that of --answers; beside it stands
-    the range over the other answerers. The tokenizer is the model's own where it is at hand.
+    the range over the other answerers. The tokenizer is the model's own where it is at hand. With
+    --on, seconds are those of one query at a time. --first-stage bm25, sparse, dense or late is
+    priced too, where --documents is known.
 
     \b
     Examples:
@@ -79,10 +95,20 @@ def command(
     from e2r.records.spec import Spec
 
     by_name(convention)
+    device = {name: options.pop(name) for name in DEVICE}
+    searched = {name: options.pop(name) for name in OF_A_KIND}
     if spec_file is not None:
         spec = vouched_spec(context, spec_file, options)
     else:
         spec = Spec.of(tables(options), "the command line")
+    clock = clock_of(
+        {
+            **device,
+            "batch_size": spec.execution.batch_size,
+            "batch_tokens": spec.execution.batch_tokens,
+        },
+        spec.model.dtype,
+    )
     collection = load_collection(spec, lambda text: click.echo(f"note: {text}", err=True))
     if spec.method.name == "first_stage":
         raise UsageError("first_stage asks no model; its price is in e2r estimate")
@@ -107,6 +133,20 @@ def command(
         known = told(stages_of(spec))
     others = _others(headline, collection) if depends_on_answers(spec) else []
     runs = [dry_run(spec, collection, counter, word) for word in (headline, *others)]
+    timed = None
+    stages = stages_of_queries(
+        collection.first_stage,
+        {**searched, "documents": collection.documents},
+        [topic.query.text for topic in collection.topics],
+    )
+    if clock is not None and architecture is not None:
+        wanted = runs[0].demand(architecture)
+        clock.refuse_unfit(spec.model.source, clock.memory(wanted))
+        timed = clock.time(wanted, stages)
+    elif clock is not None:
+        raise UsageError(
+            f"--on: the architecture of {spec.model.source} is unknown; name it by --architecture"
+        )
     priced = [_figures(run, architecture, list(CONVENTIONS), convention) for run in runs]
     figures = {
         "model": spec.model.source,
@@ -115,8 +155,8 @@ def command(
         "queries": runs[0].queries,
         "tokenizer": tokenizer,
         **priced[0],
-        "seconds_per_query": _seconds(runs[0], architecture, on, spec),
-        "hardware": on,
+        **pipeline_figures(stages, priced[0]["flops_per_query"]),
+        **(timed.figures() if timed else {}),
         "ledger_bytes": _ledger_bytes(runs[0]),
         "range": priced,
         "known": known,
@@ -125,6 +165,10 @@ def command(
         print_json(figures)
     else:
         _print(figures, len(collection.topics))
+        for stage in stages:
+            click.echo(f"  {stage.name}, a query: {stage.flops:,} FLOPs")
+        for line in timed_lines(timed) if timed else []:
+            click.echo(line)
 
 
 # The flags of `run` are those of a plan, so that one command turns into the other by a word.
@@ -179,14 +223,6 @@ def _figures(
     }
 
 
-def _seconds(
-    run: DryRun, architecture: Architecture | None, hardware: str | None, spec: Spec
-) -> float | None:
-    if hardware is None or architecture is None:
-        return None
-    return run.seconds(architecture, hardware, spec.execution.batch_size) / run.queries
-
-
 def _ledger_bytes(run: DryRun) -> int:
     from e2r.forecast.dry_run import LEDGER_BYTES
 
@@ -210,9 +246,6 @@ def _print(figures: dict[str, Any], queries: int) -> None:
         shown = "not priced" if None in values else f"{values[0]:.6g}"
         spread = "" if None in values else _range(values)
         click.echo(f"  {label:<32} {shown:>10}{spread}")
-    if figures["seconds_per_query"] is not None:
-        seconds, hardware = figures["seconds_per_query"], figures["hardware"]
-        click.echo(f"  least seconds per query, {hardware:<7} {seconds:>10.4g}")
     click.echo(f"  ledger on disk, about {figures['ledger_bytes']:,} bytes")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from e2r.borders.showing import bare, shown
+from e2r.engines.progress import Progress
 from e2r.errors import E2RError
 from e2r.flops.architecture import Architecture
 from e2r.flops.estimate import estimate
@@ -17,7 +18,6 @@ from e2r.flops.work import Usage
 from e2r.prompts.request import Reply
 from e2r.records.manifest import ModelRecord
 from e2r.records.query import QueryRecord
-from e2r.runner import Progress
 
 
 class Lines:

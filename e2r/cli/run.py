@@ -197,6 +197,11 @@ from e2r.errors import IncompleteError
 )
 @click.option("--latency", is_flag=True, help="One query at a time, for honest seconds a query.")
 @click.option(
+    "--energy",
+    is_flag=True,
+    help="Record joules where the machine counts them (RAPL, NVML), by tirex-tracker.",
+)
+@click.option(
     "--verify-flops",
     type=click.IntRange(min=0),
     default=0,

@@ -170,6 +170,7 @@ def tables(options: dict[str, Any]) -> dict[str, Any]:
                 "reuse",
                 "latency",
                 "verify_flops",
+                "energy",
             ),
             **_ray(options),
             **_server(some("base_url", "api_key_env", "concurrency", "attempts", "timeout")),

@@ -73,8 +73,8 @@ class Term:
     weights, biases included; `active` those that one token meets (None: all of them). `window`
     limits pairs. `stored` is the number of values a token leaves in the key-value cache. Linear
     terms keep `inputs` and `outputs` so that adapters can be sized; `copies` counts weight
-    matrices of that shape that one token meets, out of `total`. `prompt` is what is left of the
-    prompt's tokens where it is met, None for all of them.
+    matrices of that shape that one token meets, out of `total`. `left` says what stands in place of
+    the usage's amounts, by their names, where an earlier layer drops or merges tokens.
     """
 
     name: str
@@ -89,7 +89,7 @@ class Term:
     outputs: int = 0
     copies: int = 1
     total: int = 1
-    prompt: Expression | None = None
+    left: tuple[tuple[str, Expression], ...] = ()
 
 
 Terms: TypeAlias = tuple[Term, ...]

@@ -10,12 +10,12 @@ from e2r.flops.architecture import Architecture
 from e2r.flops.conventions import CONVENTIONS
 from e2r.flops.estimate import by_unit, priced
 from e2r.flops.expression import Expression, Json
-from e2r.flops.hardware import weight_bytes
+from e2r.flops.hardware import least_weight_bytes
 from e2r.flops.operations import Operation
-from e2r.flops.traffic import resident
+from e2r.flops.traffic import resident, traffic
 from e2r.flops.work import LONGEST
 
-FORMAT = "e2r-coefficients-2"
+FORMAT = "e2r-coefficients-3"
 
 
 def coefficients(models: Mapping[str, Architecture]) -> dict[str, Any]:
@@ -24,8 +24,9 @@ def coefficients(models: Mapping[str, Architecture]) -> dict[str, Any]:
     `units` are expressions as `Expression.to_json` writes them. A model's `flops` under a
     convention is a list of [place in units, coefficient]: their products summed are a call's FLOPs.
     `memory` is the same for the bytes held at its end, `longest` for the tokens to compare with
-    `context`. A convention that does not describe a model is left out. `first_weight_bytes` are
-    those that a call's first pass reads, `weight_bytes` those of each further pass.
+    `context`, for `cache` the bytes of keys and values read and written. A convention that does not
+    describe a model is left out. `weight_bytes` are those that no pass can do without: a first one
+    that reads no head, a first one that does, and each further one.
     """
     units: dict[Expression, int] = {}
 
@@ -37,7 +38,6 @@ def coefficients(models: Mapping[str, Architecture]) -> dict[str, Any]:
 
     made = []
     for name, arch in models.items():
-        first, further = weight_bytes(arch)
         flops = {}
         for convention in CONVENTIONS.values():
             try:
@@ -51,10 +51,10 @@ def coefficients(models: Mapping[str, Architecture]) -> dict[str, Any]:
                 "task": arch.task,
                 "context": arch.context,
                 "parameters": arch.parameters.total,
-                "first_weight_bytes": first,
-                "weight_bytes": further,
+                "weight_bytes": list(least_weight_bytes(arch)),
                 "longest": [[units.setdefault(LONGEST[arch.mode], len(units)), 1]],
                 "memory": listed(resident(arch)),
+                "cache": listed(op for op in traffic(arch) if op.name == "cache"),
                 "flops": flops,
             }
         )

@@ -30,12 +30,12 @@ class Expression(ABC):
         """An interval that holds the value, and the largest magnitude met on the way to it."""
 
     @abstractmethod
-    def to_json(self) -> Json:
-        """A number, a variable's name, or [operator, left, right]."""
+    def with_(self, replaced: Mapping[str, Expression]) -> Expression:
+        """The same with other expressions in the place of some variables."""
 
     @abstractmethod
-    def replaced(self, name: str, by: Expression) -> Expression:
-        """The same with another expression in a variable's place."""
+    def to_json(self) -> Json:
+        """A number, a variable's name, or [operator, left, right]."""
 
     def __add__(self, other: Expression | int) -> Expression:
         return Binary("+", self, _node(other))
@@ -65,11 +65,11 @@ class Constant(Expression):
     def bounds(self, variables: Mapping[str, Interval]) -> tuple[Interval, int]:
         return (self.value, self.value), abs(self.value)
 
+    def with_(self, replaced: Mapping[str, Expression]) -> Expression:
+        return self
+
     def to_json(self) -> Json:
         return self.value
-
-    def replaced(self, name: str, by: Expression) -> Expression:
-        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +85,11 @@ class Variable(Expression):
         low, high = variables[self.name]
         return (low, high), max(abs(low), abs(high))
 
+    def with_(self, replaced: Mapping[str, Expression]) -> Expression:
+        return replaced.get(self.name, self)
+
     def to_json(self) -> Json:
         return self.name
-
-    def replaced(self, name: str, by: Expression) -> Expression:
-        return by if name == self.name else self
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +118,11 @@ class Binary(Expression):
         interval = (min(corners), max(corners))
         return interval, max(seen, seen2, abs(interval[0]), abs(interval[1]))
 
+    def with_(self, replaced: Mapping[str, Expression]) -> Expression:
+        return Binary(self.operator, self.left.with_(replaced), self.right.with_(replaced))
+
     def to_json(self) -> Json:
         return [self.operator, self.left.to_json(), self.right.to_json()]
-
-    def replaced(self, name: str, by: Expression) -> Expression:
-        return Binary(self.operator, self.left.replaced(name, by), self.right.replaced(name, by))
 
 
 def minimum(left: Expression | int, right: Expression | int) -> Expression:

@@ -73,8 +73,7 @@ def not_counted(arch: Architecture, convention: Convention) -> tuple[str, ...]:
 
 def unit(mode: Mode, term: Term, convention: Convention) -> Expression:
     """The work that a term's coefficient multiplies in a stack of this mode."""
-    whole = _unit(mode, term, convention)
-    return whole if term.prompt is None else whole.replaced(PROMPT.name, term.prompt)
+    return _unit(mode, term, convention).with_(dict(term.left))
 
 
 def _unit(mode: Mode, term: Term, convention: Convention) -> Expression:

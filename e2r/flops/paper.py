@@ -38,7 +38,7 @@ def operations(arch: Architecture) -> tuple[Row, ...]:
     width d, as the authors' calculator does. Raises DataError for architectures that the
     equations do not describe, and where they give no whole number.
     """
-    if any(term.prompt is not None for _, term in arch.terms()):
+    if any(term.left for _, term in arch.terms()):
         raise DataError(f"{arch.name}: the paper's equations know no prompt that gets shorter")
     if [stack.part for stack in arch.stacks] == ["encoder", "decoder"]:
         return (*_encoder(arch, arch.stacks[0]), *_decoder(arch, arch.stacks[1]))

@@ -43,10 +43,10 @@ def traffic(arch: Architecture) -> tuple[Operation, ...]:
             sums[part, name, of] = sums.get((part, name, of), 0) + VALUE * values
 
     for part, mode, count, term in arch.placed():
-        add(part, "weights", count * _weights(term), _readings(mode, term, part))
+        add(part, "weights", count * _weights(term), _whole(term, _readings(mode, term, part)))
         add(part, "activations", count * _activations(term), _unit(mode, term))
         if term.stored:
-            add(part, "cache", count * term.stored, _cache(mode, term))
+            add(part, "cache", count * term.stored, _whole(term, _cache(mode, term)))
     return tuple(Operation(part, name, total, of) for (part, name, of), total in sums.items())
 
 
@@ -63,7 +63,7 @@ def resident(arch: Architecture) -> tuple[Operation, ...]:
         if term.stored and mode == "encoder":
             layer[mode] = max(layer.get(mode, 0), term.stored)
         elif term.stored:
-            cache = _kept(mode, term) * (VALUE * count * term.stored)
+            cache = _whole(term, _kept(mode, term)) * (VALUE * count * term.stored)
             kept[mode] = kept[mode] + cache if mode in kept else cache
         if part != "head":
             widest[mode] = max(widest.get(mode, 0), _activations(term))
@@ -86,6 +86,10 @@ FIRST_PASS: Mapping[Mode, Expression] = {
     "decoder": DECODER_PROMPT,
 }
 """Tokens that a stack's first pass works on at once."""
+
+
+def _whole(term: Term, unit: Expression) -> Expression:
+    return unit.with_(dict(term.left))
 
 
 def _weights(term: Term) -> int:
@@ -118,11 +122,6 @@ def _unit(mode: Mode, term: Term) -> Expression:
 
 
 def _cache(mode: Mode, term: Term) -> Expression:
-    whole = _whole_cache(mode, term)
-    return whole if term.prompt is None else whole.replaced(PROMPT.name, term.prompt)
-
-
-def _whole_cache(mode: Mode, term: Term) -> Expression:
     if term.per == "recurrent":
         return PASSES[mode] * 2
     if term.per == "cross":

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from fractions import Fraction
+from typing import Any, TypeAlias
 
 from e2r.errors import DataError, UsageError
 from e2r.flops.architecture import Architecture, build
 from e2r.flops.blocks import Term, Terms
 from e2r.flops.expression import Expression, maximum, minimum
 from e2r.flops.structure import Layer
-from e2r.flops.work import PROMPT
+from e2r.flops.work import CACHED, PROMPT
+
+_Left: TypeAlias = tuple[tuple[str, Expression], ...]
 
 
 def override(architecture: Architecture, changes: Mapping[str, Any]) -> Architecture:
@@ -48,6 +51,50 @@ def exit_after(architecture: Architecture, layers: int) -> Architecture:
     return replace(architecture, stacks=(*before, shorter), cache={})
 
 
+def skip(architecture: Architecture, layers: Sequence[int]) -> Architecture:
+    """The model without some layers of its last stack, counted from 1: their work and weights."""
+    *before, last = architecture.stacks
+    left = [layer for place, layer in enumerate(last.layers, 1) if place not in layers]
+    wrong = [place for place in layers if not 1 <= place <= len(last.layers)]
+    if wrong or not left:
+        raise DataError(
+            f"cannot skip layers {', '.join(map(str, wrong or layers))}: {architecture.name} has "
+            f"{len(last.layers)} layers, and one is left at least"
+        )
+    shorter = replace(last, layers=tuple(left))
+    return replace(architecture, stacks=(*before, shorter), cache={})
+
+
+def compress(architecture: Architecture, after: int, kept: Fraction) -> Architecture:
+    """The model that keeps a share of the prompt's tokens from a layer on (drops or merges them).
+
+    What chooses the tokens is not priced. Raises DataError for a share outside of 0..1, and for
+    encoder-decoder models, whose decoder reads what the encoder leaves.
+    """
+    if len(architecture.stacks) > 1:
+        raise DataError(f"{architecture.name}: tokens are compressed in models of one stack alone")
+    [stack] = architecture.stacks
+    if not 1 <= after < len(stack.layers):
+        raise DataError(
+            f"cannot compress after layer {after}: {architecture.name} has {len(stack.layers)}"
+        )
+    if not 0 < kept <= 1:
+        raise DataError(f"the share of tokens that is kept is {kept}; it is above 0, at most 1")
+    left = tuple(
+        (tokens.name, (tokens * kept.numerator + (kept.denominator - 1)) // kept.denominator)
+        for tokens in (PROMPT, CACHED)
+    )
+    made: dict[int, Layer] = {}
+    for layer in stack.layers[after:]:
+        if id(layer) not in made:
+            terms = _with(layer.terms, left if kept < 1 else ())
+            # The paper's equations know one length for all layers.
+            made[id(layer)] = replace(layer, terms=terms, paper=None)
+    later = tuple(made[id(layer)] for layer in stack.layers[after:])
+    shorter = replace(stack, layers=(*stack.layers[:after], *later))
+    return replace(architecture, stacks=(shorter,), cache={})
+
+
 def compressed(
     architecture: Architecture, layers: Sequence[int], ratio: int, kept: int
 ) -> Architecture:
@@ -67,28 +114,28 @@ def compressed(
             f"and layers from 1 to {count - 1}"
         )
     passage = maximum(PROMPT - kept, 0)
-    left: list[Expression | None] = [None]
+    left: list[_Left] = [()]
     for _ in set(layers):
         passage = (passage + (ratio - 1)) // ratio
-        left.append(minimum(PROMPT, kept) + passage)
+        left.append(((PROMPT.name, minimum(PROMPT, kept) + passage),))
     made: dict[tuple[int, int], Layer] = {}
     placed = []
     for number, layer in enumerate(stack.layers):
         times = sum(number >= place for place in set(layers))
         key = id(layer), times
-        made.setdefault(key, replace(layer, terms=_shorter(layer.terms, left[times])))
+        made.setdefault(key, replace(layer, terms=_with(layer.terms, left[times])))
         placed.append(made[key])
     return replace(
         architecture,
         stacks=(replace(stack, layers=tuple(placed)),),
-        head=_shorter(architecture.head, left[-1]),
+        head=_with(architecture.head, left[-1]),
         gaps=tuple(gap for gap in architecture.gaps if not gap.startswith("token compression")),
         cache={},
     )
 
 
-def _shorter(terms: Terms, prompt: Expression | None) -> Terms:
-    return tuple(replace(term, prompt=prompt) for term in terms)
+def _with(terms: Terms, left: _Left) -> Terms:
+    return tuple(replace(term, left=left) for term in terms)
 
 
 def fused(architecture: Architecture, passages: int) -> Architecture:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 
-from e2r.errors import UsageError
+from e2r.errors import DataError, UsageError
 from e2r.flops.architecture import Architecture
-from e2r.flops.hardware import Accelerator, peak_memory
-from e2r.flops.work import Usage
+from e2r.flops.first_stage import Stage
+from e2r.forecast.clock import Clock, Timed
 from e2r.forecast.lengths import TEXTS, Lengths, thinks
-from e2r.forecast.method import Forecast, forecast
+from e2r.forecast.method import PETA, Forecast, forecast
 from e2r.ranking import METHODS
 from e2r.ranking import method as find
 
@@ -36,7 +36,7 @@ class Grid:
 
 @dataclass(frozen=True)
 class Option:
-    """One way to rerank, with its price. `seconds` are the roofline's, None without a device."""
+    """One way to rerank, with its price. `timed` is the clock's, None without one."""
 
     model: str
     method: str
@@ -45,17 +45,28 @@ class Option:
     set_size: int | None
     passage_tokens: int
     forecast: Forecast
-    seconds: float | None = None
+    timed: Timed | None = None
+    first_stage_flops: int = 0
 
     @property
     def petaflops(self) -> float:
-        """PetaFLOPs per query."""
-        return self.forecast.petaflops
+        """PetaFLOPs per query, of the whole pipeline."""
+        return self.forecast.petaflops + self.first_stage_flops / PETA
+
+    @property
+    def milliseconds(self) -> float | None:
+        """The latency of a query: the expected one, else the floor's. None without a device."""
+        if self.timed is None:
+            return None
+        return 1000 * (self.timed.told("latency") or 0.0)
 
 
 @dataclass(frozen=True)
 class Found:
-    """Options within the budget, cheapest first, and how many combinations were weighed."""
+    """Options within the budget, cheapest first, and how many combinations were weighed.
+
+    `refused` says what was left out and why.
+    """
 
     options: tuple[Option, ...]
     weighed: int
@@ -67,39 +78,68 @@ def search(
     *,
     petaflops: float | None = None,
     milliseconds: float | None = None,
-    device: Accelerator | None = None,
+    price_per_million: float | None = None,
+    clock: Clock | None = None,
+    first_stage: Sequence[Stage] = (),
     convention: str = "ideal",
 ) -> Found:
-    """Weigh the grid against PetaFLOPs per query, or milliseconds per query on a device.
+    """Weigh the grid against PetaFLOPs, milliseconds and money per query, on a device's clock.
 
-    Milliseconds are those of `Forecast.seconds`. Models that the device cannot hold are left out.
-    Raises UsageError without a budget, or for milliseconds without a device.
+    Milliseconds and money are the expected ones where something tells them, else the floor's.
+    Models that the device cannot hold are left out. Raises UsageError without a budget, for seconds
+    without a device, for money without a price, and for a method that nobody knows.
     """
-    if petaflops is None and milliseconds is None:
+    if petaflops is None and milliseconds is None and price_per_million is None:
         raise UsageError("give a budget: PetaFLOPs per query, or milliseconds on an accelerator")
-    if milliseconds is not None and device is None:
-        raise UsageError("milliseconds need an accelerator; name one, such as H100")
+    if clock is None and (milliseconds is not None or price_per_million is not None):
+        raise UsageError("milliseconds and money need an accelerator; name one, such as H100")
+    if price_per_million is not None and (clock is None or clock.price_per_hour is None):
+        raise UsageError("money needs the price of an hour: --price-per-hour")
+    for name, most in (
+        ("petaflops", petaflops),
+        ("milliseconds", milliseconds),
+        ("price", price_per_million),
+    ):
+        if most is not None and not most > 0:
+            raise UsageError(f"a budget of {most} {name} leaves nothing; give more than 0")
+    for name in grid.methods or ():
+        find(name)
+    added = sum(stage.flops for stage in first_stage)
     options: list[Option] = []
     refused: list[str] = []
     weighed = 0
     for name in grid.models:
         arch = Architecture.load(name)
-        if device is not None and peak_memory(arch, Usage(1)) > device.memory:
-            refused.append(f"{name}: does not fit into {device.name}")
-            continue
+        if clock is not None:
+            weights = arch.parameters.total * clock.weight_bits / 8
+            try:
+                clock.refuse_unfit(name, weights)
+            except DataError as error:
+                refused.append(str(error))
+                continue
         if grid.answer_tokens is None:
             refused += [
                 f"{name}: {method} thinks at a length that is open; give --answer-tokens"
                 for method in _methods(name, grid)
                 if thinks(find(method).prompted_as)
             ]
-        for option in _options(name, arch, grid, device, convention):
+        for priced in _options(name, arch, grid, convention):
             weighed += 1
-            cheap = petaflops is None or option.petaflops <= petaflops
-            quick = milliseconds is None or (option.seconds or 0) * 1000 <= milliseconds
-            if cheap and quick:
+            option = replace(priced, first_stage_flops=added)
+            if clock is not None:
+                asked = priced.forecast.demand(arch)
+                if clock.memory(asked) > clock.device.memory:
+                    continue
+                option = replace(option, timed=clock.time(asked, first_stage))
+            timed = option.timed
+            limits: tuple[tuple[float | None, float | None], ...] = (
+                (option.petaflops, petaflops),
+                (option.milliseconds, milliseconds),
+                (None if timed is None else timed.told("price_per_million"), price_per_million),
+            )
+            if all(most is None or (found is not None and found <= most) for found, most in limits):
                 options.append(option)
-    options.sort(key=lambda option: (option.forecast.flops, option.model, option.method))
+    options.sort(key=lambda option: (option.petaflops, option.model, option.method))
     return Found(tuple(options), weighed, tuple(refused))
 
 
@@ -124,9 +164,7 @@ def _methods(name: str, grid: Grid) -> Sequence[str]:
     return made_for(name) if grid.methods is None else grid.methods
 
 
-def _options(
-    name: str, arch: Architecture, grid: Grid, device: Accelerator | None, convention: str
-) -> Iterable[Option]:
+def _options(name: str, arch: Architecture, grid: Grid, convention: str) -> Iterable[Option]:
     for method in _methods(name, grid):
         sizes = grid.set_sizes if method.startswith("setwise.") else (None,)
         for depth, size, passage in product(grid.depths, sizes, grid.passage_tokens):
@@ -143,5 +181,4 @@ def _options(
             except UsageError:
                 # A model that does not generate cannot be asked setwise.
                 continue
-            seconds = None if device is None else priced.seconds(arch, device)
-            yield Option(name, method, depth, min(grid.k, depth), size, passage, priced, seconds)
+            yield Option(name, method, depth, min(grid.k, depth), size, passage, priced)

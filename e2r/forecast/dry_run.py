@@ -15,8 +15,8 @@ from e2r.engines.cascade import rerank, stages_of
 from e2r.errors import DataError, MissingError, UsageError
 from e2r.flops.architecture import Architecture
 from e2r.flops.estimate import estimate
-from e2r.flops.hardware import accelerator, roofline
 from e2r.flops.work import Usage
+from e2r.forecast.demand import Demand, demand
 from e2r.forecast.lengths import call_counts
 from e2r.models import prompts_by_stage
 from e2r.models.answerer import Answered, Answerer, Question
@@ -82,23 +82,11 @@ class DryRun:
         """FLOPs of all queries under a convention."""
         return estimate(architecture, self.usage, convention).total if self.calls else 0
 
-    def seconds(self, architecture: Architecture, device: str, batch_size: int) -> float:
-        """Least seconds of all calls on a named accelerator, in batches of equal calls.
-
-        The mean call is priced, because a roofline is of one shape of call.
-        """
-        if not self.calls:
-            return 0.0
-        mean = {name: round(float(self.counts[name].mean())) for name in COUNTS}
-        usage = Usage(
-            mean["prompt_tokens"],
-            mean["generated_tokens"],
-            decoder_prompt_tokens=mean["decoder_prompt_tokens"] or None,
-            cached_tokens=mean["cached_tokens"],
-            head_positions=mean["head_positions"],
-        )
-        line = roofline(architecture, usage, accelerator(device), batch_size=batch_size)
-        return self.calls * line.seconds
+    def demand(self, architecture: Architecture) -> Demand:
+        """What a query asks of a device, for the clock: the mean over queries."""
+        asked = self.usage if self.calls else None
+        weights = np.full(self.calls, 1 / self.queries)
+        return demand(architecture, asked, weights, self.rounds / self.queries)
 
 
 def answerer_of(word: str, collection: Collection) -> Answerer:

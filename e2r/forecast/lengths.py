@@ -63,28 +63,30 @@ class Text:
     scored: bool = False
     thinks: bool = False
     after: int = 0
+    before: int = 0
+    leads: bool = True
 
 
-LISTWISE = Text(131, each=6, queries=2, chat=9, turn=15, answer=455)
-SETWISE = Text(32, each=8, start=3)
+LISTWISE = Text(131, each=6, queries=2, chat=9, turn=15, answer=455, before=81)
+SETWISE = Text(32, each=8, start=3, before=50)
 TEXTS: Mapping[str, Text] = {
-    "pointwise.qlm": Text(13, queries=0, scored=True),
-    "pointwise.yes_no": Text(22, scored=True),
-    "pointwise.monot5": Text(6, scored=True),
-    "pointwise.qwen3": Text(60, chat=SYSTEM, start=10, scored=True),
+    "pointwise.qlm": Text(13, queries=0, scored=True, before=27, leads=False),
+    "pointwise.yes_no": Text(22, scored=True, before=27, leads=False),
+    "pointwise.monot5": Text(6, scored=True, before=28),
+    "pointwise.qwen3": Text(60, chat=SYSTEM, start=10, scored=True, before=67),
     "pointwise.graded": Text(29, scored=True),
-    "pointwise.reasoning": Text(32, chat=0, thinks=True),
-    "pairwise": Text(29, each=7, start=3),
-    "pairwise.duot5": Text(10, scored=True),
-    "pairwise.duot5.allpair": Text(10, scored=True),
+    "pointwise.reasoning": Text(32, chat=0, thinks=True, before=28),
+    "pairwise": Text(29, each=7, start=3, before=49),
+    "pairwise.duot5": Text(10, scored=True, before=29),
+    "pairwise.duot5.allpair": Text(10, scored=True, before=29),
     "setwise": SETWISE,
     "setwise.heapsort.likelihood": replace(SETWISE, scored=True),
     "setwise.bubblesort.likelihood": replace(SETWISE, scored=True),
     "setwise.insertion.likelihood": replace(SETWISE, scored=True),
-    "setwise.heapsort.reasoning": Text(167, each=4, chat=SYSTEM, thinks=True),
+    "setwise.heapsort.reasoning": Text(167, each=4, chat=SYSTEM, thinks=True, before=112),
     "listwise": LISTWISE,
     "listwise.likelihood": replace(SETWISE, scored=True),
-    "listwise.first": Text(126, each=4, queries=2, chat=SYSTEM, start=2, scored=True),
+    "listwise.first": Text(126, each=4, queries=2, chat=SYSTEM, start=2, scored=True, before=66),
     "listwise.reasoning": Text(185, each=5, queries=2, chat=SYSTEM, thinks=True),
     "listwise.embedding": Text(132, each=16, queries=2, chat=0, scored=True),
     "listwise.fid": Text(0, each=13, answer=455),
@@ -92,8 +94,8 @@ TEXTS: Mapping[str, Text] = {
     "tournament.blitzrank": LISTWISE,
     "tournament.jointrank": LISTWISE,
     "tournament.acurank": LISTWISE,
-    "tournament": Text(108, each=13, queries=2, chat=22, turn=9, answer=210),
-    "attention.icr": Text(25, each=5, scored=True, after=24),
+    "tournament": Text(108, each=13, queries=2, chat=22, turn=9, answer=210, before=92),
+    "attention.icr": Text(25, each=5, scored=True, after=24, before=34, leads=False),
 }
 """Prompt texts by method, else by family."""
 
@@ -133,6 +135,17 @@ def call_counts(mode: Mode, task: Task, method: str, kind: str) -> dict[str, Exp
         shared = prompt - asked - text.after if kind == "Calibrate" else None
         return _counts(mode, prompt, cached=shared, head=Constant(0))
     return _counts(mode, prompt, generated=_new_tokens(text, 1))
+
+
+def shared_beginning(method: str, query_tokens: int) -> int:
+    """Tokens with which every call of a query begins, for a causal model that writes.
+
+    0 for a method whose prompts are a model's own.
+    """
+    text = TEXTS.get(method) or TEXTS.get(method.partition(".")[0])
+    if text is None:
+        return 0
+    return text.before + (query_tokens if text.leads else 0)
 
 
 def fused_counts(mode: Mode) -> dict[str, Expression]:

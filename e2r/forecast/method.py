@@ -13,10 +13,11 @@ from typing import Any, Literal, TypeAlias
 from e2r.errors import DataError, UsageError
 from e2r.flops.architecture import Architecture
 from e2r.flops.estimate import Cost, Estimate, estimate
-from e2r.flops.expression import Constant, Expression, Variable, maximum
-from e2r.flops.hardware import Accelerator, peak_memory, weight_bytes
+from e2r.flops.expression import Constant, Expression, Variable
+from e2r.flops.hardware import peak_memory
 from e2r.flops.variants import fused
 from e2r.flops.work import Usage
+from e2r.forecast.demand import Demand, demand, usages_of
 from e2r.forecast.lengths import Lengths, call_counts, fused_counts, thinks
 from e2r.ranking import method as find
 from e2r.ranking.plan import (
@@ -45,29 +46,16 @@ FLOPS = Variable("flops")
 FIGURES: Mapping[str, Expression] = {
     "petaflops": FLOPS / PETA,
     "qpp": Constant(PETA) / FLOPS,
-    "seconds": FLOPS / Variable("peak_flops")
-    + Variable("rounds")
-    * (
-        Variable("first_weight_bytes")
-        + maximum(Variable("generated_tokens") / Variable("calls") - 1, 0)
-        * Variable("weight_bytes")
-    )
-    / Variable("bandwidth"),
 }
-"""What follows from a query's means, as expressions that a page's script evaluates too.
-
-Seconds are compute at an accelerator's peak plus the readings of weights in each round: all of them
-for its first pass, a decoder's for each further token. The rounds of a plan depend on one another,
-the calls of a round share a batch.
-"""
+"""What follows from a query's means, as expressions that a page's script evaluates too."""
 
 
 @dataclass(frozen=True)
 class Forecast:
     """A query under a method: means over the simulated answers.
 
-    `flops` is rounded to a whole number; `operations` and `bytes` are those of a mean call, and
-    `usages` the distinct calls.
+    `flops` is rounded to a whole number; `operations` and `bytes` are those of a mean call,
+    `usages` the distinct calls and `weights` how many of each a query makes.
     """
 
     calls: float
@@ -79,6 +67,7 @@ class Forecast:
     operations: tuple[Cost, ...] = ()
     bytes: float = 0.0
     usages: tuple[Usage, ...] = ()
+    weights: tuple[float, ...] = ()
 
     @property
     def petaflops(self) -> float:
@@ -90,22 +79,10 @@ class Forecast:
         """Queries per PetaFLOP; None where nothing is computed."""
         return float(FIGURES["qpp"].evaluate({"flops": self.flops})) if self.flops else None
 
-    def seconds(self, architecture: Architecture, device: Accelerator) -> float:
-        """Least seconds of a query on an accelerator (see FIGURES)."""
-        if not self.calls:
-            return 0.0
-        first, further = weight_bytes(architecture)
-        variables = {
-            "flops": self.flops,
-            "rounds": self.rounds,
-            "calls": self.calls,
-            "generated_tokens": self.generated_tokens,
-            "first_weight_bytes": first,
-            "weight_bytes": further,
-            "peak_flops": device.flops,
-            "bandwidth": device.bandwidth,
-        }
-        return float(FIGURES["seconds"].evaluate(variables))
+    def demand(self, architecture: Architecture) -> Demand:
+        """What a query asks of a device, for the clock."""
+        asked = usages_of(architecture, self.usages)
+        return demand(architecture, asked, self.weights, self.rounds)
 
     def memory(self, architecture: Architecture) -> int:
         """Bytes that the largest call holds at its end, alone in its batch."""
@@ -154,6 +131,7 @@ def forecast(
         operations=_operations(weights, costs),
         bytes=_mean(weights, [cost.bytes for cost in costs]) / float(calls) if calls else 0.0,
         usages=tuple(usages),
+        weights=tuple(float(weight) for weight in weights),
     )
 
 

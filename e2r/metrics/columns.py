@@ -1,4 +1,4 @@
-"""The sheets of an evaluation: headline, efficiency, work and frontier, one line a run."""
+"""The sheets of an evaluation: headline, efficiency, work, time and frontier, one line a run."""
 
 from __future__ import annotations
 
@@ -113,6 +113,17 @@ def _work(measures: tuple[str, ...]) -> Columns:
     }
 
 
+def _time(measures: tuple[str, ...]) -> Columns:
+    return {
+        "floor": lambda row: short(_predicted(row, "floor")),
+        "measured": lambda row: short(row.work.seconds_per_query),
+        "expected": lambda row: short(_predicted(row, "expected")),
+        "off by": _off,
+        "J/query": lambda row: short(row.joules_per_query),
+        "timed": lambda row: (row.latency_mode or UNDEFINED).partition("_")[0],
+    }
+
+
 def _frontier(measures: tuple[str, ...]) -> Columns:
     columns: Columns = {measures[0]: _measure(measures[0])}
     values: Mapping[str, Callable[[Row], str]] = {
@@ -129,6 +140,7 @@ SHEETS: Mapping[str, Callable[[tuple[str, ...]], Columns]] = {
     "headline": _headline,
     "efficiency": _efficiency,
     "work": _work,
+    "time": _time,
     "frontier": _frontier,
 }
 
@@ -149,6 +161,18 @@ def _mean_of_ratios(name: str) -> Callable[[Row], str]:
 
 def _gain(name: str) -> Callable[[Row], str]:
     return lambda row: ranged(row.standing.gain_per_petaflop.get(name, _NO_FIGURE))
+
+
+def _predicted(row: Row, word: str) -> float | None:
+    """Seconds of a query by the clock; None where none was asked."""
+    seconds = None if row.timed is None else getattr(row.timed, word)
+    return None if seconds is None else float(seconds.total)
+
+
+def _off(row: Row) -> str:
+    """How far the expected seconds lie from the measured ones."""
+    expected, measured = _predicted(row, "expected"), row.work.seconds_per_query
+    return UNDEFINED if expected is None or not measured else f"{expected / measured - 1:+.0%}"
 
 
 def _count(name: str) -> Callable[[Row], str]:

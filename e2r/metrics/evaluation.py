@@ -10,6 +10,7 @@ from typing import Any
 
 from e2r.errors import DataError, E2RError, UsageError
 from e2r.flops.conventions import convention as find_convention
+from e2r.forecast.clock import Clock
 from e2r.metrics.columns import SHEETS, flat, sheet
 from e2r.metrics.cost import PETA, Cost, matched, price
 from e2r.metrics.effectiveness import Scores, parse_measures
@@ -25,6 +26,7 @@ from e2r.metrics.runs.recorded import Place, Recorded, find_runs
 from e2r.metrics.runs.result import Result
 from e2r.metrics.standing import Standing
 from e2r.metrics.statistics.intervals import Interval
+from e2r.metrics.timing import Predicted, predicted
 from e2r.metrics.work import counts, work
 from e2r.records.manifest import UNKNOWN, Manifest
 from e2r.records.priced import PRICED
@@ -52,7 +54,7 @@ class Evaluation(Report):
         return f"<Evaluation of {len(self.rows)} runs: {measures}, FLOPs by {self.convention}>"
 
     def sheets(self, columns: str | None = None) -> tuple[Sheet, ...]:
-        """One sheet of `headline` (the default), `efficiency`, `work`, `frontier`, or `all` four.
+        """One sheet of SHEETS (`headline` is the default), or `all` of them.
 
         Raises UsageError for another word.
         """
@@ -83,6 +85,7 @@ def evaluate(
     own: Mapping[str, str] | None = None,
     lenient: bool = False,
     note: Callable[[str], None] | None = None,
+    clock: Clock | None = None,
 ) -> Evaluation:
     """Evaluate run folders, all run folders inside folders, and runs made elsewhere.
 
@@ -98,7 +101,8 @@ def evaluate(
     `offered` are further measures by name, for the runs where they can be had; `also` are further
     conventions, for `Row.prices`. With `own`, judgments by the dataset's name, no spec is followed;
     `lenient` leaves out a run that is not as it should be, and tells why. `note` is told what the
-    user should know of; without it that is a Python warning.
+    user should know of; without it that is a Python warning. With a `clock` each row says what it
+    predicts of the run's seconds.
     Raises UsageError for unknown measures or conventions and DataError for runs and judgments that
     are not as they should be.
     """
@@ -118,7 +122,7 @@ def evaluate(
     for place in places:
         try:
             if (recorded := _read(place, tell)) is not None:
-                rows.append(_row(recorded, judge, convention, save, tell, also))
+                rows.append(_row(recorded, judge, convention, save, tell, also, clock))
         except (E2RError, ArithmeticError, ValueError, TypeError, LookupError) as error:
             if not lenient:
                 raise
@@ -159,6 +163,7 @@ def _row(
     save: bool,
     tell: Callable[[str], None],
     also: Sequence[str] = (),
+    clock: Clock | None = None,
 ) -> Row:
     judged = judge.judge(run)
     for note in (judged.note, judged.ties and f"{run.folder.path}: {judged.ties}"):
@@ -186,6 +191,7 @@ def _row(
     found = figures(values, flops, counted)
     if "spread" in run.unknown:
         found = found.without_spread()
+    seconds = Predicted(None) if clock is None else predicted(run, clock)
     return Row(
         path=run.folder.path,
         manifest=_judged_by(run.manifest, judged.judgments_sha256),
@@ -200,7 +206,11 @@ def _row(
         matched_petaflops=_mean(matched(records), qids),
         qpp=found.qpp,
         rpp={**dict.fromkeys(judge.measures, Rpp(unranked, unranked)), **found.rpp},
-        notes=(*_notes(run, scores, cost), *([judged.ties] if judged.ties else [])),
+        notes=(
+            *_notes(run, scores, cost),
+            *(text for text in (judged.ties, seconds.note) if text),
+        ),
+        timed=seconds.timed,
         standing=Standing(),
         prices={name: _price(run, name) for name in also},
         priced=run.priced,

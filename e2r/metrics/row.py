@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from e2r.forecast.clock import Timed
 from e2r.metrics.cost import Cost
 from e2r.metrics.effectiveness import Scores
 from e2r.metrics.efficiency import Rpp
@@ -28,7 +29,7 @@ class Row:
     `prices` are costs under further conventions, by name. `priced` is set for a ranking that others
     published, whose price was found from it. A run whose quality is its own word is not `verified`.
     `notes` are sentences about what is
-    undefined or missing.
+    undefined or missing. `timed` is what a clock predicts, where one was asked.
     """
 
     path: Path
@@ -49,6 +50,7 @@ class Row:
     prices: Mapping[str, Cost] = field(default_factory=dict)
     priced: Priced | None = None
     verified: bool = True
+    timed: Timed | None = None
 
     def __repr__(self) -> str:
         name, found = next(iter(self.measures.items()), ("", None))
@@ -90,6 +92,12 @@ class Row:
         """Seconds of a query that ran alone, {p50, p95}."""
         return latency(self.records, self.latency_mode)
 
+    @property
+    def joules_per_query(self) -> float | None:
+        """What the machine's counters told of a query; None where they told nothing."""
+        used = self.manifest.resources
+        return None if used is None else used.joules_per_query
+
     def to_json(self) -> dict[str, Any]:
         """The run as `e2r evaluate --json` prints it; undefined figures are None."""
         manifest, work = self.manifest, self.work
@@ -116,6 +124,8 @@ class Row:
             "truncated": work.truncated,
             "latency_mode": self.latency_mode,
             "latency_seconds": self.latency,
+            "joules_per_query": self.joules_per_query,
+            **({} if self.timed is None else self.timed.figures()),
             "missing_queries": list(self.scores.missing),
             "unjudged_queries": list(self.scores.unjudged),
             "known": None if self.priced is None else self.priced.known,

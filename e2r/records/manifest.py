@@ -152,6 +152,40 @@ class Environment(_Part):
     threads: int
 
 
+class Resources(_Part):
+    """What the last session of a run used while `queries` of them finished, loading apart.
+
+    Joules are those of the machine's own counters, None where it has none or nobody asked;
+    `tracker` is what read them.
+    """
+
+    queries: int = Field(ge=0)
+    wall_seconds: float = Field(ge=0, allow_inf_nan=False)
+    user_seconds: float = Field(ge=0, allow_inf_nan=False)
+    system_seconds: float = Field(ge=0, allow_inf_nan=False)
+    peak_memory: int = Field(ge=0)
+    cores: int = Field(ge=1)
+    operating_system: str
+    gpu: str | None = None
+    cpu_percent: float | None = Field(None, ge=0, allow_inf_nan=False)
+    cpu_joules: float | None = Field(None, ge=0, allow_inf_nan=False)
+    gpu_joules: float | None = Field(None, ge=0, allow_inf_nan=False)
+    ram_joules: float | None = Field(None, ge=0, allow_inf_nan=False)
+    tracker: str | None = None
+
+    @property
+    def joules(self) -> float | None:
+        """All that the counters tell; None where they tell nothing."""
+        parts = (self.cpu_joules, self.gpu_joules, self.ram_joules)
+        known = [part for part in parts if part is not None]
+        return sum(known) if known else None
+
+    @property
+    def joules_per_query(self) -> float | None:
+        """The same for a query."""
+        return None if self.joules is None or not self.queries else self.joules / self.queries
+
+
 class WorkerRecord(_Part):
     """A process of a cluster that held a model: what it is, and the queries it finished.
 
@@ -222,6 +256,7 @@ class Manifest(_Part):
     verification: list[VerifiedCall] = []
     files: dict[str, str] = {}
     earlier: list[Session] = []
+    resources: Resources | None = None
 
     @property
     def contradictions(self) -> list[str]:

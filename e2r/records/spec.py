@@ -183,8 +183,8 @@ class ExecutionSpec(_Part):
 
     `device_map` spreads a model over several devices (auto, balanced, …), by accelerate. `reuse`
     computes equal beginnings and identical calls of a query once. `latency` runs one query at a
-    time. `verify_flops` is how many calls are counted by PyTorch after the run. `ray` spreads the
-    queries over a cluster.
+    time. `energy` reads the machine's counters of joules. `verify_flops` is how many calls are
+    counted by PyTorch after the run. `ray` spreads the queries over a cluster.
     """
 
     device: str = "auto"
@@ -195,6 +195,7 @@ class ExecutionSpec(_Part):
     reuse: bool = False
     latency: bool = False
     verify_flops: int = Field(0, ge=0)
+    energy: bool = False
     ray: RaySpec | None = None
 
 

@@ -13,15 +13,20 @@ from e2r.flops.coefficients import coefficients
 from e2r.flops.config import Task
 from e2r.flops.conventions import CONVENTIONS
 from e2r.flops.families import index
+from e2r.flops.first_stage import INDEX, SEARCH
 from e2r.flops.hardware import ACCELERATORS
 from e2r.flops.work import Mode
 from e2r.forecast.budget import made_for
+from e2r.forecast.clock import FLOOR, MEMORY, OF_SECONDS
 from e2r.forecast.lengths import call_counts, thinks
 from e2r.forecast.method import FIGURES
+from e2r.forecast.pipeline import KINDS, FirstStage
 from e2r.site import call_tables
 from e2r.site.board import Board
 from e2r.site.data import script
 
+LONGEST_QUERY = 128
+"""Tokens of a query at most, on the page."""
 ASSETS = Path(__file__).parent / "assets"
 SCRIPTS = ("what-if-data.js", "whatif-price.js", "whatif-chart.js", "whatif.js")
 """The page's scripts, in order; the first is made here."""
@@ -41,8 +46,38 @@ START = {
     "answer_tokens": 500,
     "convention": "ideal",
     "on": "H100",
+    "utilization": 40,
+    "concurrency": 1,
+    "batch_size": 16,
+    "weight_bits": 16,
+    "qps": 100,
+    "price_per_hour": 2,
+    "first_stage": "none",
+    "documents": 8841823,
+    "posting_share": 100,
+    "overlap": 3,
+    "visited": 1000,
+    "document_tokens": 80,
 }
 """What the page shows first."""
+
+USE = {
+    "utilization": ("Utilization, per cent of both peaks", 1, 100, 1),
+    "concurrency": ("Queries in flight", 1, 256, 1),
+    "batch_size": ("Calls a pass at most", 1, 256, 1),
+    "weight_bits": ("Bits a weight", 2, 32, 1),
+    "qps": ("Queries a second that arrive", 1, 10000, 1),
+    "price_per_hour": ("Price of an accelerator's hour", 0, 100, 0.05),
+}
+"""How the device is used, and the load: what the page calls it, and its range and step."""
+SEARCHED = {
+    "documents": ("Documents searched", 1000, 100_000_000, 1),
+    "posting_share": ("Documents that hold a term, per cent", 1, 100, 1),
+    "overlap": ("Terms that query and document share", 0, 50, 0.1),
+    "visited": ("Documents compared", 1, 1_000_000, 1),
+    "document_tokens": ("Vectors a document", 1, 512, 1),
+}
+"""Parameters of a first stage, likewise."""
 
 AXES = {
     "depth": "Depth: candidates to rank",
@@ -86,9 +121,21 @@ def settings() -> dict[str, Any]:
         },
         "thinks": [method for method in asked if thinks(method)],
         "figures": {name: figure.to_json() for name, figure in FIGURES.items()},
+        "clock": {
+            "floor": {name: part.to_json() for name, part in FLOOR.items()},
+            "of_seconds": {name: figure.to_json() for name, figure in OF_SECONDS.items()},
+            "memory": MEMORY.to_json(),
+        },
+        "first_stages": _first_stages(),
         "conventions": {name: convention.summary for name, convention in CONVENTIONS.items()},
         "accelerators": {
-            name: {"flops": it.flops, "bandwidth": it.bandwidth, "memory": it.memory}
+            name: {
+                "peak_flops": it.flops,
+                "bandwidth": it.bandwidth,
+                "memory": it.memory,
+                "cache": it.cache,
+                "watts": it.watts,
+            }
             for name, it in ACCELERATORS.items()
         },
     }
@@ -109,11 +156,39 @@ def shown() -> dict[str, Any]:
     return {
         "start": START,
         "axes": AXES,
+        "use": USE,
+        "searched": SEARCHED,
+        "first_stages": ["none", *KINDS],
         "grid": call_tables.GRID,
         "draws": settings()["calls"]["draws"],
         "models": len(settings()["coefficients"]["models"]),
         "families": len(index()),
     }
+
+
+def _first_stages() -> dict[str, Any]:
+    """Each kind's search as expressions, its usual encoder's query, and what it wants.
+
+    An encoder is exported as the FLOPs and bytes of queries of 1, 2, … tokens.
+    """
+    made: dict[str, Any] = {}
+    for name, kind in KINDS.items():
+        values = {name: value for name, value in kind.wants.items() if value is not None}
+        reading = []
+        if kind.encoder is not None:
+            overlap = 1.0 if "overlap" in kind.wants else None
+            searched = FirstStage(name, documents=1, overlap=overlap)
+            for tokens in range(1, LONGEST_QUERY + 1):
+                encoder = searched.stages(tokens)[0]
+                reading.append([encoder.flops, encoder.bytes])
+        made[name] = {
+            "flops": SEARCH[name].to_json(),
+            "bytes": INDEX[name].to_json() if name in INDEX else 0,
+            "wants": ["documents", *kind.wants],
+            "usual": values,
+            "encoder": reading,
+        }
+    return made
 
 
 def _counts(mode: Mode, task: Task, method: str, kinds: list[str]) -> dict[str, Any]:

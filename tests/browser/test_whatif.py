@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from e2r.cli.capacity import command as capacity
 from e2r.cli.estimate import command
 from e2r.errors import E2RError
 from e2r.flops.architecture import Architecture
@@ -17,6 +18,7 @@ from e2r.flops.catalogue import entries
 from e2r.flops.coefficients import coefficients
 from e2r.flops.conventions import CONVENTIONS
 from e2r.flops.hardware import ACCELERATORS
+from e2r.forecast.clock import Clock
 from e2r.forecast.lengths import Lengths
 from e2r.forecast.method import Forecast, forecast
 from e2r.ranking import METHODS, method
@@ -38,7 +40,7 @@ LLAMA_LIKE = {
     "rms_norm_eps": 1e-5,
     "tie_word_embeddings": False,
 }
-FIGURES = ["calls", "rounds", "prompt_tokens", "generated_tokens", "petaflops", "qpp", "seconds"]
+FIGURES = ["calls", "rounds", "prompt_tokens", "generated_tokens", "petaflops", "qpp"]
 
 PRICE_ALL = """(settings) => {
   const data = window.e2rWhatIf;
@@ -61,6 +63,7 @@ def drawn(count: int) -> list[dict[str, Any]]:
     writers = [name for name in everyone if Architecture.load(name).generates]
     return [
         {
+            **START,
             "model": generator.choice(writers if generator.random() < 0.8 else everyone),
             "method": generator.choice(names),
             "convention": generator.choice(list(CONVENTIONS)),
@@ -118,8 +121,13 @@ def test_the_page_and_python_agree_on_500_settings(desk) -> None:
         arch = Architecture.load(setting["model"])
         assert int(found["flops"]) == wanted.flops, setting
         assert int(found["memory"]) == wanted.memory(arch), setting
-        figures = {name: getattr(wanted, name) for name in FIGURES[:-1]}
-        figures["seconds"] = wanted.seconds(arch, ACCELERATORS[setting["on"]])
+        figures = {name: getattr(wanted, name) for name in FIGURES}
+        clock = Clock(ACCELERATORS[setting["on"]], utilization=setting["utilization"] / 100)
+        timed = clock.time(wanted.demand(arch))
+        assert timed.expected is not None
+        floor, expected = found["floor"]["seconds"], found["expected"]["seconds"]
+        assert floor == pytest.approx(timed.floor.total, rel=1e-9, abs=0), setting
+        assert expected == pytest.approx(timed.expected.total, rel=1e-9, abs=0), setting
         for name, value in figures.items():
             assert found[name] == pytest.approx(value, rel=1e-12, abs=0), (name, setting)
         compared += 1
@@ -146,9 +154,34 @@ def agrees(page) -> None:
     assert exact == f"{wanted['flops_per_query']:,} FLOPs"
     calls = float(page.locator("#f-calls span").text_content().replace(",", ""))
     assert calls == pytest.approx(wanted["calls_per_query"], rel=1e-3)
-    seconds, unit = page.locator("#f-seconds span").text_content().split()
-    scale = {"s": 1, "ms": 1e-3, "µs": 1e-6}[unit]
-    assert float(seconds) * scale == pytest.approx(wanted["seconds_per_query"], rel=5e-3)
+    scale = {"s": 1, "ms": 1e-3, "µs": 1e-6}
+    for place, word in (("seconds", "floor"), ("expected", "expected")):
+        seconds, unit = page.locator(f"#f-{place} span").text_content().split()
+        latency = wanted[f"{word}_latency_seconds"]
+        assert float(seconds.replace(",", "")) * scale[unit] == pytest.approx(latency, rel=5e-3)
+
+
+def test_the_capacity_question_is_answered_by_the_command_that_is_shown(desk) -> None:
+    desk.get_by_label("Queries a second that arrive, exactly").fill("1000")
+    desk.get_by_label("Price of an accelerator's hour, exactly").fill("0.8")
+    desk.get_by_label("Queries in flight, exactly").fill("8")
+    desk.get_by_label("First stage").select_option("sparse")
+    desk.get_by_label("Documents searched, exactly").fill("1000000")
+    agrees(desk)
+    words = shlex.split(desk.locator("#capacity").text_content())
+    assert words[:2] == ["e2r", "capacity"]
+    done = CliRunner().invoke(capacity, [*words[2:], "--json"])
+    assert done.exit_code == 0, done.output
+    wanted = json.loads(done.output)
+    needed = desk.locator("#f-needed span").text_content().replace(",", "")
+    assert int(needed) == wanted["accelerators"]
+    assert f"at least {wanted['least_accelerators']:,}" in desk.locator("#f-needed").text_content()
+    money = desk.locator("#f-money span").text_content().replace(",", "")
+    price = wanted["expected_price_per_million_queries"]
+    assert float(money) == pytest.approx(price, rel=1e-3)
+    first = sum(stage["flops"] for stage in wanted["first_stage"])
+    shown_first = desk.locator("#f-first span").text_content().replace(",", "")
+    assert float(shown_first.replace("−", "-")) == pytest.approx(first, rel=1e-3)
 
 
 def test_the_command_shown_gives_the_figures_shown(served) -> None:
@@ -250,11 +283,11 @@ def test_a_model_of_ones_own_can_be_pasted(desk, tmp_path) -> None:
         ("[]", "not what e2r estimate"),
         ("null", "not what e2r estimate"),
         (json.dumps(LLAMA_LIKE), "--export"),
-        (json.dumps({"format": "e2r-coefficients-2", "units": [], "models": [{}]}), "Not used"),
+        (json.dumps({"format": "e2r-coefficients-3", "units": [], "models": [{}]}), "Not used"),
         (
             json.dumps(
                 {
-                    "format": "e2r-coefficients-2",
+                    "format": "e2r-coefficients-3",
                     "units": [["constructor", 1, 1], "__proto__"],
                     "models": [
                         {

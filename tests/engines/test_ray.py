@@ -20,11 +20,12 @@ import pytest
 
 import e2r.cli
 from e2r.engines import cluster as cluster_module
+from e2r.engines.progress import Silent
 from e2r.errors import E2RError, IncompleteError, MissingError, UsageError
 from e2r.prompts.request import Reply
 from e2r.records.folder import RunFolder
 from e2r.records.spec import Spec
-from e2r.runner import Silent, run
+from e2r.runner import run
 from tests.engines import stand_ins
 from tests.engines.conftest import ROOT
 from tests.models.server.local_servers import serving

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -297,3 +298,35 @@ def test_every_unit_is_bounded_by_its_interval() -> None:
             for unit in sums:
                 (low, high), seen = unit.bounds(ends)
                 assert low <= evaluate({unit: 1}, usage) <= high <= seen
+
+
+def test_skipped_layers_cost_nothing_and_compression_costs_a_shorter_prompt() -> None:
+    arch = Architecture.load("Qwen2.5-7B-Instruct")
+    usage = Usage(400, 5)
+    whole = estimate(arch, usage)
+    # A skipped layer is like one fewer, whichever it is.
+    assert (
+        estimate(variants.skip(arch, [3, 20]), usage).total
+        == estimate(variants.exit_after(arch, 26), usage).total
+    )
+    # Compressed from a layer on: the layers before as ever, those behind on a quarter.
+    squeezed = variants.compress(arch, 8, Fraction(1, 4))
+    before = estimate(variants.exit_after(arch, 8), usage).total
+    short = (
+        estimate(arch, Usage(100, 5)).total
+        - estimate(variants.exit_after(arch, 8), Usage(100, 5)).total
+    )
+    assert estimate(squeezed, usage).total == before + short
+    assert estimate(squeezed, usage).bytes < whole.bytes
+    assert estimate(variants.compress(arch, 8, Fraction(1)), usage).total == whole.total
+    with pytest.raises(DataError, match="paper's equations"):
+        _ = estimate(squeezed, usage, "paper").total
+    for wrong in (
+        lambda: variants.skip(arch, [29]),
+        lambda: variants.skip(arch, range(1, 29)),
+        lambda: variants.compress(arch, 28, Fraction(1, 2)),
+        lambda: variants.compress(arch, 2, Fraction(3, 2)),
+        lambda: variants.compress(Architecture.load("flan-t5-base"), 2, Fraction(1, 2)),
+    ):
+        with pytest.raises(DataError):
+            wrong()

@@ -145,6 +145,7 @@ def test_sheets_hold_the_figures_in_text_and_in_tex(make_run, kind) -> None:
             ranged(work["achieved_flops_per_second"]),
             "batched",
         ],
+        "time": [short(row.work.seconds_per_query), "batched"],
         "frontier": ["yes", f"{row.standing.frontiers['rounds'].probability:.3f}"],
     }[kind]
     [sheet] = table.sheets(kind)

@@ -72,7 +72,7 @@ def pack(network: Any) -> Any:
     fast as PyTorch's own products on AMD processors, whose vectors MKL does not fill; elsewhere it
     saves the layout. Returns the network.
     """
-    if not _computes(network.dtype):
+    if not computes(network.dtype):
         return network
     plain = [
         name
@@ -116,7 +116,7 @@ def _alike(layer: Any, fused: Gated, dtype: torch.dtype) -> bool:
     return True
 
 
-def _computes(dtype: torch.dtype) -> bool:
+def computes(dtype: torch.dtype) -> bool:
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return False
     return dtype == torch.float32 or (

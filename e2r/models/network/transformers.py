@@ -16,10 +16,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from e2r.errors import DataError, UsageError
 from e2r.models.encoding import Encoder
-from e2r.models.network import onednn, short_attention
+from e2r.models.network import onednn, peaks, short_attention
 from e2r.models.network.batches import Item, batches
 from e2r.models.network.checkpoint import classifies, context_of, kind_of
 from e2r.models.network.files import files_of, first_line, missing, refuse_untyped_code
+from e2r.models.network.memory import out_of_memory, release
 from e2r.models.network.passes import Passes
 from e2r.models.reuse import ALONE, Prefix, Reuse, Share
 from e2r.prompts.request import (
@@ -144,7 +145,7 @@ class TransformersModel:
         self._weights = weights
         self._record = record
         self._note = note
-        self._batch_tokens = execution.batch_tokens or (
+        self.batch_tokens = execution.batch_tokens or (
             CPU_TOKENS if device == "cpu" else ACCELERATOR_TOKENS
         )
         # No more than a batch of queries is under way at once; see together().
@@ -171,6 +172,10 @@ class TransformersModel:
     def encoder(self) -> Encoder:
         """What counts, cuts and encodes; needs no weights."""
         return self._encoder
+
+    def peaks(self) -> peaks.Peaks:
+        """The best that the device does in the model's numbers."""
+        return peaks.measured(self.device, self._record.dtype)
 
     @cached_property
     def _model(self) -> Any:
@@ -252,7 +257,7 @@ class TransformersModel:
         for item in items:
             self._refuse_unknown(item.encoded.prompt)
         replies: dict[int, Reply] = {}
-        for batch in batches(items, self.batch_size, self._batch_tokens):
+        for batch in batches(items, self.batch_size, self.batch_tokens):
             for item, reply in zip(batch, self._attempt(batch), strict=True):
                 extra = beginning if item.share.pays else 0.0
                 replies[item.place] = replace(reply, seconds=reply.seconds + extra)
@@ -270,7 +275,7 @@ class TransformersModel:
             else:
                 del left[: len(batch)]
                 continue
-            _release()
+            release()
 
     def _attempt(self, batch: Sequence[Item]) -> list[Reply]:
         """Replies to a batch, in halves where the memory does not hold it whole."""
@@ -285,12 +290,12 @@ class TransformersModel:
         else:
             seconds = (time.perf_counter() - began) / len(batch)
             return [replace(r, seconds=seconds, batch_size=len(batch)) for r in answered]
-        _release()
+        release()
         return self._attempt(batch)
 
     def _halve(self, tried: int, error: Exception) -> None:
         """From now on batches of half as many. Raises the error where memory is not its cause."""
-        if tried == 1 or not _out_of_memory(error):
+        if tried == 1 or not out_of_memory(error):
             raise error
         self.batch_size = tried // 2
         self._note(f"out of memory with {tried} calls a batch; going on with {self.batch_size}")
@@ -334,16 +339,3 @@ class TransformersModel:
                 f"this method asks {wants}, which {self._record.id} is not; only "
                 "pointwise.cross_encoder asks sequence classifiers, and it asks no others"
             )
-
-
-def _release() -> None:
-    """Give an accelerator's unused memory back, once no traceback holds it any more."""
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-
-
-def _out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out: on an accelerator, or in the host's allocator."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
-        "can't allocate memory" in str(error)
-    )

@@ -48,7 +48,7 @@ class Network(nn.Module):
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_a_packed_layer_is_the_plain_one(bias: bool, dtype: torch.dtype) -> None:
-    if not onednn._computes(dtype):
+    if not onednn.computes(dtype):
         pytest.skip(f"oneDNN does not compute {dtype} on this processor")
     torch.manual_seed(0)
     plain = nn.Linear(48, 33, bias=bias, dtype=dtype)
@@ -111,7 +111,7 @@ def test_only_layers_that_compute_the_same_are_fused(
     activation: str, fused: bool, dtype: torch.dtype, size: float
 ) -> None:
     """However small their weights are."""
-    if not onednn._computes(dtype):
+    if not onednn.computes(dtype):
         pytest.skip(f"oneDNN does not compute {dtype} on this processor")
     torch.manual_seed(0)
     plain = Feed(activation).to(dtype)

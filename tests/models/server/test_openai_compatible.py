@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from e2r.engines.progress import Silent
 from e2r.errors import MissingError, UsageError
 from e2r.metrics import evaluate
 from e2r.models.encoding import Encoder
@@ -21,7 +22,7 @@ from e2r.prompts.template import Message
 from e2r.records.folder import RunFolder
 from e2r.records.ledger import read_ledger
 from e2r.records.spec import Spec
-from e2r.runner import Silent, run
+from e2r.runner import run
 from tests.models.server.local_servers import Said, free_port, serving
 from tests.models.server.vllm_like import VllmLike
 from tests.small_collection import write_collection
