@@ -59,10 +59,12 @@ def command(model: str, method: str, qps: float, as_json: bool, **options: Any) 
           --on here
     """
     from e2r.forecast.capacity import Asked, capacity, levers
+    from e2r.ranking import named
 
     clock = clock_of(options)
     if clock is None:
         raise UsageError("capacity is of a device: name one by --on, as in --on L4")
+    named(method, None)
     asked = Asked(
         model,
         architecture_of(model, options),
