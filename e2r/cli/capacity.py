@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 @click.option("--step", type=int, help="How far the listwise window moves.")
 @click.option("--repeats", type=int, help="Passes of the listwise window.")
 @click.option("--tournaments", type=int, help="Tournaments whose points are added.")
+@click.option("--pivot", type=int, help="The pivot's place in a partition's first window.")
 @PARAMETER
 @click.option("--answer-tokens", type=int, help="New tokens of a thought, for reasoning methods.")
 @click.option("--query-tokens", type=int, default=9, show_default=True, help="Tokens a query.")
@@ -58,10 +59,12 @@ def command(model: str, method: str, qps: float, as_json: bool, **options: Any) 
           --on here
     """
     from e2r.forecast.capacity import Asked, capacity, levers
+    from e2r.ranking import named
 
     clock = clock_of(options)
     if clock is None:
         raise UsageError("capacity is of a device: name one by --on, as in --on L4")
+    named(method, None)
     asked = Asked(
         model,
         architecture_of(model, options),

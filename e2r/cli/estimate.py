@@ -76,6 +76,7 @@ PETA = 10**15
 @click.option("--step", type=int, help="How far the listwise window moves.")
 @click.option("--repeats", type=int, help="Passes of the listwise window.")
 @click.option("--tournaments", type=int, help="Tournaments whose points are added.")
+@click.option("--pivot", type=int, help="The pivot's place in a partition's first window.")
 @PARAMETER
 @click.option("--answer-tokens", type=int, help="New tokens of a thought, for reasoning methods.")
 @click.option("--query-tokens", type=int, default=9, show_default=True, help="Tokens a query.")

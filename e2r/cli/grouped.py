@@ -17,7 +17,7 @@ ASKED: Mapping[str, Sequence[str]] = {
         "thinking",
     ),
     "How": (
-        "method", "k", "set_size", "window", "step", "repeats", "tournaments", "parameter",
+        "method", "k", "set_size", "window", "step", "repeats", "tournaments", "pivot", "parameter",
         "fidelity", "then",
     ),
     "What the model reads": (

@@ -41,7 +41,7 @@ PARAMETER = click.option(
     metavar="NAME=NUMBER",
     help="Any parameter of the method; may be repeated.",
 )
-PARAMETERS = ("set_size", "window", "step", "repeats", "tournaments")
+PARAMETERS = ("set_size", "window", "step", "repeats", "tournaments", "pivot")
 """Parameters of methods that have an option of their own."""
 DIGITS = 9
 """Of a parameter that may be meant."""

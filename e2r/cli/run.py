@@ -87,6 +87,7 @@ from e2r.errors import IncompleteError
 @click.option("--step", type=int, help="How far the listwise window moves; default 10.")
 @click.option("--repeats", type=int, help="Passes of the listwise window; default 1.")
 @click.option("--tournaments", type=int, help="Tournaments whose points are added; default 1.")
+@click.option("--pivot", type=int, help="The pivot's place in a partition's window; default 10.")
 @PARAMETER
 @click.option(
     "--fidelity",

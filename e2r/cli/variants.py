@@ -98,6 +98,7 @@ def sweep(
     from e2r.flops.work import Usage
     from e2r.forecast.demand import demand, usages_of
     from e2r.forecast.method import forecast
+    from e2r.ranking import named
 
     name, equals, values = options["sweep"].partition("=")
     if not equals or not values:
@@ -106,6 +107,8 @@ def sweep(
         )
     if options["method"] is None and prompt_tokens is None:
         raise UsageError("--sweep prices calls: give --prompt-tokens or --method")
+    if options["method"] is not None:
+        named(options["method"], None)
     rows = []
     for value in values.split(","):
         if name in ("exit-after", "exit_after"):

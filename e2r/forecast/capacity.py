@@ -156,7 +156,7 @@ def _changes(asked: Asked, clock: Clock) -> Iterator[tuple[str, _Change]]:
             for size in (chosen[name] // 2, chosen[name] * 2):
                 if SMALLEST[name] <= size <= known.most.get(name, size):
                     changed = {**asked.parameters, name: size}
-                    if name == "window":
+                    if name == "window" and "step" in chosen:
                         changed["step"] = min(chosen["step"], size)
                     sized = replace(asked, parameters=changed)
                     yield f"{name.replace('_', ' ')} {size}", (sized, clock, None)
@@ -179,7 +179,7 @@ def _changes(asked: Asked, clock: Clock) -> Iterator[tuple[str, _Change]]:
 
 def _reused(asked: Asked) -> Demand:
     """The calls with the beginning that they share computed once a query."""
-    shared = shared_beginning(asked.method, asked.lengths.query)
+    shared = shared_beginning(find(asked.method).prompted_as, asked.lengths.query)
     priced = asked.forecast()
     whole = 1 / priced.calls if priced.calls else 0.0
     kinds: list[Usage] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
 from typing import Any, Literal, TypeAlias
@@ -55,7 +55,8 @@ class Forecast:
     """A query under a method: means over the simulated answers.
 
     `flops` is rounded to a whole number; `operations` and `bytes` are those of a mean call,
-    `usages` the distinct calls and `weights` how many of each a query makes.
+    `usages` the distinct calls, `weights` how many of each a query makes, and `pieces` how many
+    passages the encoder reads one by one in each, under fusion in the decoder.
     """
 
     calls: float
@@ -68,6 +69,7 @@ class Forecast:
     bytes: float = 0.0
     usages: tuple[Usage, ...] = ()
     weights: tuple[float, ...] = ()
+    pieces: tuple[int, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Forecast: {self.calls:g} calls, {self.petaflops:.4g} PFLOPs a query>"
@@ -85,7 +87,19 @@ class Forecast:
     def demand(self, architecture: Architecture) -> Demand:
         """What a query asks of a device, for the clock."""
         asked = usages_of(architecture, self.usages)
-        return demand(architecture, asked, self.weights, self.rounds)
+        whole = demand(architecture, asked, self.weights, self.rounds)
+        if not self.pieces:
+            return whole
+        calls = zip(self.pieces, self.usages, self.weights, strict=True)
+        parts = [
+            demand(fused(architecture, size), usages_of(architecture, [usage]), [weight], 1)
+            for size, usage, weight in calls
+        ]
+        return replace(
+            whole,
+            prefill_flops=sum(part.prefill_flops for part in parts),
+            decode_flops=sum(part.decode_flops for part in parts),
+        )
 
     def memory(self, architecture: Architecture) -> int:
         """Bytes that the largest call holds at its end, alone in its batch."""
@@ -135,6 +149,7 @@ def forecast(
         bytes=_mean(weights, [cost.bytes for cost in costs]) / float(calls) if calls else 0.0,
         usages=tuple(usages),
         weights=tuple(float(weight) for weight in weights),
+        pieces=tuple(size for _, size in shapes) if method == FUSED else (),
     )
 
 

@@ -22,7 +22,7 @@ SAME = {
     ),
 }  # fmt: skip
 """The fields of each table whose option has their name."""
-PARAMETERS = ("set_size", "window", "step", "repeats", "tournaments")
+PARAMETERS = ("set_size", "window", "step", "repeats", "tournaments", "pivot")
 """Parameters of methods that have an option of their own."""
 SERVER = ("base_url", "api_key_env", "concurrency", "attempts", "timeout")
 RAY = {"address": "address", "workers": "workers", "cpus": "worker-cpus", "gpus": "worker-gpus"}

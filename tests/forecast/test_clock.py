@@ -19,11 +19,17 @@ from e2r.flops.work import Usage
 from e2r.forecast.capacity import Asked, capacity, levers
 from e2r.forecast.clock import Clock
 from e2r.forecast.demand import demand, usages_of
+from e2r.forecast.lengths import Lengths
 from e2r.forecast.method import forecast
 from e2r.forecast.pipeline import FirstStage
+from e2r.ranking import METHODS
+from e2r.ranking import method as find
 
 QWEN = "Qwen2.5-7B-Instruct"
 H100 = accelerator("H100")
+
+UNASKED = {"pointwise.cross_encoder", "listwise.embedding", "listwise.fid"}
+"""Methods of other models than decoders that write."""
 
 
 def simulated(arch: Architecture, rounds: list[list[Usage]], clock: Clock) -> float:
@@ -138,6 +144,26 @@ def test_a_service_is_counted_up_and_levers_save() -> None:
     big = Architecture.load("Llama-3.1-70B-Instruct")
     with pytest.raises(DataError, match="would hold it"):
         capacity(replace(asked, architecture=big), clock, 1, ())
+
+
+@pytest.mark.parametrize("method", sorted(set(METHODS) - {"first_stage", *UNASKED}))
+def test_every_method_has_a_capacity(method: str) -> None:
+    """Whatever its parameters are, levers are tried on them."""
+    thought = 100 if find(method).prompted_as.endswith("reasoning") else None
+    lengths = Lengths(answer=thought)
+    arch = Architecture.load("Qwen/Qwen2.5-7B-Instruct")
+    asked = Asked("Qwen2.5-7B", arch, method, 100, 10, {}, lengths)
+    clock = Clock(accelerator("H100"))
+    assert capacity(asked, clock, 1, ()).accelerators >= 1
+    assert levers(asked, clock, 1, ())
+
+
+def test_the_floor_of_fusion_is_of_passages_that_are_read_one_by_one() -> None:
+    """Seconds are of the FLOPs that the forecast tells, not of one long prompt's."""
+    arch = Architecture.load("google/flan-t5-xl")
+    priced = forecast(arch, "listwise.fid", lengths=Lengths(passage=300))
+    needs = priced.demand(arch)
+    assert needs.prefill_flops + needs.decode_flops == pytest.approx(priced.flops, rel=1e-9)
 
 
 def test_a_first_stage_has_parts_and_its_formulas_are_those_of_flops() -> None:

@@ -7,13 +7,20 @@ from typing import Any
 
 import transformers
 
-from e2r.errors import E2RError
+from e2r.errors import E2RError, UsageError
 from e2r.flops.architecture import Architecture
+
+UNREAD = {
+    "JinaForRanking": "its scores come from a projector over the states of query and passages",
+    "LayerWiseMiniCPMForCausalLM": "its scores come from one head for each layer",
+    "CostWiseGemmaForCausalLM": "its scores come from one head for each layer",
+}
+"""Classes of checkpoints that would run as another model, and say something else."""
 
 
 def kind_of(config: Any) -> Any:
     """The class of transformers that reads the weights which a config belongs to."""
-    if classifies(config):
+    if _classifies(config):
         return transformers.AutoModelForSequenceClassification
     if config.is_encoder_decoder:
         return transformers.AutoModelForSeq2SeqLM
@@ -21,7 +28,19 @@ def kind_of(config: Any) -> Any:
 
 
 def classifies(config: Any) -> bool:
-    """Whether the checkpoint is a sequence classifier."""
+    """Whether the checkpoint is a sequence classifier.
+
+    Raises UsageError for one whose scores come from code of its own, which nothing here calls.
+    """
+    for name in config.architectures or ():
+        if name in UNREAD:
+            raise UsageError(
+                f"{config.name_or_path} ({name}) is priced and not run: {UNREAD[name]}"
+            )
+    return _classifies(config)
+
+
+def _classifies(config: Any) -> bool:
     return any("ForSequenceClassification" in name for name in config.architectures or ())
 
 
@@ -35,6 +54,6 @@ def context_of(config: Any, tokenizer: Any, facts: Mapping[str, Any]) -> int | N
     except E2RError:
         # An architecture that has no price can still be run.
         known = [getattr(config.get_text_config(), "max_position_embeddings", None)]
-    if classifies(config):
+    if _classifies(config):
         known.append(tokenizer.model_max_length)
     return min((length for length in known if length), default=None)

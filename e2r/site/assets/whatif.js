@@ -127,6 +127,10 @@
     }
     const { model } = chosen();
     if (!model.flops[setting.convention]) setting.convention = Object.keys(model.flops)[0];
+    const places = data.calls.grid.pivot;
+    if ("pivot" in data.calls.methods[setting.method].defaults && !calls(data, setting)) {
+      setting.pivot = places[0];
+    }
     while (!calls(data, setting) && setting.step > data.calls.grid.step[0]) {
       const steps = data.calls.grid.step;
       setting.step = steps[steps.indexOf(setting.step) - 1];

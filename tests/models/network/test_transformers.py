@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from e2r.errors import DataError, MissingError
+from e2r.errors import DataError, MissingError, UsageError
 from e2r.models.network import onednn
 from e2r.models.network.transformers import TransformersModel, load
 from e2r.prompts.request import Generate, Labels, Likelihood, Reply, Request
@@ -228,3 +228,12 @@ def test_a_reply_costs_what_the_estimator_says(
         [reply] = model.reply([request])
         counted = flops_by_counter(model, [request])
         assert estimate(architecture, usage_of(reply), convention="torch").flops == counted
+
+
+def test_a_checkpoint_that_scores_by_its_own_code_is_refused_by_name(tmp_path: Path) -> None:
+    save_llama(tmp_path)
+    config = tmp_path / "config.json"
+    facts = json.loads(config.read_text())
+    config.write_text(json.dumps({**facts, "architectures": ["JinaForRanking"]}))
+    with pytest.raises(UsageError, match=r"JinaForRanking.*priced and not run"):
+        load(ModelSpec(source=str(tmp_path)), ExecutionSpec(device="cpu"))
