@@ -93,7 +93,9 @@ PETA = 10**15
 )
 @priced_pipeline
 @click.option("--usage", type=click.Path(path_type=Path), help="CSV of calls to price.")
-@click.option("--out", type=click.Path(path_type=Path), help="Where the priced CSV goes.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Where the priced CSV goes; - for stdout."
+)
 @click.option("--export", is_flag=True, help="Print the model's coefficients for the what-if page.")
 @click.option("--json", "as_json", is_flag=True, help="JSON alone on stdout.")
 def command(
@@ -148,14 +150,23 @@ def command(
             raise UsageError("--usage needs --out, the file that repeats its rows with flops added")
         from e2r.flops.usage_file import price
 
-        rows = price(arch, usage, out, convention)
-        click.echo(f"{rows} calls priced under {convention} into {out}", err=True)
+        place = Path("/dev/stdout") if str(out) == "-" else out
+        rows, total = price(arch, usage, place, convention)
+        told = (
+            f"{rows} calls priced under {convention}: {total:,} FLOPs, {total / PETA:g} PetaFLOPs"
+        )
+        click.echo(told + ("" if str(out) == "-" else f"; written to {out}"), err=True)
         return
     if pictures is not None:
         _draw(arch, convention, whole, pictures)
         return
     if whole["method"] is not None:
-        whole_method(model, arch, convention, whole, clock, stages, as_json)
+        names = whole["method"].split(",")
+        if as_json and len(names) > 1:
+            raise UsageError("--json tells one method; ask for each of them, or use e2r budget")
+        for name in names:
+            asked_for = {**whole, "method": name}
+            whole_method(model, arch, convention, asked_for, clock, stages, as_json)
         return
     if stages:
         raise UsageError("--first-stage is of a whole pipeline: name a --method")

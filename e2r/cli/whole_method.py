@@ -9,6 +9,7 @@ import click
 
 from e2r.cli.options import parameters_given
 from e2r.cli.timing import pipeline_figures, timed_lines
+from e2r.errors import UsageError
 from e2r.flops.conventions import CONVENTIONS
 
 if TYPE_CHECKING:
@@ -41,6 +42,11 @@ def whole_method(
     from e2r.ranking import named
 
     named(options["method"], None)
+    if options["method"] == "first_stage" and not stages:
+        raise UsageError(
+            "first_stage asks no model: say which one it is by --first-stage, as in --first-stage "
+            "bm25 --documents 8841823"
+        )
     priced = forecast(
         arch,
         options["method"],

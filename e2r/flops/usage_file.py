@@ -24,8 +24,8 @@ REQUIRED = ("prompt_tokens", "generated_tokens")
 OPTIONAL = ("decoder_prompt_tokens", "cached_tokens", "head_positions")
 
 
-def price(architecture: Architecture, source: Path, out: Path, convention: str) -> int:
-    """Write `source`'s rows to `out` with a whole-number column `flops` added; returns the rows.
+def price(architecture: Architecture, source: Path, out: Path, convention: str) -> tuple[int, int]:
+    """Write `source`'s rows to `out` with a whole-number column `flops` added: (rows, their sum).
 
     Columns: prompt_tokens and generated_tokens, and optionally decoder_prompt_tokens,
     cached_tokens and head_positions; others are passed through. Raises MissingError for a missing
@@ -59,7 +59,8 @@ def price(architecture: Architecture, source: Path, out: Path, convention: str) 
             cached_tokens=columns.get("cached_tokens", 0),
             head_positions=columns.get("head_positions"),
         )
-        flops: Any = estimate(architecture, usage, convention).flops
+        priced = estimate(architecture, usage, convention)
+        flops: Any = priced.flops
     except DataError as error:
         raise DataError(f"{source}: {error}") from None
     with output(out) as raw:
@@ -69,7 +70,7 @@ def price(architecture: Architecture, source: Path, out: Path, convention: str) 
         writer.writerows([*row, value] for row, value in zip(rows, flops.tolist(), strict=True))
         lines.flush()
         lines.detach()
-    return len(rows)
+    return len(rows), priced.total
 
 
 def _read(source: Path) -> tuple[list[str], list[list[str]]]:

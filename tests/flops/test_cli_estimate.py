@@ -205,3 +205,35 @@ def test_a_sweep_prints_active_against_total_parameters(
             main(["estimate", *map(str, wrong)])
         assert left.value.code == 2
         assert said in capsys.readouterr().err
+
+
+def test_a_usage_file_goes_to_stdout_with_its_total_on_stderr(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("u.csv").write_text("prompt_tokens,generated_tokens\n100,1\n200,1\n")
+    with pytest.raises(SystemExit) as ended:
+        main(["estimate", "Qwen/Qwen3-8B", "--usage", "u.csv", "--out", "-"])
+    assert ended.value.code == 0
+    out, err = capfd.readouterr()
+    rows = [line.split(",") for line in out.splitlines()]
+    assert rows[0][-1] == "flops"
+    assert f"{sum(int(row[-1]) for row in rows[1:]):,} FLOPs" in err
+    assert not Path("-").exists()
+
+
+def test_several_methods_are_priced_one_after_another(capsys: pytest.CaptureFixture[str]) -> None:
+    names = ["pointwise.yes_no", "setwise.heapsort"]
+    for words, code in (([], 0), (["--json"], 2)):
+        with pytest.raises(SystemExit) as ended:
+            main(["estimate", "Qwen/Qwen3-8B", "--method", ",".join(names), *words])
+        assert ended.value.code == code
+        out = capsys.readouterr().out
+        assert all((f"{name} on Qwen/Qwen3-8B" in out) == (code == 0) for name in names)
+
+
+def test_a_first_stage_is_priced_by_its_own_words(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["estimate", "Qwen/Qwen3-8B", "--method", "first_stage"])
+    assert ended.value.code == 2
+    assert "--first-stage bm25" in capsys.readouterr().err
