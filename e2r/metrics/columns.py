@@ -32,7 +32,9 @@ def sheet(rows: tuple[Row, ...], measures: tuple[str, ...], kind: str) -> Sheet:
         [*(cell(row) for cell in _RUN.values()), method, *(cell(row) for cell in columns.values())]
         for row, method in sorted(zip(rows, methods(rows), strict=True), key=_best_first(rows))
     ]
-    return Sheet([*_RUN, "method", *columns], lines, len(_RUN) + 1, _DROP)
+    # Of several measures the first stays, with its cost and its RPP.
+    others = [*(f"RPP {name}" for name in reversed(measures[1:])), *reversed(measures[1:])]
+    return Sheet([*_RUN, "method", *columns], lines, len(_RUN) + 1, (*_DROP, *others))
 
 
 def _best_first(rows: Sequence[Row]) -> Callable[[tuple[Row, str]], tuple[int, float]]:

@@ -24,7 +24,8 @@ def words(path: Path) -> set[str]:
 
 
 def test_recorded_runs_lie_on_their_forecast_lines() -> None:
-    rows = evaluate(RUNS / "trec-dl-2019", note=[].append).rows
+    folder = RUNS / "trec-dl-2019" / "SmolLM2-135M-Instruct.Q4_1"
+    rows = evaluate(folder, note=[].append).rows
     [curves] = recorded_curves(rows).values()
     assert {curve.method for curve in curves} == {
         "pointwise.qlm",
