@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -100,6 +101,7 @@ def main(words: list[str] | None = None) -> None:
 
     Nothing that a file says can steer the terminal or the log that it is shown in.
     """
+    warnings.showwarning = _warn
     if COMPLETING not in os.environ:
         # The shell reads completions as bytes, and only names of ours are among them.
         guard()
@@ -164,6 +166,11 @@ def interruptions() -> Iterator[threading.Event]:
         yield seen
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _warn(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+    """A library's warning in one line, without the line of its source that gave it."""
+    click.echo(shown(f"warning: {message} ({category.__name__})"), err=True)
 
 
 def guard() -> None:

@@ -13,30 +13,20 @@ from e2r.flops.architecture import Architecture
 from e2r.flops.catalogue import entries
 from e2r.forecast.budget import made_for
 from e2r.forecast.method import simulate
-from e2r.models.server.trial import sample
-from e2r.prompts.reading import asks, reading
-from e2r.prompts.request import (
-    Attention,
-    Classify,
-    Generate,
-    Labels,
-    Likelihood,
-    Reason,
-)
-from e2r.prompts.template import PromptTemplate
 from e2r.ranking import METHODS, method
 from e2r.ranking.own import installed
-from e2r.site import call_tables
 
 NEEDS = {
-    Generate: "text",
-    Labels: "label logits",
-    Likelihood: "prompt log p",
-    Reason: "thought, logits",
-    Classify: "classifier",
-    Attention: "attention",
+    "Generate": "text",
+    "Labels": "label logits",
+    "Likelihood": "prompt log p",
+    "Reason": "thought, logits",
+    "Classify": "classifier",
+    "Attention": "attention",
 }
 """What a method reads of a model, by the kind of its requests."""
+UNTOLD = "?"
+"""Stands where the estimator is installed alone, and prompts are not."""
 DEPTH, K = 100, 10
 UNITS = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K"))
 KINDS = {"classification": "pointwise.cross_encoder", "embedding": "embeddings"}
@@ -57,6 +47,8 @@ def methods() -> Iterator[str]:
         "answers change them; parameters and formulas: --json, docs/methods.md",
         "",
     )
+    if any(cells[-1] == UNTOLD for cells, _ in rows):
+        yield from _wrapped("? what a method reads is told with pip install 'e2r[report]'", "")
 
 
 def models() -> Iterator[str]:
@@ -76,20 +68,38 @@ def models() -> Iterator[str]:
 def _method(name: str) -> Row:
     found = method(name)
     shapes, rounds = _counts(name)
-    needs = "nothing"
     if found.unrun:
         needs = "priced only"
-    elif asks(name):
-        how = reading(name)
-        asked = sample(PromptTemplate.load(how.template), how)
-        needs = "thought" if getattr(asked, "thinks", False) else NEEDS[type(asked)]
+    else:
+        try:
+            needs = _reads(name)
+        except ModuleNotFoundError:
+            needs = UNTOLD
     return (name, _figure(shapes), _figure(rounds), needs), found.source
+
+
+def _reads(name: str) -> str:
+    """What a method's first request asks for. Raises ModuleNotFoundError without e2r[report]."""
+    from e2r.models.server.trial import sample
+    from e2r.prompts.reading import asks, reading
+    from e2r.prompts.template import PromptTemplate
+
+    if not asks(name):
+        return "nothing"
+    how = reading(name)
+    asked = sample(PromptTemplate.load(how.template), how)
+    return "thought" if getattr(asked, "thinks", False) else NEEDS[type(asked).__name__]
 
 
 def _counts(name: str) -> tuple[float, float]:
     """Mean calls and rounds, from the tables of the what-if page where they hold the method."""
-    tables = call_tables.read()
-    known = tables["methods"].get(name)
+    try:
+        from e2r.site import call_tables
+    except ModuleNotFoundError:
+        known = None
+    else:
+        tables = call_tables.read()
+        known = tables["methods"].get(name)
     if known is None:
         shapes, rounds = simulate(name, DEPTH, K, (), "random")
         return float(sum(shapes.values())), float(rounds)
