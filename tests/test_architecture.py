@@ -84,6 +84,7 @@ FROM_LENGTHS_ALONE = {
     "calibration",
     "pipeline",
     "capacity",
+    "money",
 }
 # Inside the larger rooms: a folder, and the folders beside it that it may import.
 ALCOVES = {

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from e2r.errors import UsageError
 
 if TYPE_CHECKING:
     from e2r.money.bill import Money
@@ -15,7 +18,9 @@ FORMS = (
     "in=0.15,out=0.60[,cached=0.075] a million tokens, search=2.00 a thousand searches, hour=0.80 "
     "of an accelerator, genai:PROVIDER/MODEL, FILE.toml:NAME"
 )
-PRICE_LIST = click.option("--price", metavar="LIST", help=f"Money too: {FORMS} (docs/money.md).")
+PRICE_LIST = click.option(
+    "--price", "price_list", metavar="LIST", help=f"Money too: {FORMS} (docs/money.md)."
+)
 PRICES = click.option(
     "--price",
     multiple=True,
@@ -38,6 +43,20 @@ def list_of(word: str | None) -> PriceList | None:
     from e2r.money.words import price_list
 
     return price_list(word)
+
+
+def with_hour(options: dict[str, Any], prices: PriceList | None) -> dict[str, Any]:
+    """The options of a device, its hour's price that of a list by the hour.
+
+    Raises UsageError where both say it.
+    """
+    from e2r.money.prices import Hours
+
+    if prices is None or not isinstance(prices.terms, Hours):
+        return options
+    if options.get("price_per_hour") is not None:
+        raise UsageError("--price hour=… and --price-per-hour say the same: drop one")
+    return {**options, "price_per_hour": float(prices.terms.hour)}
 
 
 def money_figures(prices: PriceList, thousand: Money) -> dict[str, Any]:
@@ -63,5 +82,17 @@ def money_lines(prices: PriceList, thousand: Money) -> list[str]:
     return [
         f"  {'money a thousand queries':<28} {prices.currency} {thousand.total:,.6f}"
         + (f"   ({split})" if split else ""),
-        f"  by {prices.told()}",
+        *folded(f"by {prices.told()}"),
     ]
+
+
+def folded(text: str) -> list[str]:
+    """A sentence as indented lines of 80 cells."""
+    return textwrap.wrap(
+        text,
+        80,
+        initial_indent="  ",
+        subsequent_indent="    ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

@@ -150,7 +150,10 @@ def _how_paid(run: Recorded, prices: PriceList, ranged: bool) -> list[str]:
             "service does that charges answers alone"
         )
     if isinstance(prices.terms, Searches) and prices.terms.document_tokens is not None:
-        notes.append("the documents of a call are taken as equally long, to count searches")
+        notes.append(
+            "searches: the calls of a query about one document each are one request; the "
+            "documents of a call about several are taken as equally long"
+        )
     return notes
 
 

@@ -96,12 +96,11 @@ def bill(
                 f"{prices.word}: nobody recorded how many documents each call holds, so that "
                 "searches cannot be counted; give prices by the token"
             )
-        each = [0] * queries
-        for place, length, several in zip(
+        requests = zip(
             places[sent].tolist(), prompt[sent].tolist(), documents[sent].tolist(), strict=True
-        ):
-            each[place] += terms.searches(several, -(-length // max(several, 1)))
-        return [Money(other=terms.search * count / THOUSAND) for count in each]
+        )
+        counted = _searches(terms, requests, queries)
+        return [Money(other=terms.search * count / THOUSAND) for count in counted]
     raise UsageError(f"{prices.word}: {HOURS_NEED}")
 
 
@@ -116,6 +115,24 @@ def _sums(places: NDArray[np.intp], amounts: Any, queries: int) -> list[int]:
     np.add.at(sums, places, amounts)
     found: list[int] = sums.tolist()
     return found
+
+
+def _searches(terms: Searches, rows: Iterable[tuple[int, int, int]], queries: int) -> list[int]:
+    """Searches of each query, from the query, prompt tokens and documents of each call.
+
+    A service scores the documents of a query in one request, whose calls the ledger holds one by
+    one; a call about several documents is a request of its own, its documents equally long.
+    """
+    found, pieces = [0] * queries, [0] * queries
+    for place, length, several in rows:
+        if several > 1:
+            found[place] += terms.searches(several * terms.pieces(-(-length // several)))
+        else:
+            pieces[place] += terms.pieces(length)
+    return [
+        asked + (terms.searches(together) if together else 0)
+        for asked, together in zip(found, pieces, strict=True)
+    ]
 
 
 @dataclass(frozen=True)
@@ -142,7 +159,11 @@ def bill_of_means(
     """
     terms = prices.terms
     if isinstance(terms, Searches):
-        return Money(other=terms.search * terms.searches(documents, document_tokens) / THOUSAND)
+        return Money(
+            other=terms.search
+            * terms.searches(documents * terms.pieces(document_tokens))
+            / THOUSAND
+        )
     if isinstance(terms, Hours):
         if hours is None:
             raise UsageError(f"{prices.word}: {HOURS_NEED}")

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from e2r.borders.reading import shortened, toml_file
 from e2r.errors import DataError, UsageError, unknown
 from e2r.money.prices import CURRENCY, PriceList
-from e2r.money.words import MOST, terms_of
+from e2r.money.terms import MOST, terms_of
 
 _Price = Annotated[Decimal, Field(ge=0, le=MOST, allow_inf_nan=False)]
 _Count = Annotated[int, Field(ge=1, le=10**9)]

@@ -76,11 +76,13 @@ class Searches:
     documents: int | None = None
     document_tokens: int | None = None
 
-    def searches(self, documents: int, tokens_each: int) -> int:
-        """Searches that one request of so many equally long documents is billed as."""
-        pieces = 1 if self.document_tokens is None else -(-tokens_each // self.document_tokens)
-        counted = documents * max(pieces, 1)
-        return 1 if self.documents is None else max(-(-counted // self.documents), 1)
+    def pieces(self, tokens: int) -> int:
+        """Documents that one of so many tokens, the query's among them, counts as."""
+        return 1 if self.document_tokens is None else max(-(-tokens // self.document_tokens), 1)
+
+    def searches(self, pieces: int) -> int:
+        """Searches that one request of so many counted documents is billed as."""
+        return 1 if self.documents is None else max(-(-pieces // self.documents), 1)
 
     def told(self) -> str:
         """The terms in a line, the rule among them."""

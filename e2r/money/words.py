@@ -8,16 +8,11 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from e2r.errors import UsageError
-from e2r.money.prices import CURRENCY, Hours, PriceList, Rate, Searches, Tariff, Tokens
+from e2r.money.prices import CURRENCY, PriceList, Tariff
+from e2r.money.terms import EXAMPLES, MOST, terms_of
 
-EXAMPLES = (
-    "in=0.15,out=0.60 (a million tokens), search=2.00 (a thousand searches), hour=0.80 (of an "
-    "accelerator), genai:PROVIDER/MODEL or FILE.toml:NAME"
-)
 MONEY = ("in", "out", "cached", "call", "search", "hour")
 COUNTS = ("documents", "document_tokens")
-MOST = Decimal(10**9)
-"""Of a price: nobody asks more, and a slip of the unit does."""
 
 
 def price_list(word: str) -> PriceList:
@@ -79,33 +74,6 @@ def _typed(word: str) -> PriceList:
     money = {name: _money(word, name, given[name]) for name in given if name in MONEY}
     counts = {name: _count(word, name, given[name]) for name in given if name in COUNTS}
     return PriceList(word, terms_of(money, counts, f"--price {word!r}"), currency)
-
-
-def terms_of(
-    money: dict[str, Decimal], counts: dict[str, int], where: str
-) -> Tokens | Searches | Hours:
-    """The terms of named prices. Raises UsageError for none, for several kinds, for strays."""
-    kinds = [name for name in ("in", "search", "hour") if name in money]
-    if len(kinds) != 1:
-        found = " and ".join(kinds) or "no price with a unit"
-        raise UsageError(f"{where}: holds {found}; give one of {EXAMPLES}")
-    kind = kinds[0]
-    allowed = {"in": {"in", "out", "cached", "call"}, "search": {"search"}, "hour": {"hour"}}[kind]
-    stray = [*(money.keys() - allowed), *(counts if kind != "search" else ())]
-    if stray:
-        raise UsageError(f"{where}: {sorted(stray)[0]} does not go with {kind}=")
-    if kind == "search":
-        return Searches(money["search"], counts.get("documents"), counts.get("document_tokens"))
-    if kind == "hour":
-        return Hours(money["hour"])
-    if "out" not in money:
-        raise UsageError(
-            f"{where}: the price of generated tokens is missing; add out=… (0 if free)"
-        )
-    cached = money.get("cached", money["in"])
-    return Tokens(
-        Rate(money["in"]), Rate(money["out"]), Rate(cached), money.get("call", Decimal(0))
-    )
 
 
 def _money(word: str, name: str, text: str) -> Decimal:

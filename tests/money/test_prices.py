@@ -32,6 +32,8 @@ def test_a_search_of_250_documents_of_900_tokens_is_five() -> None:
     word = "search=2.00,documents=100,document_tokens=500"
     assert billed(word, [(250 * 900, 0, 0)], 250).total == Decimal("0.01")
     assert thousand(bill_of_means(price_list(word), [], 250, 900), 1).total == Decimal("10")
+    assert billed(word, [(900, 0, 0)] * 250, 1).total == Decimal("0.01")  # One request.
+    assert billed(word, [(900, 0, 0)] * 50 + [(500, 0, 0)], 1).total == Decimal("0.004")
     assert bill_of_means(price_list("search=2.00"), [], 250, 900).total == Decimal("0.002")
 
 
