@@ -24,7 +24,17 @@ ROOMS = {
     "prompts": {"errors", "borders", "ranking"},
     "records": {"errors", "borders", "data"},
     "models": {"errors", "borders", "flops", "hub", "ranking", "data", "prompts", "records"},
-    "engines": {"errors", "borders", "flops", "ranking", "data", "prompts", "records", "models"},
+    "engines": {
+        "errors",
+        "borders",
+        "flops",
+        "ranking",
+        "data",
+        "prompts",
+        "records",
+        "models",
+        "money",
+    },
     "forecast": {
         "errors",
         "borders",

@@ -76,7 +76,7 @@ def _traffic(each: Versus, qps: Decimal, device: str) -> str:
     from e2r.forecast.money import SECONDS_A_MONTH
 
     month = qps * SECONDS_A_MONTH
-    return f"{qps:,.4g} queries a second, {month:,.0f} a month, {each.accelerators(qps):,} {device}"
+    return f"{qps:,.4g} a second, {month:,.0f} a month, {each.accelerators(qps):,} {device}"
 
 
 def draw(offers: Sequence[Versus], qps: float, path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -43,6 +44,19 @@ def list_of(word: str | None) -> PriceList | None:
     from e2r.money.words import price_list
 
     return price_list(word)
+
+
+def money_of_word(word: str | None) -> Decimal | None:
+    """The money of --most. Raises UsageError for what is none."""
+    if word is None:
+        return None
+    try:
+        value = Decimal(word) if len(word) <= 40 else Decimal("nan")
+    except InvalidOperation:
+        value = Decimal("nan")
+    if not value.is_finite() or value <= 0:
+        raise UsageError(f"--most {word[:40]!r}: give money, more than 0, as in 5.00")
+    return value
 
 
 def with_hour(options: dict[str, Any], prices: PriceList | None) -> dict[str, Any]:
