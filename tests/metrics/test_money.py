@@ -82,3 +82,24 @@ def test_hours_are_measured_seconds_and_currencies_are_not_mixed(make_run: MakeR
         assert row.paid is None
     with pytest.raises(UsageError, match="cannot be compared"):
         tariff([WORD, "tiny-llama@hour=1,currency=EUR"])
+
+
+def test_comparisons_and_frontiers_weigh_money_too(make_run: MakeRun) -> None:
+    from e2r.metrics.comparison import compare
+    from e2r.metrics.frontiers import frontiers
+
+    cheap = make_run(hash8="00000001")
+    dear = make_run(
+        hash8="00000002", calls={qid: [(1000, 5, 1)] for qid in ("q1", "q2", "q3", "q4")}
+    )
+    bill = tariff([WORD])
+    found = compare([cheap.path, dear.path], tariff=bill)
+    ratio = found.contrasts[0].money_ratio
+    assert ratio is not None
+    assert (ratio.value or 0) > 1
+    assert "times the money" in found.contrasts[0].verdict
+    assert "money ratio" in found.sheets()[0].header
+    assert "money_ratio" not in compare([cheap.path, dear.path]).to_json()[0]
+    table = evaluate([cheap.path, dear.path], tariff=bill)
+    kinds = {each["cost"]: each for each in frontiers(table).to_json()}
+    assert kinds["money"]["unit"] == "money a thousand queries"
