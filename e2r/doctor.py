@@ -24,6 +24,7 @@ EXTRAS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "http": ("ask a model behind a server", ("anyio", "httpx2", "tenacity")),
     "bm25": ("find candidates by BM25", ("pyserini", "jnius")),
     "ray": ("rerank on many GPUs or machines", ("ray",)),
+    "prices": ("prices of known models, for --price genai:", ("genai_prices",)),
     "energy": ("record joules where the machine counts them", ("tirex_tracker",)),
 }
 """What each extra is for, and the modules that it brings."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,12 @@ from e2r.engines.cascade import (
 )
 from e2r.engines.engine import Engine, Finished, Noted, Replied
 from e2r.engines.progress import Progress, Silent
+from e2r.engines.purse import Purse
 from e2r.engines.unread import Unread
 from e2r.engines.verification import summary, verify
 from e2r.errors import IncompleteError, UsageError
 from e2r.models import open_answerer
+from e2r.money.prices import PriceList
 from e2r.prompts.reading import asks, reading
 from e2r.records.collection import load_collection
 from e2r.records.environment import code_version, environment
@@ -53,6 +56,8 @@ def run(
     max_failures: int | None = None,
     progress: Progress | None = None,
     command: Sequence[str] = (),
+    prices: PriceList | None = None,
+    most: Decimal | None = None,
 ) -> RunFolder:
     """Carry out a spec and return its folder, whose manifest says whether every query finished.
 
@@ -60,7 +65,8 @@ def run(
     is the folder that must be gone on with. Raises UsageError where the run exists already
     (without `resume`) or differs from what is asked, DataError and MissingError for data and
     models that are not as they should be, IncompleteError where the disk is full or
-    `max_failures` queries have failed: what finished is kept, and `resume` goes on.
+    `max_failures` queries have failed: what finished is kept, and `resume` goes on. Money is told
+    by `prices`, and the run stops, IncompleteError, before it spends more than `most`.
     """
     progress = progress or Silent()
     stages = stages_of(spec)
@@ -80,6 +86,13 @@ def run(
         raise UsageError(
             "--energy reads this machine's counters, and the work is done by a server or a cluster"
         )
+    purse = None
+    if prices is not None:
+        if most is not None and spec.execution.ray is not None:
+            raise UsageError("--most is for work that this process sends: drop --engine ray")
+        answerer = purse = Purse(answerer, prices, most, progress.paid)
+    elif most is not None:
+        raise UsageError("--most needs a price list: --price in=0.15,out=0.60")
     engine = open_engine(spec, answerer, collection.judgments)
     mode: LatencyMode = "one_query_at_a_time" if spec.execution.latency else "batched"
     model = answerer.record()
@@ -130,6 +143,8 @@ def run(
             if faulty:
                 note(f"{len(faulty)} queries are asked again: {next(iter(faulty.values()))}")
             earlier = [*before.earlier, before.session()]
+            if purse is not None:
+                purse.go_on(before)
         version = code_version()
         manifest = Manifest(
             status="started",
@@ -160,6 +175,7 @@ def run(
             latency_mode=mode,
             notes=notes,
             earlier=earlier,
+            prices=None if purse is None else purse.facts(),
         )
         left = len(collection.topics) - len(finished)
         with engine:
@@ -192,7 +208,10 @@ def run(
                     )
                 verified = _verified(spec, engine, model, note)
             finally:
-                manifest = manifest.model_copy(update={"notes": notes, "workers": engine.workers()})
+                update = {"notes": notes, "workers": engine.workers()}
+                if purse is not None:
+                    update["prices"] = purse.facts()
+                manifest = manifest.model_copy(update=update)
                 # Where this cannot be written, what has stopped the run says more.
                 with suppress(OSError, UsageError):
                     folder.write_manifest(manifest)

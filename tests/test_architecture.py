@@ -20,10 +20,21 @@ ROOMS = {
     "flops": {"errors", "borders", "hub"},
     "ranking": {"errors", "borders"},
     "data": {"errors", "borders", "hub"},
+    "money": {"errors", "borders"},
     "prompts": {"errors", "borders", "ranking"},
     "records": {"errors", "borders", "data"},
     "models": {"errors", "borders", "flops", "hub", "ranking", "data", "prompts", "records"},
-    "engines": {"errors", "borders", "flops", "ranking", "data", "prompts", "records", "models"},
+    "engines": {
+        "errors",
+        "borders",
+        "flops",
+        "ranking",
+        "data",
+        "prompts",
+        "records",
+        "models",
+        "money",
+    },
     "forecast": {
         "errors",
         "borders",
@@ -34,11 +45,22 @@ ROOMS = {
         "records",
         "models",
         "engines",
+        "money",
     },
     "doctor": {"errors", "flops", "hub", "data", "records"},
-    "runner": {"errors", "borders", "ranking", "data", "prompts", "records", "models", "engines"},
+    "runner": {
+        "errors",
+        "borders",
+        "ranking",
+        "data",
+        "prompts",
+        "records",
+        "models",
+        "engines",
+        "money",
+    },
     "meter": {"errors", "borders", "flops"},
-    "metrics": {"errors", "borders", "flops", "ranking", "data", "records", "forecast"},
+    "metrics": {"errors", "borders", "flops", "ranking", "data", "records", "forecast", "money"},
     "validation": {
         "errors",
         "borders",
@@ -48,10 +70,21 @@ ROOMS = {
         "records",
         "site",
     },
-    "site": {"errors", "borders", "flops", "ranking", "data", "records", "forecast", "metrics"},
+    "site": {
+        "errors",
+        "borders",
+        "flops",
+        "ranking",
+        "data",
+        "records",
+        "forecast",
+        "metrics",
+        "money",
+    },
 }
 # Of forecast, the dry run and the measuring of a machine alone stand on what a run stands on: a
 # forecast needs lengths, no model.
+FROM_LENGTHS_ROOMS = {"errors", "borders", "flops", "ranking", "money", "forecast"}
 FROM_LENGTHS_ALONE = {
     "lengths",
     "method",
@@ -61,6 +94,7 @@ FROM_LENGTHS_ALONE = {
     "calibration",
     "pipeline",
     "capacity",
+    "money",
 }
 # Inside the larger rooms: a folder, and the folders beside it that it may import.
 ALCOVES = {
@@ -146,7 +180,7 @@ def test_an_alcove_imports_only_what_it_may_of_its_own_room(room: str, alcove: s
 def test_a_forecast_from_lengths_stands_on_flops_and_ranking_alone() -> None:
     for name in FROM_LENGTHS_ALONE:
         path = PACKAGE / "forecast" / f"{name}.py"
-        assert imported_rooms(path) <= {"errors", "borders", "flops", "ranking", "forecast"}, name
+        assert imported_rooms(path) <= FROM_LENGTHS_ROOMS, name
         assert "e2r.forecast.dry_run" not in imports(path)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from e2r.cli.money import PRICE_LIST, list_of, with_hour
 from e2r.cli.timing import clock_of, priced_pipeline, stages_of
 from e2r.errors import DataError, UsageError
 from e2r.flops.conventions import CONVENTIONS
@@ -32,7 +33,7 @@ MEASURE = "nDCG@10"
 @click.command("budget")
 @click.option("--petaflops", type=float, help="PetaFLOPs per query.")
 @click.option("--milliseconds", type=float, help="Milliseconds of a query, with --on.")
-@click.option("--money", type=float, help="Of a million queries, with --on and --price-per-hour.")
+@click.option("--money", type=float, help="Of a million queries, with --price or --price-per-hour.")
 @click.option("--models", help="Names with commas; default: the whole catalogue.")
 @click.option("--methods", help="Names with commas; default: those a model is made for.")
 @click.option("--depths", default="20,100", show_default=True, help="Candidates a query.")
@@ -45,6 +46,7 @@ MEASURE = "nDCG@10"
     "--convention", type=click.Choice(list(CONVENTIONS)), default="ideal", show_default=True
 )
 @priced_pipeline
+@PRICE_LIST
 @click.option(
     "--sort",
     type=click.Choice(["dearest", *SORTS]),
@@ -76,6 +78,7 @@ def command(
     sort: str,
     board: str | None,
     limit: int,
+    price_list: str | None,
     as_json: bool,
     **device: Any,
 ) -> None:
@@ -94,7 +97,8 @@ def command(
     from e2r.forecast.budget import Grid, search
     from e2r.ranking import named
 
-    clock = clock_of(device)
+    prices = list_of(price_list)
+    clock = clock_of(with_hour(device, prices))
     for name in methods.split(",") if methods else []:
         named(name, None)
     found = search(
@@ -114,6 +118,7 @@ def command(
         clock=clock,
         first_stage=stages_of(device, query_tokens),
         convention=convention,
+        prices=prices,
     )
     known = _qualities(board)
     rows: list[dict[str, Any]] = [
@@ -128,9 +133,9 @@ def command(
             "rounds_per_query": option.forecast.rounds,
             "petaflops_per_query": option.petaflops,
             "milliseconds_per_query": option.milliseconds,
-            "price_per_million_queries": option.timed and option.timed.told("price_per_million"),
             "quality": known.get((_tail(option.model), option.method, option.depth)),
             **(option.timed.figures() if option.timed else {}),
+            "price_per_million_queries": option.price_per_million,
         }
         for option in found.options
     ]
@@ -141,6 +146,7 @@ def command(
             "fitting": len(found.options),
             "weighed": found.weighed,
             "refused": list(found.refused),
+            **({} if prices is None else {"prices": prices.to_json()}),
         }
         click.echo(json.dumps(figures, indent=2))
         return
@@ -151,6 +157,8 @@ def command(
         click.echo(
             f"ms: {'expected, from ' + said if said else 'the floor, which no run beats'}", err=True
         )
+    if prices is not None:
+        click.echo(f"money: a million queries, {prices.told()}", err=True)
     click.echo(f"{len(found.options)} of {found.weighed} combinations fit", err=True)
     for reason in found.refused:
         click.echo(reason, err=True)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from e2r.cli import completing, print_json
+from e2r.cli.hosting import bought_of, draw, offers_of, versus_lines
+from e2r.cli.money import PRICE_LIST, list_of, money_figures, money_lines, with_hour
 from e2r.cli.options import PARAMETER, parameters_given
 from e2r.cli.timing import clock_of, duration, priced_pipeline, stages_of
 from e2r.cli.variants import architecture_of, of_a_variant
@@ -43,8 +47,30 @@ if TYPE_CHECKING:
 )
 @of_a_variant
 @priced_pipeline
+@PRICE_LIST
+@click.option(
+    "--versus",
+    multiple=True,
+    metavar="LIST",
+    help="An offer to hold the accelerators against, as --price has it; may be repeated.",
+)
+@click.option(
+    "--picture",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Draw a month's cost over the traffic, of --versus, as .svg or .png.",
+)
 @click.option("--json", "as_json", is_flag=True, help="JSON alone on stdout.")
-def command(model: str, method: str, qps: float, as_json: bool, **options: Any) -> None:
+def command(
+    model: str,
+    method: str,
+    qps: float,
+    price_list: str | None,
+    versus: tuple[str, ...],
+    picture: Path | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
     """Say what a service of MODEL needs under a load, and what would save some of it.
 
     The floor is at the data sheet's peaks; expected figures follow from --utilization, or from a
@@ -55,13 +81,16 @@ def command(model: str, method: str, qps: float, as_json: bool, **options: Any) 
     Examples:
       e2r capacity Qwen/Qwen2.5-7B-Instruct --method setwise.heapsort --depth 50 --qps 1000 \\
           --on H100 --utilization 0.4 --price-per-hour 2
+      e2r capacity Qwen/Qwen3-Reranker-0.6B --method pointwise.cross_encoder --depth 100 \\
+          --qps 5 --on L4 --utilization 0.4 --price hour=0.80 --versus search=2.00
       e2r capacity BAAI/bge-reranker-base --method pointwise.cross_encoder --depth 50 --qps 20 \\
           --on here
     """
     from e2r.forecast.capacity import Asked, capacity, levers
     from e2r.ranking import named
 
-    clock = clock_of(options)
+    prices = list_of(price_list)
+    clock = clock_of(with_hour(options, prices))
     if clock is None:
         raise UsageError("capacity is of a device: name one by --on, as in --on L4")
     named(method, None)
@@ -77,6 +106,10 @@ def command(model: str, method: str, qps: float, as_json: bool, **options: Any) 
     stages = stages_of(options, options["query_tokens"])
     service = capacity(asked, clock, qps, stages)
     found = levers(asked, clock, qps, stages)
+    bought = bought_of(service, prices, asked)
+    offers = offers_of(service, prices, versus, asked)
+    if picture is not None:
+        draw(offers, qps, picture)
     if as_json:
         print_json(
             {
@@ -84,6 +117,12 @@ def command(model: str, method: str, qps: float, as_json: bool, **options: Any) 
                 "method": method,
                 "depth": options["depth"],
                 **service.to_json(),
+                **({} if prices is None or bought is None else money_figures(prices, bought)),
+                **(
+                    {"versus": [each.to_json(Decimal(repr(qps))) for each in offers]}
+                    if offers
+                    else {}
+                ),
                 "first_stage": [{"name": it.name, "flops": it.flops} for it in stages],
                 "levers": [
                     {"name": lever.name, "why": lever.why}
@@ -95,6 +134,11 @@ def command(model: str, method: str, qps: float, as_json: bool, **options: Any) 
         return
     click.echo(f"{method} on {model}, depth {options['depth']}, {qps:g} queries a second")
     for line in _service_lines(service):
+        click.echo(line)
+    if prices is not None and bought is not None:
+        for line in money_lines(prices, bought):
+            click.echo(line)
+    for line in versus_lines(offers, Decimal(repr(qps)), service):
         click.echo(line)
     for line in _lever_lines(service, found):
         click.echo(line)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from e2r.cli import completing
+from e2r.cli.money import PRICES, tariff_of
 from e2r.cli.options import note, reporting
 
 
@@ -23,6 +24,7 @@ from e2r.cli.options import note, reporting
     "among the runs.",
 )
 @reporting
+@PRICES
 def command(
     runs: tuple[str, ...],
     baseline: str | None,
@@ -32,11 +34,13 @@ def command(
     qrels: str | None,
     form: str,
     as_json: bool,
+    price: tuple[str, ...],
 ) -> None:
     """Compare runs with a baseline, query by query, and say which is the better buy.
 
     Differences come with 95 % bootstrap intervals, randomisation and t tests (Holm-corrected over
-    all rows), effect sizes (mean difference / its standard deviation), and the ratio of FLOPs.
+    all rows), effect sizes (mean difference / its standard deviation), and the ratio of FLOPs, with
+    --price of money too.
     P(…) are shares of 10,000 resamples of the queries; P(better buy) that the run is at least as
     good at no more cost. At equal cost the dearer of the two reranks only as large a share of the
     queries as the cheaper one's FLOPs pay for; the others stay as the first stage ranked them.
@@ -51,6 +55,7 @@ def command(
     from e2r.metrics.comparison import compare
     from e2r.metrics.naming import methods
 
+    tariff = tariff_of(price)
     found = compare(
         runs,
         measures,
@@ -59,6 +64,7 @@ def command(
         first_stage=first_stage,
         qrels=qrels,
         note=note,
+        tariff=tariff,
     )
     base = found.baseline
     caption = (
@@ -66,6 +72,8 @@ def command(
         "p by randomisation and t test, Holm-corrected; "
         f"FLOPs by the convention {found.evaluation.convention}"
     )
+    if tariff is not None:
+        caption += f"; money: {'; '.join(each.told() for each in tariff.lists)}"
     if not print_report(found, "json" if as_json else form, [caption]):
         return
     named = methods([contrast.run for contrast in found.contrasts])

@@ -25,6 +25,9 @@ def tell_end(folder: RunFolder, qrels: str | None = None) -> None:
     else:
         for line in (_found(row), _work(row)):
             click.echo(shown(line), err=True)
+    if (paid := folder.manifest().prices) is not None:
+        said = f"{paid['currency']} {paid['spent']} spent in all sessions, by {paid['list']}"
+        click.echo(shown(said), err=True)
     click.echo(shown(f"next: e2r evaluate {folder.path}"), err=True)
 
 

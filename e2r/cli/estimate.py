@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from e2r.cli import completing
+from e2r.cli.money import PRICE_LIST, list_of, with_hour
 from e2r.cli.options import PARAMETER, parameters_given
 from e2r.cli.timing import clock_of, priced_pipeline, stages_of, timed_lines
 from e2r.cli.variants import architecture_of, of_a_variant, sweep
@@ -92,6 +93,7 @@ PETA = 10**15
     help="What the simulated answers agree with.",
 )
 @priced_pipeline
+@PRICE_LIST
 @click.option("--usage", type=click.Path(path_type=Path), help="CSV of calls to price.")
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Where the priced CSV goes; - for stdout."
@@ -112,6 +114,7 @@ def command(
     out: Path | None,
     export: bool,
     pictures: Path | None,
+    price_list: str | None,
     as_json: bool,
     **whole: Any,
 ) -> None:
@@ -125,7 +128,10 @@ def command(
       e2r estimate Qwen/Qwen2.5-7B-Instruct --method setwise.heapsort --depth 50
       e2r estimate Qwen/Qwen3-8B --method pointwise.yes_no,setwise.heapsort --pictures out
     """
-    clock = clock_of(whole)
+    prices = list_of(price_list)
+    if prices is not None and (whole["method"] is None or pictures is not None):
+        raise UsageError("--price is of a query: name a --method, and drop --pictures")
+    clock = clock_of(with_hour(whole, prices))
     stages = stages_of(whole, whole["query_tokens"])
     for name, there in (
         ("--export", export),
@@ -166,7 +172,7 @@ def command(
             raise UsageError("--json tells one method; ask for each of them, or use e2r budget")
         for name in names:
             asked_for = {**whole, "method": name}
-            whole_method(model, arch, convention, asked_for, clock, stages, as_json)
+            whole_method(model, arch, convention, asked_for, clock, stages, as_json, prices)
         return
     if stages:
         raise UsageError("--first-stage is of a whole pipeline: name a --method")

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from e2r.cli import completing
+from e2r.cli.money import PRICES, tariff_of
 from e2r.cli.options import note, reporting
 from e2r.cli.timing import ON, PRICE, UTILIZATION, clock_of
 from e2r.errors import UsageError
@@ -28,7 +29,7 @@ from e2r.errors import UsageError
 @click.option("--pictures", metavar="FOLDER", help="Write pictures there, as SVG and PNG.")
 @click.option(
     "--columns",
-    type=click.Choice(["headline", "efficiency", "work", "time", "frontier", "all"]),
+    type=click.Choice(["headline", "efficiency", "work", "time", "frontier", "money", "all"]),
     default="headline",
     show_default=True,
     help="Which figures a table, Markdown or LaTeX shows; csv and json hold all.",
@@ -36,6 +37,7 @@ from e2r.errors import UsageError
 @ON
 @UTILIZATION
 @PRICE
+@PRICES
 def command(
     runs: tuple[str, ...],
     measures: str,
@@ -47,6 +49,7 @@ def command(
     columns: str,
     form: str,
     as_json: bool,
+    price: tuple[str, ...],
     **device: Any,
 ) -> None:
     """Quality, FLOPs, RPP and QPP of recorded runs, with 95 % bootstrap intervals.
@@ -65,16 +68,19 @@ def command(
       e2r evaluate runs/dl19/*/* --format latex --columns efficiency
       e2r evaluate --foreign theirs.run calls.csv --qrels qrels.txt
       e2r evaluate runs/demo/* --columns time --on here
+      e2r evaluate runs/demo/* --price in=0.15,out=0.60,cached=0.075 --columns money
       e2r evaluate rankgpt.run --qrels qrels.txt
       e2r evaluate measured/*.csv.gz --convention deepspeed --json
     """
     from e2r.cli.table import print_report
     from e2r.metrics import evaluate
+    from e2r.metrics.columns import MONEY
     from e2r.metrics.runs.foreign import Foreign
 
     if not runs and not foreign:
         raise UsageError("no run is named; give a run folder, or --foreign RANKING USAGE.csv")
 
+    tariff = tariff_of(price)
     table = evaluate(
         runs,
         measures,
@@ -85,6 +91,7 @@ def command(
         save=True,
         note=note,
         clock=clock_of(device),
+        tariff=tariff,
     )
     if pictures is not None:
         from e2r.metrics.reports.pictures import write_pictures
@@ -103,6 +110,12 @@ def command(
         "frontier": f"{table.measures[0]} against three costs per query; P: share of query "
         "resamples in which the run is on the frontier; seconds compare on one machine only",
     }
+    if tariff is not None:
+        bought = "; ".join(each.told() for each in tariff.lists)
+        captions["money"] = f"money a thousand queries, {bought}"
+        captions["headline"] += f"; {MONEY}: {captions['money']}"
+    elif columns == "money":
+        raise UsageError("--columns money needs a price list: --price in=0.15,out=0.60")
     lines = list(captions.values()) if columns == "all" else [captions[columns]]
     if print_report(table, "json" if as_json else form, lines, columns):
         for row in table.rows:

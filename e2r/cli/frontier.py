@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from e2r.cli import completing
+from e2r.cli.money import PRICES, tariff_of
 from e2r.cli.options import note, reporting
 
 
@@ -20,6 +21,7 @@ from e2r.cli.options import note, reporting
     show_default=True,
     help="A share of the best run's quality, 0 to 1, to be priced; may be repeated.",
 )
+@PRICES
 def command(
     runs: tuple[str, ...],
     measures: str,
@@ -28,8 +30,9 @@ def command(
     form: str,
     as_json: bool,
     shares: tuple[float, ...],
+    price: tuple[str, ...],
 ) -> None:
-    """Which runs are worth their cost: Pareto frontiers in PetaFLOPs, seconds and rounds.
+    """Which runs are worth their cost: Pareto frontiers in PetaFLOPs, seconds, rounds and money.
 
     A run is on a frontier where no other is at least as good for at most the same cost, and better
     in one of the two. P(on) is the share of 10,000 resamples of the queries in which it is. The
@@ -40,13 +43,15 @@ def command(
     \b
     Examples:
       e2r frontier runs/
+      e2r frontier runs/ --price in=0.15,out=0.60 --price gpt-4o-mini@genai:openai/gpt-4o-mini
       e2r frontier runs/ --measures RR@10 --share 0.8 --convention torch --json
     """
     from e2r.cli.table import print_report
     from e2r.metrics import evaluate
     from e2r.metrics.frontiers import frontiers
 
-    table = evaluate(runs, measures, convention, qrels=qrels, note=note)
+    tariff = tariff_of(price)
+    table = evaluate(runs, measures, convention, qrels=qrels, note=note, tariff=tariff)
     report = frontiers(table, shares)
     captions = [
         "cheapest first, means per query with 95 % intervals; P(on): share of query resamples; "
@@ -54,4 +59,6 @@ def command(
         "cost to reach: 95 % percentile intervals; hypervolume: area dominated up to the "
         "reference point (cost, quality)",
     ]
+    if tariff is not None:
+        captions[0] += f"; money: {'; '.join(each.told() for each in tariff.lists)}"
     print_report(report, "json" if as_json else form, captions)

@@ -29,7 +29,8 @@ ASKED: Mapping[str, Sequence[str]] = {
     ),
     "A server": ("base_url", "api_key_env", "concurrency", "attempts", "timeout"),
     "What is recorded, and where": (
-        "runs", "resume", "max_failures", "latency", "energy", "verify_flops", "as_json",
+        "runs", "resume", "max_failures", "price_list", "most", "latency", "energy",
+        "verify_flops", "as_json",
     ),
 }  # fmt: skip
 """The options of `e2r run` by what they speak of; `e2r plan` asks for the same."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from e2r.cli.money import PRICES, tariff_of
 from e2r.cli.options import CONVENTION, MEASURES, note
 
 
@@ -43,6 +44,7 @@ from e2r.cli.options import CONVENTION, MEASURES, note
     show_default=True,
     help="Whether the 106 rows of arXiv 2507.06223's tables stand beside the runs.",
 )
+@PRICES
 def command(
     runs: str,
     out: str,
@@ -53,6 +55,7 @@ def command(
     files: str,
     project: str | None,
     paper: bool,
+    price: tuple[str, ...],
 ) -> None:
     """Build the static site from recorded runs and print the path of its first page.
 
@@ -75,5 +78,6 @@ def command(
         files=files,
         project=project,
         note=note,
+        tariff=tariff_of(price),
     )
     click.echo(str(page))

@@ -8,6 +8,7 @@ import click
 
 from e2r.cli import print_json
 from e2r.cli.grouped import ASKED, Grouped
+from e2r.cli.money import list_of, money_figures, money_lines, with_hour
 from e2r.cli.run import command as run_command
 from e2r.cli.timing import (
     BITS,
@@ -34,7 +35,8 @@ KNOWN = {
     "exact": "exact: these calls made that ranking",
     "estimate": "estimate: a heap sort makes about these calls to leave that ranking",
 }
-NOT_OF_A_PLAN = {"runs", "resume"}
+NOT_OF_A_PLAN = {"runs", "resume", "most"}
+SERVED = ("openai:", "rerank:")
 DEVICE = ("on", "utilization", "price_per_hour", "weight_bits")
 
 
@@ -64,6 +66,7 @@ def command(
     spec_file: str | None,
     answers: str | None,
     convention: str,
+    price_list: str | None,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -91,10 +94,12 @@ def command(
     )
     from e2r.forecast.planning import architecture_of, refuse_without_a_model
     from e2r.forecast.published import told
+    from e2r.money.bill import thousand
     from e2r.records.collection import load_collection
     from e2r.records.spec import Spec
 
     by_name(convention)
+    prices = list_of(price_list)
     device = {name: options.pop(name) for name in DEVICE}
     searched = {name: options.pop(name) for name in OF_A_KIND}
     if spec_file is not None:
@@ -103,7 +108,7 @@ def command(
         spec = Spec.of(tables(options), "the command line")
     clock = clock_of(
         {
-            **device,
+            **with_hour(device, prices),
             "batch_size": spec.execution.batch_size,
             "batch_tokens": spec.execution.batch_tokens,
         },
@@ -113,7 +118,9 @@ def command(
     refuse_without_a_model(spec)
     model = counted(spec.model)
     architecture = architecture_of(spec.model.architecture or model.source)
-    counter, tokenizer = counter_of(model, spec.execution, architecture)
+    counter, tokenizer = counter_of(
+        model, spec.execution, architecture, closed=spec.model.source.startswith(SERVED)
+    )
     facts = counter.record().architecture
     if architecture is None and facts is not None:
         from e2r.flops.architecture import Architecture
@@ -142,6 +149,7 @@ def command(
             f"--on: the architecture of {spec.model.source} is unknown; name it by --architecture"
         )
     priced = [_figures(run, architecture, list(CONVENTIONS), convention) for run in runs]
+    bought = None if prices is None else runs[0].money(prices, timed)
     figures = {
         "model": spec.model.source,
         "method": name_of(stages_of(spec)),
@@ -155,6 +163,9 @@ def command(
         "range": priced,
         "known": known,
     }
+    if prices is not None and bought is not None:
+        figures |= money_figures(prices, thousand(bought, runs[0].queries))
+        figures["money"]["run"] = str(bought.total)
     if as_json:
         print_json(figures)
     else:
@@ -163,6 +174,11 @@ def command(
             click.echo(f"  {stage.name}, a query: {stage.flops:,} FLOPs")
         for line in timed_lines(timed) if timed else []:
             click.echo(line)
+        if prices is not None and bought is not None:
+            label = f"the run, {runs[0].queries} queries"
+            click.echo(f"  {label:<28} {prices.currency} {bought.total:,.6f}")
+            for line in money_lines(prices, thousand(bought, runs[0].queries)):
+                click.echo(line)
 
 
 # The flags of `run` are those of a plan, so that one command turns into the other by a word.

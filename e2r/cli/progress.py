@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 
 import click
@@ -27,7 +28,11 @@ class Lines:
         self.calls = 0
         self.flops = 0
         self.queries = self.finished = self.before = 0
+        self.money = ""
         self._architecture: Architecture | None = None
+
+    def paid(self, spent: Decimal, currency: str) -> None:
+        self.money = f", {currency} {spent:,.4f}"
 
     def started(self, folder: Path, model: ModelRecord, queries: int, finished: int) -> None:
         self._price(model)
@@ -78,10 +83,10 @@ class Lines:
         return f"{self.finished}/{self.queries} queries{before}, {self.cost()}"
 
     def cost(self) -> str:
-        """Calls of this session, and their PetaFLOPs where the model has a price."""
+        """Calls of this session, their PetaFLOPs where those are known, and the run's money."""
         if self._architecture is None:
-            return f"{self.calls} calls"
-        return f"{self.calls} calls, {self.flops / 1e15:.6f} PFLOPs"
+            return f"{self.calls} calls{self.money}"
+        return f"{self.calls} calls, {self.flops / 1e15:.6f} PFLOPs{self.money}"
 
 
 class Bar(Lines):

@@ -15,6 +15,7 @@ from e2r.borders.showing import ReaderLeftError
 from e2r.cli import completing, print_json
 from e2r.cli.ending import tell_end
 from e2r.cli.grouped import ASKED, Grouped
+from e2r.cli.money import PRICE_LIST, list_of, money_of_word
 from e2r.cli.options import PARAMETER
 from e2r.cli.progress import progress
 from e2r.cli.words import is_given, tables, vouched_spec
@@ -222,6 +223,12 @@ from e2r.errors import IncompleteError
     metavar="N",
     help="Stop when N queries have failed; default: go through all of them.",
 )
+@PRICE_LIST
+@click.option(
+    "--most",
+    metavar="MONEY",
+    help="With --price: stop before the run has cost more; --resume goes on.",
+)
 @click.option("--json", "as_json", is_flag=True, help="A summary as JSON on stdout.")
 @click.pass_context
 def command(
@@ -231,6 +238,8 @@ def command(
     runs: str,
     resume: bool,
     max_failures: int | None,
+    price_list: str | None,
+    most: str | None,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -249,6 +258,7 @@ def command(
     from e2r.records.spec import Spec
     from e2r.runner import run
 
+    prices, limit = list_of(price_list), money_of_word(most)
     continued: Path | None = None
     if spec_file is not None:
         spec = vouched_spec(context, spec_file, options)
@@ -267,6 +277,8 @@ def command(
             max_failures=max_failures,
             progress=watcher,
             command=["e2r", *sys.argv[1:]],
+            prices=prices,
+            most=limit,
         )
     manifest = folder.manifest()
     failed = [record for record in folder.per_query() if record.status != "ok"]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from e2r.cli.money import money_figures, money_lines
 from e2r.cli.options import parameters_given
 from e2r.cli.timing import pipeline_figures, timed_lines
 from e2r.errors import UsageError
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from e2r.flops.first_stage import Stage
     from e2r.forecast.clock import Clock
     from e2r.forecast.lengths import Lengths
+    from e2r.money.prices import PriceList
 
 
 def lengths_of(options: dict[str, Any]) -> Lengths:
@@ -35,10 +37,13 @@ def whole_method(
     clock: Clock | None,
     stages: tuple[Stage, ...],
     as_json: bool,
+    prices: PriceList | None = None,
 ) -> None:
     """Print what a query of a method costs."""
     from e2r.flops.operations import not_counted
     from e2r.forecast.method import forecast
+    from e2r.forecast.money import money_of
+    from e2r.money.bill import thousand
     from e2r.ranking import named
 
     named(options["method"], None)
@@ -88,6 +93,11 @@ def whole_method(
         clock.refuse_unfit(model, clock.memory(wanted))
         timed = clock.time(wanted, stages)
         figures |= timed.figures()
+    bought = None
+    if prices is not None:
+        lengths = lengths_of(options)
+        bought = thousand(money_of(priced, prices, options["depth"], lengths, timed), 1)
+        figures |= money_figures(prices, bought)
     if as_json:
         click.echo(json.dumps(figures, indent=2))
         return
@@ -103,3 +113,6 @@ def whole_method(
         click.echo(f"  {stage.name}: {stage.flops:,} FLOPs")
     for line in timed_lines(timed) if timed else []:
         click.echo(line)
+    if prices is not None and bought is not None:
+        for line in money_lines(prices, bought):
+            click.echo(line)

@@ -9,6 +9,7 @@ from typing import Any, Self
 from e2r.data.collection import CandidateList, Judgments
 from e2r.engines.cascade import stages_of
 from e2r.engines.engine import Event, Finished
+from e2r.engines.purse import Purse
 from e2r.engines.query import answer, rerank_query
 from e2r.models.answerer import Answered, Answerer
 from e2r.models.prompted import Prompted
@@ -75,7 +76,7 @@ class Local:
                 answers = yield from answer(self._answerer, asked)
 
     def counted(self) -> list[Counted]:
-        return self._answerer.counted() if isinstance(self._answerer, Prompted) else []
+        return self._answerer.counted() if isinstance(self._answerer, Prompted | Purse) else []
 
     def workers(self) -> list[WorkerRecord]:
         return []

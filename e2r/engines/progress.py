@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Protocol
 
@@ -24,6 +25,8 @@ class Progress(Protocol):
 
     def query_finished(self, record: QueryRecord) -> None: ...
 
+    def paid(self, spent: Decimal, currency: str) -> None: ...
+
 
 class Silent:
     """Progress that tells nobody."""
@@ -41,4 +44,7 @@ class Silent:
         pass
 
     def query_finished(self, record: QueryRecord) -> None:
+        pass
+
+    def paid(self, spent: Decimal, currency: str) -> None:
         pass

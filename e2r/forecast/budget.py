@@ -12,6 +12,9 @@ from e2r.flops.first_stage import Stage
 from e2r.forecast.clock import Clock, Timed
 from e2r.forecast.lengths import TEXTS, Lengths, thinks
 from e2r.forecast.method import PETA, Forecast, forecast
+from e2r.forecast.money import money_of
+from e2r.money.bill import Money
+from e2r.money.prices import MILLION, PriceList
 from e2r.ranking import METHODS
 from e2r.ranking import method as find
 
@@ -36,7 +39,8 @@ class Grid:
 
 @dataclass(frozen=True)
 class Option:
-    """One way to rerank, with its price. `timed` is the clock's, None without one."""
+    """One way to rerank, with its price. `timed` is the clock's and `paid` a query's money by
+    a price list, None without one."""
 
     model: str
     method: str
@@ -47,6 +51,7 @@ class Option:
     forecast: Forecast
     timed: Timed | None = None
     first_stage_flops: int = 0
+    paid: Money | None = None
 
     @property
     def petaflops(self) -> float:
@@ -59,6 +64,13 @@ class Option:
         if self.timed is None:
             return None
         return 1000 * (self.timed.told("latency") or 0.0)
+
+    @property
+    def price_per_million(self) -> float | None:
+        """Money of a million queries: by the price list, else by the hour; None without either."""
+        if self.paid is not None:
+            return float(self.paid.total * MILLION)
+        return None if self.timed is None else self.timed.told("price_per_million")
 
 
 @dataclass(frozen=True)
@@ -86,19 +98,25 @@ def search(
     clock: Clock | None = None,
     first_stage: Sequence[Stage] = (),
     convention: str = "ideal",
+    prices: PriceList | None = None,
 ) -> Found:
     """Weigh the grid against PetaFLOPs, milliseconds and money per query, on a device's clock.
 
     Milliseconds and money are the expected ones where something tells them, else the floor's.
     Models that the device cannot hold are left out. Raises UsageError without a budget, for seconds
-    without a device, for money without a price, and for a method that nobody knows.
+    without a device, for money without a price list or the price of an hour, and for a method
+    that nobody knows.
     """
     if petaflops is None and milliseconds is None and price_per_million is None:
         raise UsageError("give a budget: PetaFLOPs per query, or milliseconds on an accelerator")
-    if clock is None and (milliseconds is not None or price_per_million is not None):
-        raise UsageError("milliseconds and money need an accelerator; name one, such as H100")
-    if price_per_million is not None and (clock is None or clock.price_per_hour is None):
-        raise UsageError("money needs the price of an hour: --price-per-hour")
+    if clock is None and milliseconds is not None:
+        raise UsageError("milliseconds need an accelerator; name one, such as H100")
+    hourly = clock is not None and clock.price_per_hour is not None
+    if price_per_million is not None and prices is None and not hourly:
+        raise UsageError(
+            "money needs a price list (--price), or an accelerator and the price of its hour "
+            "(--price-per-hour)"
+        )
     for name, most in (
         ("petaflops", petaflops),
         ("milliseconds", milliseconds),
@@ -138,10 +156,14 @@ def search(
                     continue
                 option = replace(option, timed=clock.time(asked, first_stage))
             timed = option.timed
+            if prices is not None:
+                lengths = Lengths(grid.query_tokens, option.passage_tokens)
+                bought = money_of(option.forecast, prices, option.depth, lengths, timed)
+                option = replace(option, paid=bought)
             limits: tuple[tuple[float | None, float | None], ...] = (
                 (option.petaflops, petaflops),
                 (option.milliseconds, milliseconds),
-                (None if timed is None else timed.told("price_per_million"), price_per_million),
+                (option.price_per_million, price_per_million),
             )
             if all(most is None or (found is not None and found <= most) for found, most in limits):
                 options.append(option)

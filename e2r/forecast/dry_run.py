@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from e2r.errors import DataError, MissingError, UsageError
 from e2r.flops.architecture import Architecture
 from e2r.flops.estimate import estimate
 from e2r.flops.work import Usage
+from e2r.forecast.clock import Timed
 from e2r.forecast.demand import Demand, demand
 from e2r.forecast.lengths import call_counts
 from e2r.models import prompts_by_stage
@@ -26,6 +28,8 @@ from e2r.models.simulated.oracle import Oracle
 from e2r.models.simulated.random import Random
 from e2r.models.simulated.ranking import FinalRanking
 from e2r.models.simulated.replay import Replay
+from e2r.money.bill import Money, bill, bill_of_means, summed
+from e2r.money.prices import Hours, PriceList
 from e2r.prompts.request import Reply
 from e2r.ranking.plan import drive
 from e2r.records.manifest import ModelRecord
@@ -47,7 +51,8 @@ class DryRun:
     """A method driven by one answerer.
 
     `counts` hold each call's tokens, one array a name; `qids` are the calls' queries. `rankings`
-    are the documents of each query as the method leaves them.
+    are the documents of each query as the method leaves them, and `documents` how many each call
+    shows.
     """
 
     answers: str
@@ -56,6 +61,7 @@ class DryRun:
     counts: dict[str, Any]
     qids: tuple[str, ...] = ()
     rankings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    documents: Any = None
 
     @property
     def calls(self) -> int:
@@ -92,6 +98,23 @@ class DryRun:
         """FLOPs of all queries under a convention."""
         return estimate(architecture, self.usage, convention).total if self.computed else 0
 
+    def money(self, prices: PriceList, timed: Timed | None = None) -> Money:
+        """Money of all queries by a list; hours are those of `timed`, UsageError without it."""
+        if isinstance(prices.terms, Hours) and timed is not None:
+            hours = Decimal(repr(float(timed.best.total))) / 3600
+            return bill_of_means(prices, (), 0, 0, hours).times(self.queries)
+        places = {qid: place for place, qid in enumerate(dict.fromkeys(self.qids))}
+        each = bill(
+            prices,
+            np.array([places[qid] for qid in self.qids], dtype=np.intp),
+            len(places),
+            self.counts["prompt_tokens"],
+            self.counts["cached_tokens"],
+            self.counts["generated_tokens"],
+            self.documents,
+        )
+        return summed(each)
+
     def demand(self, architecture: Architecture) -> Demand:
         """What a query asks of a device, for the clock: the mean over queries."""
         asked = self.usage if self.computed else None
@@ -127,12 +150,17 @@ def answerer_of(word: str, collection: Collection) -> Answerer:
 
 
 def counter_of(
-    model: ModelSpec, execution: ExecutionSpec, architecture: Architecture | None
+    model: ModelSpec,
+    execution: ExecutionSpec,
+    architecture: Architecture | None,
+    *,
+    closed: bool = False,
 ) -> tuple[Counter, str]:
     """What counts tokens, and its name: the model's own tokenizer, else words and marks.
 
     A tokenizer may be one file, ending in .json or .model. Raises MissingError where there is
-    neither a tokenizer nor an architecture.
+    neither a tokenizer nor an architecture, unless the model is `closed`: its prompts then count in
+    words.
     """
     record = ModelRecord(
         id=model.source, name=model.source, revision=None, dtype=model.dtype, architecture=None
@@ -155,7 +183,7 @@ def counter_of(
 
         return load(model, execution), "the model's own"
     except (MissingError, ImportError) as error:
-        if architecture is None:
+        if architecture is None and not closed:
             raise MissingError(
                 f"model {model.source}: neither a tokenizer nor an architecture is at hand "
                 f"({error})"
@@ -163,7 +191,7 @@ def counter_of(
     words = TokenCounter(
         record,
         WordTokenizer(),
-        encoder_decoder=architecture.mode == "decoder",
+        encoder_decoder=architecture is not None and architecture.mode == "decoder",
         context=None,
     )
     return words, "words and marks, because the model's own is not here"
@@ -190,10 +218,12 @@ def dry_run(spec: Spec, collection: Collection, counter: Counter, answers: str) 
     )
     replies: list[Reply] = []
     qids: list[str] = []
+    shown: list[int] = []
 
     def hear(round_: int, question: Question, answered: Answered) -> None:
         replies.append(answered.reply)
         qids.append(question.topic.query.qid)
+        shown.append(len(question.task.candidates))
 
     def answer(questions: Sequence[Question]) -> list[Answered]:
         return answerer.answer(questions)
@@ -210,7 +240,10 @@ def dry_run(spec: Spec, collection: Collection, counter: Counter, answers: str) 
         name: np.array([getattr(reply, name) for reply in replies], dtype=np.int64)
         for name in COUNTS
     }
-    return DryRun(answers, max(len(collection.topics), 1), rounds, counts, tuple(qids), rankings)
+    queries = max(len(collection.topics), 1)
+    return DryRun(
+        answers, queries, rounds, counts, tuple(qids), rankings, np.array(shown, dtype=np.int64)
+    )
 
 
 def refuse_unfit(spec: Spec, architecture: Architecture) -> None:

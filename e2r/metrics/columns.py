@@ -10,8 +10,8 @@ from e2r.errors import unknown
 from e2r.metrics.naming import methods
 from e2r.metrics.reports.tables import UNDEFINED, Sheet, fixed, percent, ranged, short, spread
 from e2r.metrics.row import Row
-from e2r.metrics.standing import UNITS
 from e2r.metrics.statistics.intervals import Interval
+from e2r.money.bill import PARTS
 
 Columns = dict[str, Callable[["Row"], str]]
 
@@ -19,7 +19,9 @@ _RUN: Columns = {
     "dataset": lambda row: row.manifest.dataset.id,
     "model": lambda row: row.label,
 }
-_DROP = ("rounds", "calls", "depth", "QPP", "parse failures", "queries")
+MONEY = "money/1k"
+"""The head of money a thousand queries, and there only where a price list was given."""
+_DROP = ("P (money)", "rounds", "calls", "depth", "QPP", "parse failures", "queries")
 _NO_FIGURE = Interval(None)
 
 
@@ -28,6 +30,12 @@ def sheet(rows: tuple[Row, ...], measures: tuple[str, ...], kind: str) -> Sheet:
     if kind not in SHEETS:
         raise unknown("sheet of columns", kind, SHEETS)
     columns = SHEETS[kind](measures)
+    if all(row.paid is None for row in rows):
+        columns.pop(MONEY, None)
+    if kind == "money":
+        for part in PARTS:
+            if not any(row.paid and getattr(row.paid.exact, part) for row in rows):
+                del columns[part]
     lines = [
         [*(cell(row) for cell in _RUN.values()), method, *(cell(row) for cell in columns.values())]
         for row, method in sorted(zip(rows, methods(rows), strict=True), key=_best_first(rows))
@@ -35,6 +43,12 @@ def sheet(rows: tuple[Row, ...], measures: tuple[str, ...], kind: str) -> Sheet:
     # Of several measures the first stays, with its cost and its RPP.
     others = [*(f"RPP {name}" for name in reversed(measures[1:])), *reversed(measures[1:])]
     return Sheet([*_RUN, "method", *columns], lines, len(_RUN) + 1, (*_DROP, *others))
+
+
+def kinds_of(rows: Sequence[Row]) -> tuple[str, ...]:
+    """The sheets that have something to say: money, where a price list was given."""
+    bought = any(row.paid is not None for row in rows)
+    return tuple(kind for kind in SHEETS if bought or kind != "money")
 
 
 def _best_first(rows: Sequence[Row]) -> Callable[[tuple[Row, str]], tuple[int, float]]:
@@ -65,11 +79,22 @@ def flat(row: Row) -> dict[str, Any]:
                 spread(plain, f"gain/PFLOP {name}", value.get(name, _NO_FIGURE.to_json()))
         elif key in ("qpp", "petaflops"):
             spread(plain, {"qpp": "QPP", "petaflops": "PFLOPs/query"}[key], value)
+        elif key == "money":
+            plain |= _flat_money(value)
         elif isinstance(value, list):
             plain[key] = "; ".join(value)
         elif key != "petaflops_per_query":
             plain[key] = value
     return plain
+
+
+def _flat_money(found: Mapping[str, Any]) -> dict[str, Any]:
+    """`money`, its interval and its parts, in the list's currency a thousand queries."""
+    plain: dict[str, Any] = {}
+    spread(plain, "money", found["per_thousand_queries"])
+    plain |= {f"money {part}": found[part] for part in (*PARTS, "exact", "least")}
+    prices = found["prices"]
+    return plain | {f"money {key}": prices[key] for key in ("currency", "list", "source", "dated")}
 
 
 def _headline(measures: tuple[str, ...]) -> Columns:
@@ -78,6 +103,7 @@ def _headline(measures: tuple[str, ...]) -> Columns:
         "queries": lambda row: f"{len(row.qids)}" + ("" if row.complete else " (incomplete)"),
         **{name: _measure(name) for name in measures},
         "PFLOPs/query": lambda row: short(row.petaflops.value),
+        MONEY: lambda row: UNDEFINED if row.paid is None else short(row.paid.total.value),
         **{f"RPP {name}": _rpp(name, short_only=True) for name in measures},
         "QPP": lambda row: short(row.qpp.value),
         "calls": lambda row: short(row.work.calls_per_query),
@@ -133,9 +159,28 @@ def _frontier(measures: tuple[str, ...]) -> Columns:
         "seconds": _count("seconds_per_query"),
         "rounds": _count("rounds_per_query"),
     }
-    for cost in UNITS:
+    for cost in values:
         columns |= {cost: values[cost], f"on ({cost})": _on(cost), f"P ({cost})": _probable(cost)}
     return columns
+
+
+def _money(measures: tuple[str, ...]) -> Columns:
+    def part(name: str) -> Callable[[Row], str]:
+        return lambda row: UNDEFINED if row.paid is None else short(row.paid.parts[name].value)
+
+    def least(row: Row) -> str:
+        found = None if row.paid is None else row.paid.least
+        return UNDEFINED if found is None else short(float(found))
+
+    return {
+        measures[0]: lambda row: short(row.measures[measures[0]].value),
+        "PFLOPs/query": lambda row: short(row.petaflops.value),
+        MONEY: lambda row: UNDEFINED if row.paid is None else ranged(row.paid.total),
+        **{name: part(name) for name in PARTS},
+        "least": least,
+        "on (money)": _on("money"),
+        "P (money)": _probable("money"),
+    }
 
 
 SHEETS: Mapping[str, Callable[[tuple[str, ...]], Columns]] = {
@@ -144,6 +189,7 @@ SHEETS: Mapping[str, Callable[[tuple[str, ...]], Columns]] = {
     "work": _work,
     "time": _time,
     "frontier": _frontier,
+    "money": _money,
 }
 
 

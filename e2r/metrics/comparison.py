@@ -11,7 +11,7 @@ import numpy as np
 
 from e2r.data.findings import some
 from e2r.errors import DataError, UsageError
-from e2r.metrics.contrast import Chances, Contrast, p_value
+from e2r.metrics.contrast import Chances, Contrast, money_ratio, p_value
 from e2r.metrics.cost import PETA
 from e2r.metrics.evaluation import DEFAULT_MEASURES, Evaluation, evaluate
 from e2r.metrics.naming import methods
@@ -19,6 +19,7 @@ from e2r.metrics.reports.tables import UNDEFINED, Report, Sheet, fixed, ranged
 from e2r.metrics.row import Row
 from e2r.metrics.statistics.intervals import Floats, Interval, intervals, resampled_means
 from e2r.metrics.statistics.significance import holm, paired_tests
+from e2r.money.prices import Tariff
 from e2r.records.manifest import UNKNOWN
 
 _UNPRICED = Interval(None, note="one of the runs has no price")
@@ -64,6 +65,7 @@ class Comparison(Report):
             "effect",
             "won/tied/lost",
             "FLOPs ratio",
+            *(["money ratio"] if any(of.money_ratio for of in self.contrasts) else []),
             "gain/PFLOP",
             "at equal cost",
             "P(better)",
@@ -71,7 +73,10 @@ class Comparison(Report):
             "P(better buy)",
         ]
         named = methods([of.run for of in self.contrasts])
-        lines = [_cells(of, name) for of, name in zip(self.contrasts, named, strict=True)]
+        lines = [
+            _cells(of, name, bought="money ratio" in head)
+            for of, name in zip(self.contrasts, named, strict=True)
+        ]
         return (Sheet(head, lines, 3, _DROP),)
 
     def flat(self) -> list[dict[str, Any]]:
@@ -92,6 +97,7 @@ def compare(
     first_stage: str | Path | None = None,
     qrels: str | None = None,
     note: Callable[[str], None] | None = None,
+    tariff: Tariff | None = None,
 ) -> Comparison:
     """Compare runs with a baseline (the first run unless named), query by query.
 
@@ -103,7 +109,7 @@ def compare(
     places = [str(run) for run in runs]
     if baseline is not None:
         places = [str(baseline), *places]
-    table = evaluate(places, measures, convention, qrels=qrels, note=note)
+    table = evaluate(places, measures, convention, qrels=qrels, note=note, tariff=tariff)
     if len(table.rows) < 2:
         raise UsageError("a comparison needs at least two runs; name another run folder")
     base = table.rows[0]
@@ -173,6 +179,7 @@ def _contrast(row: Row, base: Row, measure: str, first_stages: Sequence[Row]) ->
         at_equal_cost=equal,
         chances=_chances(resampled_means(sample), priced, equal.value is not None),
         notes=tuple(_notes(row, base, len(common))),
+        money_ratio=money_ratio(row, base, common),
     )
 
 
@@ -313,7 +320,7 @@ def _petaflops(row: Row, qids: list[str]) -> Floats | None:
     return np.full(len(qids), found.mean()) if means else found
 
 
-def _cells(contrast: Contrast, method: str) -> list[str]:
+def _cells(contrast: Contrast, method: str, *, bought: bool) -> list[str]:
     tests, chances = contrast.tests, contrast.chances
     return [
         contrast.run.label,
@@ -326,6 +333,7 @@ def _cells(contrast: Contrast, method: str) -> list[str]:
         UNDEFINED if tests.effect is None else f"{tests.effect:.2f}",
         f"{tests.wins}/{tests.ties}/{tests.losses}",
         ranged(contrast.cost_ratio),
+        *([ranged(contrast.money_ratio or Interval(None))] if bought else []),
         ranged(contrast.gain_per_petaflop),
         fixed(contrast.at_equal_cost),
         _chance(chances.better),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from e2r.metrics.reports.tables import short, spread
 from e2r.metrics.row import Row
-from e2r.metrics.statistics.intervals import Interval
+from e2r.metrics.statistics.intervals import Interval, intervals
 from e2r.metrics.statistics.significance import Paired
 
 ALPHA = 0.05
@@ -40,7 +43,8 @@ class Contrast:
     that the run spends per query beyond the baseline; None where it spends no more.
     `at_equal_cost` is the difference where the dearer of the two reranks only as large a share of
     the queries as the cheaper one's cost pays for, and leaves the others as the first stage
-    ranked them; None where no first stage is at hand.
+    ranked them; None where no first stage is at hand. `money_ratio` is the run's mean money over
+    the baseline's, None where no price list was given.
     """
 
     run: Row
@@ -56,6 +60,7 @@ class Contrast:
     at_equal_cost: Interval
     chances: Chances
     notes: tuple[str, ...]
+    money_ratio: Interval | None = None
 
     def __repr__(self) -> str:
         return f"<Contrast in {self.measure}: {self.run!r}>"
@@ -72,6 +77,9 @@ class Contrast:
         ratio = self.cost_ratio.value
         if ratio is not None:
             said += f" at {short(ratio, 3)} times the FLOPs"
+        money = None if self.money_ratio is None else self.money_ratio.value
+        if money is not None:
+            said += f"{' and' if ratio is not None else ' at'} {short(money, 3)} times the money"
         return "; ".join([said, *self._weighed(), *self._at_equal_cost()])
 
     def _weighed(self) -> list[str]:
@@ -123,6 +131,7 @@ class Contrast:
             "ties": self.tests.ties,
             "losses": self.tests.losses,
             "cost_ratio": self.cost_ratio.to_json(),
+            **({"money_ratio": self.money_ratio.to_json()} if self.money_ratio else {}),
             "gain_per_petaflop": self.gain_per_petaflop.to_json(),
             "at_equal_cost": self.at_equal_cost.to_json(),
             "probability": {
@@ -148,6 +157,21 @@ class Contrast:
             else:
                 plain[key] = "; ".join(value) if isinstance(value, list) else value
         return plain
+
+
+def money_ratio(row: Row, base: Row, qids: Sequence[str]) -> Interval | None:
+    """The run's mean money over the baseline's, over some queries; None without both bills."""
+    if row.paid is None or base.paid is None:
+        return None
+    sample = np.array(
+        [
+            [float(side.paid.per_query[qid].total) for side in (row, base) if side.paid]
+            for qid in qids
+        ]
+    )
+    if not sample[:, 1].any():
+        return Interval(None, note="the baseline costs no money")
+    return intervals(sample, {"ratio": lambda means: means[..., 0] / means[..., 1]})["ratio"]
 
 
 def p_value(value: float) -> str:

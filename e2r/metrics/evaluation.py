@@ -11,11 +11,12 @@ from typing import Any
 from e2r.errors import DataError, E2RError, UsageError
 from e2r.flops.conventions import convention as find_convention
 from e2r.forecast.clock import Clock
-from e2r.metrics.columns import SHEETS, flat, sheet
+from e2r.metrics.columns import flat, kinds_of, sheet
 from e2r.metrics.cost import PETA, Cost, matched, price
 from e2r.metrics.effectiveness import Scores, parse_measures
 from e2r.metrics.efficiency import Rpp, figures
 from e2r.metrics.groups import group_id
+from e2r.metrics.money import Told, paid
 from e2r.metrics.placing import standings
 from e2r.metrics.reports.tables import Report, Sheet
 from e2r.metrics.row import Row
@@ -28,6 +29,7 @@ from e2r.metrics.standing import Standing
 from e2r.metrics.statistics.intervals import Interval
 from e2r.metrics.timing import Predicted, predicted
 from e2r.metrics.work import counts, work
+from e2r.money.prices import Tariff
 from e2r.records.manifest import UNKNOWN, Manifest
 from e2r.records.priced import PRICED
 
@@ -58,7 +60,7 @@ class Evaluation(Report):
 
         Raises UsageError for another word.
         """
-        kinds = list(SHEETS) if columns == "all" else [columns or "headline"]
+        kinds = list(kinds_of(self.rows)) if columns == "all" else [columns or "headline"]
         return tuple(sheet(self.rows, self.measures, kind) for kind in kinds)
 
     def flat(self) -> list[dict[str, Any]]:
@@ -86,6 +88,7 @@ def evaluate(
     lenient: bool = False,
     note: Callable[[str], None] | None = None,
     clock: Clock | None = None,
+    tariff: Tariff | None = None,
 ) -> Evaluation:
     """Evaluate run folders, all run folders inside folders, and runs made elsewhere.
 
@@ -102,7 +105,7 @@ def evaluate(
     conventions, for `Row.prices`. With `own`, judgments by the dataset's name, no spec is followed;
     `lenient` leaves out a run that is not as it should be, and tells why. `note` is told what the
     user should know of; without it that is a Python warning. With a `clock` each row says what it
-    predicts of the run's seconds.
+    predicts of the run's seconds, with a `tariff` what it costs in money.
     Raises UsageError for unknown measures or conventions and DataError for runs and judgments that
     are not as they should be.
     """
@@ -122,12 +125,14 @@ def evaluate(
     for place in places:
         try:
             if (recorded := _read(place, tell)) is not None:
-                rows.append(_row(recorded, judge, convention, save, tell, also, clock))
+                rows.append(_row(recorded, judge, convention, save, tell, also, clock, tariff))
         except (E2RError, ArithmeticError, ValueError, TypeError, LookupError) as error:
             if not lenient:
                 raise
             tell(f"{place.path}: left out: {error}")
-    rows += [_row(read_foreign(run, name), judge, convention, False, tell) for run in elsewhere]
+    for run in elsewhere:
+        read = read_foreign(run, name)
+        rows.append(_row(read, judge, convention, False, tell, clock=None, tariff=tariff))
     if not rows:
         raise DataError("none of the runs has finished; go on with one by e2r run --resume")
     return Evaluation(_placed(rows), tuple(parsed), convention)
@@ -164,6 +169,7 @@ def _row(
     tell: Callable[[str], None],
     also: Sequence[str] = (),
     clock: Clock | None = None,
+    tariff: Tariff | None = None,
 ) -> Row:
     judged = judge.judge(run)
     for note in (judged.note, judged.ties and f"{run.folder.path}: {judged.ties}"):
@@ -192,6 +198,7 @@ def _row(
     if "spread" in run.unknown:
         found = found.without_spread()
     seconds = Predicted(None) if clock is None else predicted(run, clock)
+    money = Told(None) if tariff is None else paid(run, tariff, qids, seconds.timed)
     return Row(
         path=run.folder.path,
         manifest=_judged_by(run.manifest, judged.judgments_sha256),
@@ -208,9 +215,10 @@ def _row(
         rpp={**dict.fromkeys(judge.measures, Rpp(unranked, unranked)), **found.rpp},
         notes=(
             *_notes(run, scores, cost),
-            *(text for text in (judged.ties, seconds.note) if text),
+            *(text for text in (judged.ties, seconds.note, *money.notes) if text),
         ),
         timed=seconds.timed,
+        paid=money.paid,
         standing=Standing(),
         prices={name: _price(run, name) for name in also},
         priced=run.priced,

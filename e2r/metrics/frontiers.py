@@ -312,6 +312,8 @@ def _reach(
 
 
 def _cost(row: Row, kind: str) -> Interval:
+    if kind == "money" and row.paid is not None:
+        return row.paid.total
     return row.petaflops if kind == "petaflops" else row.work.figures[f"{kind}_per_query"]
 
 

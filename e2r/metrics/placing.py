@@ -13,6 +13,7 @@ from e2r.metrics.row import Row
 from e2r.metrics.standing import UNITS, Membership, Standing
 from e2r.metrics.statistics.frontier import members, probability
 from e2r.metrics.statistics.intervals import Floats, Interval, intervals, resampled_means
+from e2r.money.prices import THOUSAND
 from e2r.records.manifest import UNKNOWN, Manifest
 
 
@@ -101,6 +102,11 @@ def _cost_by_query(row: Row, cost: str) -> Mapping[str, float] | None:
     if cost == "petaflops":
         per_query = row.cost.per_query
         return per_query and {qid: flops / PETA for qid, flops in per_query.items()}
+    if cost == "money":
+        if row.paid is None:
+            return None
+        of_query = row.paid.per_query
+        return {qid: float(money.total * THOUSAND) for qid, money in of_query.items()}
     if cost == "rounds":
         if row.work.rounds_per_query is None:
             return None

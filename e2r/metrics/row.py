@@ -11,6 +11,7 @@ from e2r.forecast.clock import Timed
 from e2r.metrics.cost import Cost
 from e2r.metrics.effectiveness import Scores
 from e2r.metrics.efficiency import Rpp
+from e2r.metrics.money import Paid
 from e2r.metrics.standing import Standing
 from e2r.metrics.statistics.intervals import Interval
 from e2r.metrics.work import Work, latency
@@ -29,7 +30,8 @@ class Row:
     `prices` are costs under further conventions, by name. `priced` is set for a ranking that others
     published, whose price was found from it. A run whose quality is its own word is not `verified`.
     `notes` are sentences about what is
-    undefined or missing. `timed` is what a clock predicts, where one was asked.
+    undefined or missing. `timed` is what a clock predicts, and `paid`
+    what a price list asks, where one was given.
     """
 
     path: Path
@@ -51,6 +53,7 @@ class Row:
     priced: Priced | None = None
     verified: bool = True
     timed: Timed | None = None
+    paid: Paid | None = None
 
     def __repr__(self) -> str:
         name, found = next(iter(self.measures.items()), ("", None))
@@ -126,6 +129,7 @@ class Row:
             "latency_seconds": self.latency,
             "joules_per_query": self.joules_per_query,
             **({} if self.timed is None else self.timed.figures()),
+            **({} if self.paid is None else {"money": self.paid.to_json()}),
             "missing_queries": list(self.scores.missing),
             "unjudged_queries": list(self.scores.unjudged),
             "known": None if self.priced is None else self.priced.known,

@@ -12,6 +12,7 @@ UNITS: Mapping[str, str] = {
     "petaflops": "PetaFLOPs per query",
     "seconds": "seconds per query",
     "rounds": "rounds per query",
+    "money": "money a thousand queries",
 }
 """Kinds of cost, each with its unit."""
 
@@ -40,11 +41,12 @@ class Standing:
     gain_per_petaflop: Mapping[str, Interval] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """{frontier: {cost: …}, gain_per_petaflop: {measure: …}}."""
+        """{frontier: {cost: …}, gain_per_petaflop: {measure: …}}; money where it was asked for."""
         return {
             "frontier": {
                 cost: found.to_json() if (found := self.frontiers.get(cost)) else None
                 for cost in UNITS
+                if cost != "money" or cost in self.frontiers
             },
             "gain_per_petaflop": {
                 name: found.to_json() for name, found in self.gain_per_petaflop.items()

@@ -231,6 +231,7 @@ class Manifest(_Part):
 
     `earlier` holds the sessions that were interrupted before the one that the other fields tell of.
     With the engine `local` the process of `environment` did the work, and `workers` is empty.
+    `prices` is the list of `run --price` and what was `spent` by it, in all sessions.
     """
 
     schema_version: Literal[1] = Field(1, alias="schema")
@@ -257,6 +258,7 @@ class Manifest(_Part):
     files: dict[str, str] = {}
     earlier: list[Session] = []
     resources: Resources | None = None
+    prices: dict[str, str | int | list[list[int | str]] | None] | None = None
 
     @property
     def contradictions(self) -> list[str]:

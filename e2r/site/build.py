@@ -20,6 +20,7 @@ from e2r.metrics.runs.judging import own_judgments
 from e2r.metrics.runs.priced import rankings_in
 from e2r.metrics.runs.recorded import find_runs
 from e2r.metrics.runs.result import Result
+from e2r.money.prices import Tariff
 from e2r.site.collect import make_board
 from e2r.site.data import page_data
 from e2r.site.downloads import as_csv, as_json
@@ -46,6 +47,7 @@ def build(
     paper: bool = True,
     project: str | None = None,
     note: Callable[[str], None] | None = None,
+    tariff: Tariff | None = None,
 ) -> Path:
     """Build the site from all run folders under `runs` and return the path of its first page.
 
@@ -57,8 +59,9 @@ def build(
     priced rows is computed from them again, and is unverified without them. A run that cannot be
     shown is left out, and `note` is told why. `files` is where the run folders lie as seen from the
     pages: a relative path or an http(s) address, as `project` is that of the project. The
-    same runs give the same bytes. Files in `out` that no build wrote are left alone. Raises
-    DataError where no run can be shown, and UsageError where `out` holds files but no earlier site.
+    same runs give the same bytes. With a `tariff` the picture can show money. Files in `out` that
+    no build wrote are left alone. Raises DataError where no run can be shown, and UsageError where
+    `out` holds files but no earlier site.
     """
     runs, out = Path(runs), Path(out)
     links = Links.parse(files)
@@ -78,6 +81,7 @@ def build(
         rankings=rankings_in(rankings),
         also=others,
         note=note,
+        tariff=tariff,
     )
     had = {name for row in evaluation.rows for name in row.scores.values}
     shown = [*evaluation.measures, *(name for name in offered if name in had)]

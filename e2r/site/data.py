@@ -8,6 +8,7 @@ from typing import Any
 
 from e2r.metrics.duels import Pair, cost_ratios, duels
 from e2r.metrics.row import Row
+from e2r.metrics.statistics.frontier import frontier
 from e2r.metrics.statistics.intervals import Interval
 from e2r.site.board import NOTHING, Board, Entry, Group
 
@@ -47,9 +48,37 @@ def page_data(board: Board) -> dict[str, Any]:
         "conventions": board.conventions,
         "groups": [_group(group) for group in board.groups],
         "rows": rows,
+        **_money(board, rows),
     }
     found: dict[str, Any] = rounded(content)
     return found
+
+
+def _money(board: Board, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The picture's other cost, where a price list was given: {axes, unit}; rows get their money.
+
+    `thrifty` says, by measure, whether no row of the group is both better and costs less money.
+    """
+    paid = {entry.id: entry.row.paid for entry in board.runs if entry.row and entry.row.paid}
+    if not paid:
+        return {}
+    by_id = {row["id"]: row for row in rows}
+    for group in board.groups:
+        ranked = [entry for entry in group.entries if entry.state == "ranked" and entry.id in paid]
+        marks = [
+            frontier([(paid[each.id].total.value, each.value(name)) for each in ranked])
+            for name in board.measures
+        ]
+        for place, entry in enumerate(ranked):
+            by_id[entry.id]["thrifty"] = [int(found[place]) for found in marks]
+    for name, bought in paid.items():
+        by_id[name]["money"] = _span(bought.total)
+    lists = {each.prices.word: each.prices for each in paid.values()}
+    said = "; ".join(
+        word + (f", dated {found.dated}" if found.dated else "") for word, found in lists.items()
+    )
+    unit = f"{next(iter(lists.values())).currency} a thousand queries"
+    return {"axes": ["PFLOPs", f"Money ({said})"], "unit": unit}
 
 
 def _group(group: Group) -> dict[str, Any]:

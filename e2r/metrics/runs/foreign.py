@@ -88,6 +88,8 @@ def read_foreign(foreign: Foreign, dataset: str = UNKNOWN) -> Recorded:
     if calls is None:
         unknown.add("calls")
         calls = Usages([], [], {name: [] for name in COUNTS})
+    if not calls.cached_told:
+        unknown.add("cached")
     shares = _shares(calls.models, None if foreign.usage is None else foreign.usage.parent)
     return Recorded(
         folder=RunFolder(path),

@@ -77,12 +77,14 @@ class Recorded:
 
     `query_of_call` holds, for each row of the ledger, the place of its query in `records`. Runs
     made elsewhere name the models of their calls in `shares`, and in `unknown` what nobody wrote
-    down: "ranking", "calls", or "outcomes" (rounds, parse failures, truncation, padding). `listed`
+    down: "ranking", "calls", "cached" (tokens from a cache), or "outcomes" (rounds, parse failures,
+    truncation, padding). `listed`
     is the file's own order of the queries whose equal scores trec_eval orders otherwise. `priced`
     is set for a published ranking that was priced; only means of its calls are known where
     `unknown` holds "spread". `computed` is the ledger of what was computed rather than asked for,
     padding included, where `e2r meter` saw it; `dealt` of the calls named no query and were dealt
     out among all. `missing` says what was computed and is in no row.
+    `passages` are how many documents each call asks about, where that was recorded.
     """
 
     folder: RunFolder
@@ -97,6 +99,7 @@ class Recorded:
     computed: pa.Table | None = None
     dealt: int = 0
     missing: tuple[str, ...] = ()
+    passages: NDArray[np.int64] | None = None
 
     @cached_property
     def caching(self) -> Literal["own", "shared", "unknown"]:
@@ -150,10 +153,11 @@ class Recorded:
         records = tuple(folder.per_query())
         ledger = read_ledger(folder.ledger_path, [*COLUMNS, *CHECKED])
         _refuse_impossible(folder, manifest, ledger)
+        passages = ledger["passages"].to_numpy().astype(np.int64)
         ledger = ledger.select(COLUMNS)
         query_of_call = _assign(folder, records, ledger)
         _check_ranking(folder, records)
-        return cls(folder, manifest, records, ledger, query_of_call)
+        return cls(folder, manifest, records, ledger, query_of_call, passages=passages)
 
 
 def find_runs(places: Iterable[str | Path]) -> list[Place]:

@@ -39,6 +39,7 @@ class Usages:
     itself, and None for a usage CSV, which says nothing. `computed` are the counts of what was
     computed rather than asked for, and None where nobody saw it. An empty qid is a call that
     `e2r meter` could give to no query; `missing` says what it saw computed and could not count.
+    Where nobody wrote down what came from a cache, `cached_told` is false and the counts are 0.
     """
 
     qids: list[str]
@@ -49,6 +50,7 @@ class Usages:
     method: str | None = None
     computed: Mapping[str, list[int]] | None = None
     missing: tuple[str, ...] = ()
+    cached_told: bool = True
 
 
 def read_usages(path: Path) -> Usages:
@@ -124,6 +126,7 @@ def _usage_csv(path: Path) -> Usages:
         seconds if SECONDS in names else None,
         computed=computed if metered else None,
         missing=_missing(path) if metered else (),
+        cached_told="cached_tokens" in names,
     )
 
 

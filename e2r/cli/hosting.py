@@ -1,0 +1,88 @@
+"""Buy or host: offers held against one's own accelerators, as `e2r capacity --versus` says them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from e2r.cli.money import folded
+from e2r.cli.options import note
+from e2r.errors import UsageError
+
+if TYPE_CHECKING:
+    from e2r.forecast.capacity import Asked, Service
+    from e2r.forecast.money import Versus
+    from e2r.money.bill import Money
+    from e2r.money.prices import PriceList
+
+
+def bought_of(service: Service, prices: PriceList | None, asked: Asked) -> Money | None:
+    """Money a thousand queries by the list of --price; None without one."""
+    from e2r.forecast.money import money_of
+    from e2r.money.bill import thousand
+
+    if prices is None:
+        return None
+    paid = money_of(service.forecast, prices, asked.depth, asked.lengths, service.timed)
+    return thousand(paid, 1)
+
+
+def offers_of(
+    service: Service, prices: PriceList | None, words: Sequence[str], asked: Asked
+) -> list[Versus]:
+    """The offers of --versus, in one currency with --price."""
+    from e2r.forecast.money import versus
+    from e2r.money.prices import one_currency
+    from e2r.money.words import price_list
+
+    lists = [price_list(word) for word in words]
+    one_currency([*lists, *([prices] if prices else [])])
+    return [
+        versus(each, service.forecast, asked.depth, asked.lengths, service.timed) for each in lists
+    ]
+
+
+def versus_lines(offers: Sequence[Versus], qps: Decimal, service: Service) -> list[str]:
+    """Which to take at a traffic, and from which one owning is cheaper."""
+    lines = []
+    for each in offers:
+        own, bought, name = each.own_month(qps), each.bought_month(qps), each.offer.currency
+        device = service.timed.device.name
+        few = f"{each.accelerators(qps):,} {device}"
+        lines += [
+            "",
+            *folded(f"versus {each.offer.told()}"),
+            f"  {'a thousand queries bought':<34}{name} {each.bought * 1000:,.4f}",
+            f"  {'own, never idle':<34}{name} {each.at_full_load * 1000:,.4f}",
+            f"  {f'a month at {float(qps):g} queries a second':<34}"
+            f"{name} {bought:,.2f} bought, {own:,.2f} own ({few})",
+        ]
+        if each.first is None or each.always is None:
+            lines.append("  buying is cheaper at any traffic")
+            continue
+        lines.append(f"  {'own is cheaper from':<34}{_traffic(each, each.first, device)}")
+        if each.always > each.first:
+            lines.append(f"  {'and at any traffic from':<34}{_traffic(each, each.always, device)}")
+        lines.append(f"  {'at this traffic':<34}{'host' if own < bought else 'buy'}")
+    if offers:
+        basis = service.timed.basis or "the floor, which no run reaches: give --utilization"
+        lines.append(f"  own by {basis}; a month is 730 hours; accelerators are whole")
+    return lines
+
+
+def _traffic(each: Versus, qps: Decimal, device: str) -> str:
+    from e2r.forecast.money import SECONDS_A_MONTH
+
+    month = qps * SECONDS_A_MONTH
+    return f"{qps:,.4g} a second, {month:,.0f} a month, {each.accelerators(qps):,} {device}"
+
+
+def draw(offers: Sequence[Versus], qps: float, path: Path) -> None:
+    """Write the picture of the offers. Raises UsageError without one."""
+    if not offers:
+        raise UsageError("--picture draws offers: name one by --versus, as in search=2.00")
+    from e2r.metrics.reports.pictures.hosting import write_hosting
+
+    note(f"wrote {write_hosting(offers, qps, path)}")

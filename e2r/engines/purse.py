@@ -1,0 +1,129 @@
+"""What a run has paid so far, and the stop before it pays more than it may."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import numpy as np
+
+from e2r.errors import DataError, IncompleteError, UsageError
+from e2r.models.answerer import Answered, Answerer, Question
+from e2r.models.prompted import Prompted, TooLong
+from e2r.models.sampling import Counted
+from e2r.money.bill import Money, bill, summed
+from e2r.money.prices import Hours, PriceList
+from e2r.prompts.request import Reason, Reply, Request
+from e2r.records.manifest import Manifest, ModelRecord
+
+TEMPLATE_TOKENS = 64
+"""What a chat template may add to a message, at most."""
+
+
+class Purse:
+    """Answers as `answerer` does, and adds up what that costs; `spent` is in the list's currency.
+
+    With `most`, nothing is sent that could cost more than is left. No token is shorter than a byte,
+    so that a prompt's bytes bound its tokens, and a request says how much it may generate.
+    """
+
+    def __init__(
+        self,
+        answerer: Answerer,
+        prices: PriceList,
+        most: Decimal | None,
+        tell: Callable[[Decimal, str], None],
+    ) -> None:
+        if isinstance(prices.terms, Hours):
+            raise UsageError(
+                f"--price {prices.word}: hours are known when a run has ended; give it to evaluate"
+            )
+        if most is not None and not isinstance(answerer, Prompted):
+            raise UsageError("--most is for a model that is prompted: this one costs nothing")
+        self.inner = answerer
+        self.batch_size = answerer.batch_size
+        self.device = answerer.device
+        self.spent = Decimal(0)
+        self._prices = prices
+        self._most = most
+        self._tell = tell
+
+    def record(self) -> ModelRecord:
+        return self.inner.record()
+
+    def prepare(self) -> None:
+        self.inner.prepare()
+
+    def counted(self) -> list[Counted]:
+        """The calls that were sampled to be counted, none where none were."""
+        return self.inner.counted() if isinstance(self.inner, Prompted) else []
+
+    def facts(self) -> dict[str, Any]:
+        """The list and what was spent by it, for the manifest."""
+        return {**self._prices.to_json(), "spent": str(self.spent)}
+
+    def go_on(self, before: Manifest) -> None:
+        """Begin with what earlier sessions of the run have spent, unfinished queries included.
+
+        Raises UsageError where that was in another currency.
+        """
+        recorded = before.prices
+        if recorded is None:
+            return
+        if recorded.get("currency") != self._prices.currency:
+            raise UsageError(
+                f"the run was begun in {recorded.get('currency')}; give a list in that currency"
+            )
+        try:
+            self.spent = Decimal(str(recorded.get("spent")))
+        except InvalidOperation:
+            raise DataError(
+                f"{before.run}: manifest.json says {recorded.get('spent')!r} was spent"
+            ) from None
+
+    def answer(self, questions: Sequence[Question]) -> list[Answered]:
+        if self._most is not None and isinstance(self.inner, Prompted):
+            self._refuse_more(questions, self._most)
+        answered = self.inner.answer(questions)
+        self.spent += self._money(questions, [found.reply for found in answered])
+        self._tell(self.spent, self._prices.currency)
+        return answered
+
+    def _refuse_more(self, questions: Sequence[Question], most: Decimal) -> None:
+        assert isinstance(self.inner, Prompted)  # noqa: S101 — said for the type checker
+        asked = [_most_of(self.inner.request_of(question)[0]) for question in questions]
+        worst = self._money(questions, asked)
+        if self.spent + worst > most:
+            raise IncompleteError(
+                f"stopped by --most {most}: {self._prices.currency} {self.spent:.6f} are spent, "
+                f"and the next {len(questions)} calls could cost up to {worst:.6f}; what has "
+                "finished is kept: go on by --resume with a larger --most"
+            )
+
+    def _money(self, questions: Sequence[Question], replies: Sequence[Reply]) -> Decimal:
+        qids = list(dict.fromkeys(question.topic.query.qid for question in questions))
+        places = {qid: place for place, qid in enumerate(qids)}
+        paid: list[Money] = bill(
+            self._prices,
+            np.array([places[question.topic.query.qid] for question in questions], dtype=np.intp),
+            len(qids),
+            np.array([reply.prompt_tokens for reply in replies], dtype=np.int64),
+            # What nobody reports counts as paid in full.
+            np.array([reply.cached_tokens or 0 for reply in replies], dtype=np.int64),
+            np.array([reply.generated_tokens for reply in replies], dtype=np.int64),
+            np.array([len(question.task.candidates) for question in questions], dtype=np.int64),
+        )
+        return summed(paid).total
+
+
+def _most_of(request: Request | TooLong) -> Reply:
+    """The most tokens that a request can be billed for."""
+    if isinstance(request, TooLong):
+        return Reply(None)
+    prompt = len(repr(request).encode()) + TEMPLATE_TOKENS * (1 + len(request.messages))
+    generated = int(getattr(request, "max_new_tokens", 1)) + 1
+    if isinstance(request, Reason):
+        # The thought is sent again, and its label asked for.
+        prompt = 2 * prompt + generated
+    return Reply(None, prompt_tokens=prompt, generated_tokens=generated)

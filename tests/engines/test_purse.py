@@ -1,0 +1,126 @@
+"""A run stops before its money is spent, goes on, and its bill is what evaluate says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import e2r.runner
+from e2r.engines.purse import Purse
+from e2r.errors import IncompleteError, UsageError
+from e2r.metrics import evaluate
+from e2r.models import prompts_by_stage
+from e2r.models.prompted import Prompted
+from e2r.models.simulated.random import Random
+from e2r.money.words import price_list, tariff
+from e2r.prompts.request import Reply, Request
+from e2r.records.manifest import ModelRecord
+from e2r.records.spec import Spec
+
+WORD = "in=1,out=2"
+
+
+class Service:
+    """A closed model that says Yes to all, for a token a word of its prompt."""
+
+    batch_size = 4
+    device = "none"
+    encoder_decoder = False
+
+    def record(self) -> ModelRecord:
+        return ModelRecord(
+            id="closed", name="closed", revision=None, dtype="float32", architecture=None
+        )
+
+    def prepare(self) -> None:
+        pass
+
+    def cut(self, text: str, most: int) -> tuple[str, int]:
+        words = text.split()
+        return " ".join(words[:most]), max(len(words) - most, 0)
+
+    def excess(self, request: Request) -> int:
+        return -1
+
+    def reply(
+        self, requests: Sequence[Request], scopes: Sequence[str] | None = None
+    ) -> list[Reply]:
+        return [
+            Reply(
+                (0.0, -1.0),
+                prompt_tokens=sum(len(each.content.split()) for each in request.messages),
+                generated_tokens=1,
+                head_positions=1,
+            )
+            for request in requests
+        ]
+
+
+@pytest.fixture
+def spec(monkeypatch: pytest.MonkeyPatch) -> Spec:
+    asked = Spec.of(
+        {
+            "data": {"dataset": "demo", "depth": 4},
+            "model": {"source": "closed"},
+            "method": {"name": "pointwise.yes_no"},
+        },
+        "the test",
+    )
+
+    def opened(spec: Spec, *more: Any) -> Prompted:
+        return Prompted(Service(), prompts_by_stage(spec), query_tokens=64, passage_tokens=64)
+
+    monkeypatch.setattr(e2r.runner, "open_answerer", opened)
+    return asked
+
+
+def test_a_run_costs_what_evaluate_says(spec: Spec, tmp_path: Path) -> None:
+    folder = e2r.runner.run(spec, tmp_path, prices=price_list(WORD))
+    recorded = folder.manifest().prices
+    assert recorded is not None
+    assert (recorded["list"], recorded["currency"]) == (WORD, "USD")
+    [row] = evaluate(folder.path, tariff=tariff([WORD])).rows
+    assert row.paid is not None
+    total = sum((money.total for money in row.paid.per_query.values()), Decimal(0))
+    assert Decimal(str(recorded["spent"])) == total > 0
+
+
+def test_it_stops_before_the_money_is_exceeded_and_goes_on(spec: Spec, tmp_path: Path) -> None:
+    whole = e2r.runner.run(spec, tmp_path / "whole", prices=price_list(WORD)).manifest().prices
+    assert whole is not None
+    most = Decimal(str(whole["spent"]))
+    with pytest.raises(IncompleteError, match="--most"):
+        e2r.runner.run(spec, tmp_path / "runs", prices=price_list(WORD), most=most)
+    [path] = (tmp_path / "runs").glob("demo/*/*")
+    stopped = e2r.runner.RunFolder(path).manifest()
+    assert stopped.prices is not None
+    spent = Decimal(str(stopped.prices["spent"]))
+    assert 0 < spent <= most
+    folder = e2r.runner.run(
+        spec, tmp_path / "runs", resume=True, prices=price_list(WORD), most=most * 100
+    )
+    prices = folder.manifest().prices
+    assert folder.manifest().status == "complete"
+    assert prices is not None
+    # What unfinished queries had cost is paid again, and counted.
+    assert Decimal(str(prices["spent"])) >= Decimal(str(whole["spent"]))
+
+
+def test_a_run_goes_on_in_its_own_currency(spec: Spec, tmp_path: Path) -> None:
+    with pytest.raises(IncompleteError):
+        e2r.runner.run(spec, tmp_path, prices=price_list(WORD), most=Decimal("0.000001"))
+    with pytest.raises(UsageError, match="begun in USD"):
+        e2r.runner.run(spec, tmp_path, resume=True, prices=price_list(f"{WORD},currency=EUR"))
+
+
+def test_what_cannot_be_held_is_refused(spec: Spec, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--price"):
+        e2r.runner.run(spec, tmp_path, most=Decimal(1))
+    with pytest.raises(UsageError, match="hours"):
+        e2r.runner.run(spec, tmp_path, prices=price_list("hour=1"))
+    with pytest.raises(UsageError, match="costs nothing"):
+        Purse(Random(1), price_list(WORD), Decimal(1), lambda spent, currency: None)

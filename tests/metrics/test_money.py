@@ -1,0 +1,105 @@
+"""A run's money: exact sums, ranges where caching is unknown, closed models on the frontier."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from e2r.errors import UsageError
+from e2r.metrics import evaluate
+from e2r.money.words import tariff
+from tests.metrics.recorded_runs import MakeRun
+
+WORD = "in=0.15,out=0.60,cached=0.075"
+
+
+def test_a_thousand_queries_money_is_that_of_the_calls(make_run: MakeRun) -> None:
+    folder = make_run()
+    [row] = evaluate(folder.path, tariff=tariff([WORD])).rows
+    prompt = row.work.prompt_tokens_per_query or 0.0
+    generated = row.work.generated_tokens_per_query or 0.0
+    assert row.paid is not None
+    assert float(row.paid.exact.total) == pytest.approx(
+        (prompt * 0.15 + generated * 0.60) / 1000, rel=1e-12
+    )
+    assert row.paid.exact.total == sum(
+        (money.total for money in row.paid.per_query.values()), Decimal(0)
+    ) * 1000 / len(row.paid.per_query)
+    assert row.paid.total.low is not None
+    assert row.standing.frontiers["money"].on
+    assert row.to_json()["money"]["prices"]["currency"] == "USD"
+
+
+def test_without_a_list_nothing_speaks_of_money(make_run: MakeRun) -> None:
+    table = evaluate(make_run().path)
+    assert "money" not in table.to_json()[0]
+    assert "money/1k" not in table.sheets()[0].header
+    assert len(table.sheets("all")) == 5
+
+
+def test_searches_count_the_recorded_documents(make_run: MakeRun) -> None:
+    [row] = evaluate(make_run().path, tariff=tariff(["search=2.00"])).rows
+    assert row.paid is not None
+    assert row.work.calls_per_query is not None
+    assert float(row.paid.exact.total) == pytest.approx(2 * row.work.calls_per_query)
+
+
+def test_a_closed_model_of_token_counts_alone_has_money_and_no_flops(tmp_path: Path) -> None:
+    (tmp_path / "qrels.txt").write_text("q1 0 a 1\nq2 0 b 1\n")
+    (tmp_path / "theirs.run").write_text("q1 Q0 a 1 2 x\nq2 Q0 b 1 2 x\n")
+    (tmp_path / "calls.csv").write_text(
+        "qid,prompt_tokens,generated_tokens,model\nq1,1000,10,closed:gpt\nq2,3000,30,closed:gpt\n"
+    )
+    from e2r.metrics.runs.foreign import Foreign
+
+    table = evaluate(
+        [],
+        qrels=str(tmp_path / "qrels.txt"),
+        foreign=[Foreign(tmp_path / "theirs.run", tmp_path / "calls.csv")],
+        tariff=tariff([WORD]),
+    )
+    [row] = table.rows
+    assert row.petaflops.value is None
+    assert row.paid is not None
+    assert row.paid.exact.total == Decimal("0.312")
+    assert row.paid.least == Decimal("0.162")  # All 4,000 prompt tokens at 0.075.
+    assert any("range" in note for note in row.notes)
+    assert row.standing.frontiers["money"].on
+    assert "petaflops" not in row.standing.frontiers
+    assert table.flat()[0]["money exact"].startswith("0.312")
+
+
+def test_hours_are_measured_seconds_and_currencies_are_not_mixed(make_run: MakeRun) -> None:
+    folder = make_run()
+    [row] = evaluate(folder.path, tariff=tariff(["hour=3.6"])).rows
+    seconds = row.work.seconds_per_query
+    if seconds:
+        assert row.paid is not None
+        assert float(row.paid.exact.total) == pytest.approx(seconds)
+    else:
+        assert row.paid is None
+    with pytest.raises(UsageError, match="cannot be compared"):
+        tariff([WORD, "tiny-llama@hour=1,currency=EUR"])
+
+
+def test_comparisons_and_frontiers_weigh_money_too(make_run: MakeRun) -> None:
+    from e2r.metrics.comparison import compare
+    from e2r.metrics.frontiers import frontiers
+
+    cheap = make_run(hash8="00000001")
+    dear = make_run(
+        hash8="00000002", calls={qid: [(1000, 5, 1)] for qid in ("q1", "q2", "q3", "q4")}
+    )
+    bill = tariff([WORD])
+    found = compare([cheap.path, dear.path], tariff=bill)
+    ratio = found.contrasts[0].money_ratio
+    assert ratio is not None
+    assert (ratio.value or 0) > 1
+    assert "times the money" in found.contrasts[0].verdict
+    assert "money ratio" in found.sheets()[0].header
+    assert "money_ratio" not in compare([cheap.path, dear.path]).to_json()[0]
+    table = evaluate([cheap.path, dear.path], tariff=bill)
+    kinds = {each["cost"]: each for each in frontiers(table).to_json()}
+    assert kinds["money"]["unit"] == "money a thousand queries"
