@@ -20,6 +20,8 @@ class Progress(Protocol):
 
     def waiting(self, text: str) -> None: ...
 
+    def working(self, text: str, done: int, count: int) -> None: ...
+
     def answered(self, replies: Sequence[Reply]) -> None: ...
 
     def query_finished(self, record: QueryRecord) -> None: ...
@@ -35,6 +37,9 @@ class Silent:
         pass
 
     def waiting(self, text: str) -> None:
+        pass
+
+    def working(self, text: str, done: int, count: int) -> None:
         pass
 
     def answered(self, replies: Sequence[Reply]) -> None:
