@@ -37,6 +37,9 @@ class Watch:
     def waiting(self, text: str) -> None:
         pass
 
+    def working(self, text: str, done: int, count: int) -> None:
+        pass
+
     def answered(self, replies: Sequence[Reply]) -> None:
         pass
 

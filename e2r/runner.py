@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from e2r.data.collection import Collection
+from e2r.data.collection import CandidateList, Collection, Topics
 from e2r.engines import name_of_engine, open_engine
 from e2r.engines.cascade import (
     Stage,
@@ -110,7 +110,7 @@ def run(
             "restore the spec and the files it names, or run it anew without --resume"
         )
     with folder.lock(), folder.interrupted_by_disk(len(collection.topics)):
-        finished: dict[str, QueryRecord] = {}
+        finished: dict[str, int] = {}
         faulty: dict[str, str] = {}
         earlier: list[Session] = []
         if folder.exists:
@@ -139,7 +139,7 @@ def run(
                     "the server answers its trial otherwise than when the run was begun "
                     f"({found}): is it the same model in the same precision?"
                 )
-            finished, faulty = folder.finished()
+            finished, faulty = folder.finished(progress.working)
             if faulty:
                 note(f"{len(faulty)} queries are asked again: {next(iter(faulty.values()))}")
             earlier = [*before.earlier, before.session()]
@@ -187,7 +187,8 @@ def run(
             progress.started(folder.path, model, len(collection.topics), len(finished))
             unread = Unread([stage.method.name for stage in stages], prompts)
             limit = _FailureLimit(folder, max_failures, len(collection.topics))
-            waiting = (topic for topic in collection.topics if topic.query.qid not in finished)
+            order: list[str] = []
+            waiting = _waiting(collection.topics, finished, order)
             try:
                 for event in engine.rerank(waiting) if left else ():
                     match event:
@@ -215,8 +216,7 @@ def run(
                 # Where this cannot be written, what has stopped the run says more.
                 with suppress(OSError, UsageError):
                     folder.write_manifest(manifest)
-        records = folder.per_query()
-        whole = all(record.status == "ok" for record in records)
+        whole = all(record.status == "ok" for record in folder.records())
         manifest = manifest.model_copy(
             update={
                 "status": "complete" if whole else "partial",
@@ -228,8 +228,18 @@ def run(
             }
         )
         folder.write_metadata(sidecar(manifest))
-        folder.finish(manifest, [topic.query.qid for topic in collection.topics])
+        if len(order) < len(collection.topics):
+            order = [topic.query.qid for topic in collection.topics]
+        folder.finish(manifest, order, progress.working)
     return folder
+
+
+def _waiting(topics: Topics, finished: Container[str], order: list[str]) -> Iterator[CandidateList]:
+    """The queries that have not finished; `order` gets all, so that they are read once."""
+    for topic in topics:
+        order.append(topic.query.qid)
+        if topic.query.qid not in finished:
+            yield topic
 
 
 def _retrieval(collection: Collection) -> RetrievalRecord | None:

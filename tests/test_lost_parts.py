@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import shutil
 import stat
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from e2r.borders.writing import write
+from e2r.data.stream import Joined
 from e2r.engines.progress import Silent
 from e2r.errors import IncompleteError
 from e2r.models.simulated.random import Random
@@ -192,3 +194,58 @@ def test_a_name_is_on_disk_before_the_write_is_over(
     monkeypatch.setattr(os, "fsync", noted_fsync)
     write(tmp_path / "part", b"calls")
     assert done == ["file", "renamed", "folder"]
+
+
+def test_reading_and_merging_of_parts_are_told(asked: Spec, tmp_path: Path) -> None:
+    """Each part is told of when it is read again and when it is merged, and how many there are."""
+
+    class Hears(Silent):
+        def __init__(self) -> None:
+            self.heard: list[tuple[str, int, int]] = []
+
+        def working(self, text: str, done: int, count: int) -> None:
+            self.heard.append((text, done, count))
+
+    class Leaves(Silent):
+        def query_finished(self, record: QueryRecord) -> None:
+            if record.qid == "q3":
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(asked, tmp_path / "runs", progress=Leaves())
+    hears = Hears()
+    run(asked, tmp_path / "runs", resume=True, progress=hears)
+    read = [heard for heard in hears.heard if heard[0].startswith("reading")]
+    merged = [heard for heard in hears.heard if heard[0].startswith("putting")]
+    assert read == [("reading the parts that are there", n, len(read)) for n in range(len(read))]
+    assert 1 <= len(read) < QUERIES
+    assert merged == [("putting the parts together", n, QUERIES) for n in range(QUERIES)]
+
+
+def test_the_end_of_a_run_holds_one_query_at_a_time(asked: Spec, tmp_path: Path) -> None:
+    """The rankings of all queries are never in memory together: the merge reads line by line."""
+    held: list[int] = []
+
+    class Watch(Silent):
+        def working(self, text: str, done: int, count: int) -> None:
+            gc.collect()
+            held.append(sum(isinstance(thing, QueryRecord) for thing in gc.get_objects()))
+
+    run(asked, tmp_path / "runs", progress=Watch())
+    assert len(held) == QUERIES
+    assert max(held) - held[0] <= 1
+
+
+def test_texts_are_read_once_to_check_and_once_to_rank(
+    asked: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes: list[int] = []
+    topics = Joined.topics
+
+    def counted(self: Joined, *given: Any, **named: Any) -> Any:
+        passes.append(1)
+        return topics(self, *given, **named)
+
+    monkeypatch.setattr(Joined, "topics", counted)
+    run(asked, tmp_path / "runs")
+    assert len(passes) == 2

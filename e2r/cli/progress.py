@@ -20,6 +20,9 @@ from e2r.prompts.request import Reply
 from e2r.records.manifest import ModelRecord
 from e2r.records.query import QueryRecord
 
+MANY = 1000
+"""Parts below which reading or merging them takes no time worth a word."""
+
 
 class Lines:
     """A line when the run starts, for each note, for each failed query, and every tenth query."""
@@ -54,6 +57,10 @@ class Lines:
 
     def waiting(self, text: str) -> None:
         click.echo(shown(f"waiting: {text}"), err=True)
+
+    def working(self, text: str, done: int, count: int) -> None:
+        if count >= MANY and done % (count // 10) == 0:
+            click.echo(shown(f"{text}: {done:,} of {count:,}"), err=True)
 
     def answered(self, replies: Sequence[Reply]) -> None:
         self.calls += len(replies)
@@ -123,6 +130,11 @@ class Bar(Lines):
 
     def waiting(self, text: str) -> None:
         self.bar.console.print(shown(f"waiting: {text}"), markup=False)
+
+    def working(self, text: str, done: int, count: int) -> None:
+        if count >= MANY and done % (count // 100) == 0:
+            told = f"{done:,}/{count:,} queries"
+            self.bar.update(self._task, description=text, total=count, completed=done, told=told)
 
     def answered(self, replies: Sequence[Reply]) -> None:
         super().answered(replies)

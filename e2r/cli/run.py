@@ -281,7 +281,7 @@ def command(
             most=limit,
         )
     manifest = folder.manifest()
-    failed = [record for record in folder.per_query() if record.status != "ok"]
+    failed = [record for record in folder.records() if record.status != "ok"]
     # A reader of stdout who has left changes nothing of how the run ended.
     with suppress(ReaderLeftError):
         if as_json:

@@ -21,6 +21,8 @@ class Progress(Protocol):
 
     def waiting(self, text: str) -> None: ...
 
+    def working(self, text: str, done: int, count: int) -> None: ...
+
     def answered(self, replies: Sequence[Reply]) -> None: ...
 
     def query_finished(self, record: QueryRecord) -> None: ...
@@ -38,6 +40,9 @@ class Silent:
         pass
 
     def waiting(self, text: str) -> None:
+        pass
+
+    def working(self, text: str, done: int, count: int) -> None:
         pass
 
     def answered(self, replies: Sequence[Reply]) -> None:

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import gzip
+import io
 import json
 import os
 import shlex
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
+from typing import BinaryIO
 
 from e2r.borders.reading import (
-    JSON_LINE_BYTES,
     RUN_BYTES,
     SPEC_BYTES,
     FileError,
     opened,
     sha256_of,
-    shortened,
 )
 from e2r.borders.writing import (
     append,
@@ -29,21 +29,25 @@ from e2r.borders.writing import (
     make_folder,
     remove_file,
     remove_own,
+    replacing,
     write,
 )
 from e2r.data.files.trec import Run, read_run
 from e2r.errors import DataError, IncompleteError, UsageError
 from e2r.records.ledger import Call
+from e2r.records.lines import Counting, Placed, placed, unheard
 from e2r.records.manifest import Manifest
 from e2r.records.parts import NOTHING, LostError, Parts
-from e2r.records.query import QueryRecord, query_record
+from e2r.records.query import QueryRecord
 
 # No space, no quota, a file over its limit, a disk that fails or has been made read-only.
 DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 FINAL_FILES = ("spec.toml", "ledger.parquet", "per_query.jsonl", "run.trec.gz")
 
 
-NONE: Mapping[str, QueryRecord] = MappingProxyType({})
+NONE: Mapping[str, int] = MappingProxyType({})
+GZIP = 31
+"""zlib's word for a gzip file, which holds no time."""
 
 
 class RunFolder:
@@ -132,12 +136,12 @@ class RunFolder:
     def how_much_is_missing(self, queries: int) -> str:
         """How many of so many queries have no ranking yet, and the command that goes on."""
         try:
-            records = self.per_query(cut_line_is_error=False)
+            states = [record.status for record in self.records(cut_line_is_error=False)]
         except DataError as error:
             return f"{error}; then {self.go_on}"
-        failed = sum(record.status != "ok" for record in records)
+        failed = sum(status != "ok" for status in states)
         return (
-            f"{queries - len(records) + failed} of {queries} queries are missing"
+            f"{queries - len(states) + failed} of {queries} queries are missing"
             f"{f' ({failed} of them failed)' if failed else ''}; nothing that finished is lost: "
             f"{self.go_on}"
         )
@@ -146,19 +150,30 @@ class RunFolder:
         self,
         spec: str,
         manifest: Manifest,
-        finished: Mapping[str, QueryRecord] = NONE,
+        finished: Mapping[str, int] = NONE,
         faulty: Iterable[str] = (),
     ) -> None:
         """Write what was asked, that the run has started, and the queries that it goes on from.
 
-        All others are forgotten: they will be asked again. Parts of `faulty` ones, which cannot be
-        read, are moved aside, and the rest removed.
+        `finished` are the places of their lines, as the method of that name gives them. All others
+        are forgotten: they will be asked again. Parts of `faulty` ones, which cannot be read, are
+        moved aside, and the rest removed.
         """
         self.parts.begin(self.path, finished, faulty)
         write(self.spec_path, spec.encode())
         self.write_manifest(manifest)
-        lines = "".join(f"{json.dumps(asdict(record))}\n" for record in finished.values())
-        write(self.per_query_path, lines.encode())
+        with self._lines() as lines, replacing(self.per_query_path) as stream:
+            for place in finished.values():
+                stream.write(_line(lines.record(place)))
+
+    @contextmanager
+    def _lines(self) -> Iterator[Placed]:
+        """The lines of per_query.jsonl as it is now, wherever it is moved while they are read."""
+        stream: BinaryIO = io.BytesIO()
+        with suppress(FileNotFoundError):
+            stream = opened(self.per_query_path, follow=False)
+        with stream:
+            yield Placed(self.per_query_path, stream)
 
     def write_manifest(self, manifest: Manifest) -> None:
         text = json.dumps(manifest.model_dump(mode="json", by_alias=True), indent=2)
@@ -172,20 +187,23 @@ class RunFolder:
         """The manifest. Raises DataError where it is missing or wrong."""
         return Manifest.load(self.manifest_path)
 
-    def finished(self) -> tuple[dict[str, QueryRecord], dict[str, str]]:
+    def finished(self, tell: Counting = unheard) -> tuple[dict[str, int], dict[str, str]]:
         """The finished queries of an interrupted run, and why others cannot be gone on from.
 
-        A line cut short at the end of per_query.jsonl is left out, and so is a failed query. A
-        query whose calls are not on disk, whole and readable, is faulty. Nothing is changed.
+        Of a finished one the place of its line in per_query.jsonl. A line cut short at the end is
+        left out, and so is a failed query. A query whose calls are not on disk, whole and
+        readable, is faulty. Nothing is changed; `tell` hears how many parts have been read.
         """
-        finished: dict[str, QueryRecord] = {}
+        finished: dict[str, int] = {}
         faulty: dict[str, str] = {}
-        for record in self.per_query(cut_line_is_error=False):
+        count = sum(record.status == "ok" for record in self.records(cut_line_is_error=False))
+        for place, record in placed(self.per_query_path, cut_line_is_error=False):
             if record.status != "ok":
                 continue
+            tell("reading the parts that are there", len(finished) + len(faulty), count)
             fault = self.parts.fault(record)
             if fault is None:
-                finished[record.qid] = record
+                finished[record.qid] = place
             else:
                 faulty[record.qid] = fault
         return finished, faulty
@@ -194,34 +212,49 @@ class RunFolder:
         """Put one finished query on disk: its calls first, then the line that says so."""
         if calls:
             self.parts.write(record.qid, calls)
-        append(self.per_query_path, json.dumps(asdict(record)).encode() + b"\n")
+        append(self.per_query_path, _line(record))
 
-    def finish(self, manifest: Manifest, order: Sequence[str]) -> None:
+    def finish(self, manifest: Manifest, order: Sequence[str], tell: Counting = unheard) -> None:
         """Merge the parts, write the ranking, close the manifest and remove the parts.
 
         `order` lists the query ids as the collection has them; all files follow it, so that an
-        interrupted run ends with the files of an undisturbed one. Raises IncompleteError where the
-        line or the calls of a query have gone since it finished.
+        interrupted run ends with the files of an undisturbed one. One query is in memory at a
+        time; `tell` hears how many have been merged. Raises IncompleteError where the line or the
+        calls of a query have gone since it finished.
         """
-        found = {record.qid: record for record in self.per_query(cut_line_is_error=False)}
-        records = [found[qid] for qid in order if qid in found]
+        found = {
+            record.qid: place
+            for place, record in placed(self.per_query_path, cut_line_is_error=False)
+        }
+        places = [found[qid] for qid in order if qid in found]
         lost = {
             qid: f"{self.per_query_path}: has lost its line" for qid in order if qid not in found
         }
-        try:
-            self.parts.merge(records, self.ledger_path)
-        except LostError as error:
-            lost |= error.queries
-        if lost:
-            qid, why = next(iter(lost.items()))
-            raise IncompleteError(
-                f"{self.path}: {len(lost)} of {len(order)} queries have lost their calls since "
-                f"they were answered, the first is {qid} ({why}); does somebody else write or "
-                f"remove files there? They are asked again by {self.go_on}"
-            )
-        lines = "".join(f"{json.dumps(asdict(record))}\n" for record in records)
-        write(self.per_query_path, lines.encode())
-        write(self.run_path, gzip.compress(_run_lines(records, manifest), mtime=0))
+        with self._lines() as lines:
+
+            def merged() -> Iterator[QueryRecord]:
+                for number, place in enumerate(places):
+                    tell("putting the parts together", number, len(places))
+                    yield lines.record(place)
+
+            try:
+                self.parts.merge(merged(), self.ledger_path)
+            except LostError as error:
+                lost |= error.queries
+            if lost:
+                qid, why = next(iter(lost.items()))
+                raise IncompleteError(
+                    f"{self.path}: {len(lost)} of {len(order)} queries have lost their calls since "
+                    f"they were answered, the first is {qid} ({why}); does somebody else write or "
+                    f"remove files there? They are asked again by {self.go_on}"
+                )
+            with replacing(self.per_query_path) as stream, replacing(self.run_path) as ranking:
+                packer = zlib.compressobj(wbits=GZIP)
+                for place in places:
+                    record = lines.record(place)
+                    stream.write(_line(record))
+                    ranking.write(packer.compress(_run_lines(record, manifest)))
+                ranking.write(packer.flush())
         files = {name: sha256_of(self.path / name, follow=False) for name in FINAL_FILES}
         self.write_manifest(manifest.model_copy(update={"files": files}))
         if manifest.status == "complete":
@@ -229,28 +262,11 @@ class RunFolder:
 
     def per_query(self, cut_line_is_error: bool = True) -> list[QueryRecord]:
         """The finished queries, in file order. Raises DataError with the line for a broken one."""
-        path = self.per_query_path
-        records: list[QueryRecord] = []
-        try:
-            stream = opened(path, follow=False)
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise DataError(f"{path}: cannot be read ({error.strerror})") from None
-        with stream:
-            number = 0
-            while line := stream.readline(JSON_LINE_BYTES + 1):
-                number += 1
-                try:
-                    records.append(query_record(line))
-                except ValueError as error:
-                    # A kill may have cut the last line short.
-                    if not cut_line_is_error and not stream.read(1):
-                        break
-                    raise DataError(
-                        f"{path}:{number}: not a query record ({shortened(error)})"
-                    ) from None
-        return records
+        return list(self.records(cut_line_is_error))
+
+    def records(self, cut_line_is_error: bool = True) -> Iterator[QueryRecord]:
+        """The finished queries one at a time; as `per_query`, for runs too large to hold."""
+        return (record for _, record in placed(self.per_query_path, cut_line_is_error))
 
     def ranking(self) -> Run:
         """The reranked run, best first. Raises DataError where it is missing or malformed."""
@@ -282,11 +298,15 @@ class RunFolder:
                 )
 
 
-def _run_lines(records: Iterable[QueryRecord], manifest: Manifest) -> bytes:
+def _line(record: QueryRecord) -> bytes:
+    """A line of per_query.jsonl."""
+    return json.dumps(asdict(record)).encode() + b"\n"
+
+
+def _run_lines(record: QueryRecord, manifest: Manifest) -> bytes:
     """TREC run lines whose scores fall strictly, from the list's length down to 1."""
     tag = f"e2r-{manifest.method}"
     return "".join(
         f"{record.qid} Q0 {docid} {rank} {len(record.ranking) - rank + 1} {tag}\n"
-        for record in records
         for rank, docid in enumerate(record.ranking, start=1)
     ).encode()

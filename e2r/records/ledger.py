@@ -197,7 +197,7 @@ def _batches(
     """The rows, a few at a time, so that what is out of range is seen before there is much."""
     kept: list[pa.RecordBatch] = []
     held = 0
-    for batch in file.iter_batches(batch_size=ROWS_A_BATCH, columns=read):
+    for batch in file.iter_batches(batch_size=ROWS_A_BATCH, columns=read, use_threads=False):
         for name in read:
             _check_column(path, name, batch.column(name))
         columns = [

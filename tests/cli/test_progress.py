@@ -108,3 +108,15 @@ def test_a_terminal_gets_a_bar_and_its_stdout_the_folder_alone(tmp_path: Path) -
     assert "calls" in text
     assert out.count("\n") == 1
     assert Path(out.strip()).is_dir()
+
+
+def test_long_work_on_parts_is_told_in_ten_lines_and_short_work_not_at_all(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for done in range(20_000):
+        Lines().working("putting the parts together", done, 20_000)
+    said = capsys.readouterr().err.splitlines()
+    assert said == [f"putting the parts together: {2000 * n:,} of 20,000" for n in range(10)]
+    for done in range(999):
+        Lines().working("putting the parts together", done, 999)
+    assert not capsys.readouterr().err

@@ -23,7 +23,7 @@ from e2r.records.folder import RunFolder
 from e2r.records.ledger import read_ledger
 from e2r.records.spec import Spec
 from e2r.runner import run
-from tests.models.server.local_servers import Said, free_port, serving
+from tests.models.server.local_servers import FaultProxy, Said, free_port, serving
 from tests.models.server.vllm_like import VllmLike
 from tests.small_collection import write_collection
 from tests.tiny_models import save_llama
@@ -509,3 +509,28 @@ def test_a_reply_of_another_model_is_noted_and_evaluate_repeats_it(
         folder = run(spec(collection, "setwise.heapsort", url), tmp_path)
     [note] = [text for text in folder.manifest().notes if "another/Model-70B" in text]
     assert note in evaluate(folder.path, "nDCG@10").rows[0].notes
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_seeded_faults_of_a_server_change_neither_ledger_nor_ranking(
+    llama: Path, collection: Path, tmp_path: Path, seed: int
+) -> None:
+    """Each question is disturbed up to three times: refused, dropped, cut short or late."""
+    method = ("setwise.heapsort", "listwise.generation")[seed % 2]
+    with serving(VllmLike(llama)) as upstream:
+        calm = run(spec(collection, method, upstream, tokenizer=str(llama)), tmp_path / "calm")
+        proxy = FaultProxy(upstream, most=3, seed=seed)
+        proxy.slow = 0.05
+        with serving(proxy) as url:
+            asked = spec(collection, method, url, tokenizer=str(llama))
+            server = asked.execution.server.model_copy(update={"attempts": 12})
+            execution = asked.execution.model_copy(update={"server": server})
+            stormy = run(asked.model_copy(update={"execution": execution}), tmp_path / "storm")
+    clock = ("seconds", "batch_size", "padded_tokens")
+    facts = [
+        [{n: v for n, v in row.items() if n not in clock} for row in rows(f)]
+        for f in (calm, stormy)
+    ]
+    assert facts[0] == facts[1]
+    assert stormy.run_path.read_bytes() == calm.run_path.read_bytes()
+    assert len(set(proxy.faults) - {"None"}) >= 3
