@@ -1,4 +1,4 @@
-"""The board's picture shows money where it was built with a price list, and its frontier follows."""
+"""The picture shows money where the board has a price list, and its frontier follows."""
 
 from __future__ import annotations
 
