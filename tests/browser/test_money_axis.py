@@ -1,4 +1,4 @@
-"""The board's picture shows money where it was built with a price list, and its frontier follows."""
+"""The board's picture shows money where it was built with a price list; its frontier follows."""
 
 from __future__ import annotations
 
