@@ -38,6 +38,8 @@
   const choices = {
     measure: ["Measure", data.measures],
     convention: ["Convention", data.conventions],
+    // What the picture's cost is; there where the board was built with a price list.
+    ...(data.axes ? { axis: ["Cost axis", data.axes] } : {}),
   };
   const state = new URLSearchParams();
   // Long tables are laid out in parts: a browser takes its time over a thousand rows.
@@ -61,13 +63,18 @@
   function figures(row) {
     const measure = data.measures.indexOf(chosen("measure"));
     const cost = costs(row);
+    const bought = data.axes && chosen("axis") !== data.axes[0];
+    const spent = bought && row.family !== "first_stage";
     return {
+      axis: spent ? row.money : cost && cost.petaflops,
+      unit: bought ? data.unit : "PFLOPs",
+      money: row.money ?? null,
       rank: row.ranks[measure] ?? null,
       quality: row.quality[measure],
       petaflops: cost && cost.petaflops,
       rpp: cost && cost.rpp[measure],
       qpp: cost && cost.qpp,
-      frontier: Boolean(cost && cost.frontier[measure]),
+      frontier: Boolean(bought ? spent && row.thrifty && row.thrifty[measure] : cost && cost.frontier[measure]),
       convention: cost && cost.convention,
       foreign: Boolean(cost && cost.foreign),
     };

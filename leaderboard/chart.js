@@ -23,7 +23,7 @@
   function priced(group) {
     return data.rows.filter((row) => {
       const seen = row.group === group.id && row.state === "ranked" && !row.idle && figures(row);
-      return seen && seen.quality && seen.petaflops && seen.petaflops[0] > 0;
+      return seen && seen.quality && seen.axis && seen.axis[0] > 0;
     });
   }
 
@@ -52,13 +52,15 @@
       quality: value,
       low: low ?? value,
       high: high ?? value,
-      cost: seen.petaflops[0],
+      cost: seen.axis[0],
+      unit: seen.unit,
       frontier: seen.frontier,
       open: !["made here", "priced exactly"].includes(row.kind),
       said: {
         title: `${row.method} · ${row.label}`,
         [chosen("measure")]: [fixed(value), ends(seen.quality, (end) => fixed(end, 3))].filter(Boolean).join(" "),
-        "PFLOPs per query": short(seen.petaflops[0]),
+        "PFLOPs per query": short(seen.petaflops && seen.petaflops[0]),
+        ...(data.axes ? { [data.unit]: short(seen.money && seen.money[0]) } : {}),
         RPP: short(seen.rpp && seen.rpp[0]),
         rank: String(seen.rank ?? "–"),
         cost: row.kind,
@@ -129,11 +131,12 @@
     const colours = families.map((family) => (FAMILIES[family] || OTHER)[0]);
     const said = labels(within.filter((item) => visible.has(item.id)), domain, Math.max(200, place.clientWidth - 60));
     const convention = points.length ? figures(e2r.rows.get(points[0].id)).convention : chosen("convention");
+    const unit = points.length && points[0].unit !== "PFLOPs" ? points[0].unit : `PFLOPs per query, convention ${convention}`;
     const x = {
       field: "cost",
       type: "quantitative",
       scale: { type: "log", nice: false, domain },
-      axis: { title: `PFLOPs per query, convention ${convention} (log scale)`, format: "~g", values: ticks(domain).filter((value) => value >= domain[0] && value <= domain[1]), grid: true },
+      axis: { title: `${unit} (log scale)`, format: "~g", values: ticks(domain).filter((value) => value >= domain[0] && value <= domain[1]), grid: true },
     };
     const bottom = Math.min(...all.map((item) => item.low));
     const height = Math.max(...all.map((item) => item.high));
@@ -272,7 +275,7 @@
     document.getElementById("frontier-said").hidden = !line.length;
     steps.replaceChildren(...line.map((item) => make("li", {},
       make("a", { href: item.page }, item.name),
-      `: ${chosen("measure")} ${fixed(item.quality)} from ${short(item.cost)} PFLOPs`)));
+      `: ${chosen("measure")} ${fixed(item.quality)} from ${short(item.cost)} ${item.unit}`)));
   }
 
   // A mouse has hovered before it clicks; a finger's first tap shows, its second opens.

@@ -72,6 +72,8 @@
     const row = calls(data, setting);
     if (!row) return { refused: "the method refuses these settings" };
     const sums = { calls: 0n, prompt_tokens: 0n, generated_tokens: 0n, flops: 0n };
+    const asked = { prefill: 0n, all: 0n, cache: 0n, steps: 0n, fewest: null, headed: true };
+    const ideal = model.flops.ideal;
     let memory = 0n;
     let longest = 0n;
     for (const [task, passages, number] of row.slice(1)) {
@@ -89,26 +91,86 @@
       sums.prompt_tokens += times * usage.prompt_tokens;
       sums.generated_tokens += times * usage.generated_tokens;
       sums.flops += times * products(coefficients, units, usage);
+      // The clock's view: FLOPs of the first pass apart from the rest, and what the steps read.
+      const opening = { ...usage, generated_tokens: WHOLE.min(usage.generated_tokens, 1n) };
+      const steps = WHOLE.max(usage.generated_tokens, 1n) - 1n;
+      asked.prefill += times * products(ideal, units, opening);
+      asked.all += times * products(ideal, units, usage);
+      asked.cache += times * (products(model.cache, units, usage) - products(model.cache, units, opening));
+      asked.steps += times * steps;
+      asked.fewest = asked.fewest === null ? steps : WHOLE.min(asked.fewest, steps);
+      asked.headed &&= usage.head_positions > 0n;
       memory = WHOLE.max(memory, products(model.memory, units, usage));
       longest = WHOLE.max(longest, products(model.longest, units, usage));
     }
     const draws = data.calls.draws;
     const flops = nearest(sums.flops, BigInt(draws));
-    const device = data.accelerators[setting.on];
+    const mean = (sum) => Number(sum) / draws;
     const means = {
       flops: Number(flops),
-      calls: Number(sums.calls) / draws,
+      calls: mean(sums.calls),
       rounds: row[0] / draws,
-      prompt_tokens: Number(sums.prompt_tokens) / draws,
-      generated_tokens: Number(sums.generated_tokens) / draws,
-      first_weight_bytes: model.first_weight_bytes,
-      weight_bytes: model.weight_bytes,
-      peak_flops: device.flops,
-      bandwidth: device.bandwidth,
+      prompt_tokens: mean(sums.prompt_tokens),
+      generated_tokens: mean(sums.generated_tokens),
     };
     const figures = {};
     for (const [name, figure] of Object.entries(data.figures)) figures[name] = real(figure, means);
-    return { ...means, ...figures, flops, memory, longest };
+    const found = first(data, setting);
+    const wanted = {
+      ...means,
+      steps: mean(asked.steps),
+      fewest_steps: Number(asked.fewest ?? 0n),
+      prefill_flops: mean(asked.prefill),
+      decode_flops: mean(asked.all - asked.prefill),
+      cache_read_bytes: mean(asked.cache),
+      prefill_weight_bytes: model.weight_bytes[asked.headed ? 1 : 0],
+      decode_weight_bytes: model.weight_bytes[2],
+      first_stage_flops: found.flops,
+      first_stage_bytes: found.bytes,
+      weight_memory: 2 * model.parameters,
+      call_memory: Number(memory) - 2 * model.parameters,
+    };
+    return { ...means, ...figures, flops, memory, longest, ...clock(data, setting, wanted), first: found };
+  }
+
+  // What finding the candidates costs, by the expressions of its kind.
+  function first(data, setting) {
+    const kind = data.first_stages[setting.first_stage];
+    if (!kind) return { flops: 0, bytes: 0 };
+    const known = { ...kind.usual, query_tokens: setting.query_tokens };
+    for (const name of kind.wants) {
+      if (Object.hasOwn(setting, name)) known[name] = setting[name];
+    }
+    known.posting_share = setting.posting_share / 100;
+    const [flops, bytes] = kind.encoder[setting.query_tokens - 1] || [0, 0];
+    return {
+      flops: flops + Math.ceil(real(kind.flops, known)),
+      bytes: bytes + Math.ceil(real(kind.bytes, known)),
+    };
+  }
+
+  // Seconds, joules and money: the clock's expressions, floor and expected apart.
+  function clock(data, setting, known) {
+    const device = data.accelerators[setting.on];
+    const used = { utilization: setting.utilization / 100 };
+    for (const name of ["concurrency", "batch_size", "weight_bits", "qps", "price_per_hour"]) {
+      used[name] = setting[name];
+    }
+    const all = { ...known, ...device, ...used };
+    const parts = {};
+    for (const [name, part] of Object.entries(data.clock.floor)) parts[name] = real(part, all);
+    const floor = { ...parts, seconds: parts.prefill + parts.decode + parts.first_stage };
+    const share = (seconds) => real(data.clock.of_seconds.expected, { ...used, seconds });
+    const expected = {};
+    for (const name of Object.keys(data.clock.floor)) expected[name] = share(parts[name]);
+    expected.seconds = expected.prefill + expected.decode + expected.first_stage;
+    for (const kind of [floor, expected]) {
+      for (const [name, figure] of Object.entries(data.clock.of_seconds)) {
+        if (name === "expected" || (name === "joules" && device.watts === null)) continue;
+        kind[name] = real(figure, { ...used, watts: device.watts, seconds: kind.seconds });
+      }
+    }
+    return { floor, expected, held: real(data.clock.memory, all) };
   }
 
   window.e2rPrice = { price, calls };

@@ -5,7 +5,12 @@
   const { price, calls } = window.e2rPrice;
   const byId = (id) => document.getElementById(id);
   const AXES = Object.keys(data.calls.grid);
-  const LENGTHS = { query_tokens: [1, 128], passage_tokens: [8, 1024], answer_tokens: [1, 8192] };
+  // Every number that can be typed, with the range that the page's own controls state.
+  const LENGTHS = {};
+  for (const range of document.querySelectorAll("#desk input[type=range]")) {
+    if (byId(`${range.id}-exact`)) LENGTHS[range.id] = [Number(range.min), Number(range.max), range.step === "1"];
+  }
+  const SEARCHED = { documents: 1, posting_share: 0.01, overlap: 1, visited: 1, document_tokens: 1 };
   const PASTED = "pasted";
   const FORMAT = data.coefficients.format;
   const models = new Map(data.coefficients.models.map((model) => [model.name, model]));
@@ -122,6 +127,10 @@
     }
     const { model } = chosen();
     if (!model.flops[setting.convention]) setting.convention = Object.keys(model.flops)[0];
+    const places = data.calls.grid.pivot;
+    if ("pivot" in data.calls.methods[setting.method].defaults && !calls(data, setting)) {
+      setting.pivot = places[0];
+    }
     while (!calls(data, setting) && setting.step > data.calls.grid.step[0]) {
       const steps = data.calls.grid.step;
       setting.step = steps[steps.indexOf(setting.step) - 1];
@@ -160,20 +169,25 @@
       if (document.activeElement !== byId(`${name}-exact`)) byId(`${name}-exact`).value = setting[name];
     }
     byId("answer_tokens").closest(".knob").hidden = !data.thinks.includes(setting.method);
+    byId("first_stage").value = setting.first_stage;
+    const searched = data.first_stages[setting.first_stage];
+    for (const name of Object.keys(SEARCHED)) {
+      byId(name).closest(".knob").hidden = !searched || !searched.wants.includes(name);
+    }
   }
 
   function listen() {
-    for (const name of ["model", "method", "convention", "on"]) {
+    for (const name of ["model", "method", "convention", "on", "first_stage"]) {
       byId(name).addEventListener("change", (event) => change(name, event.target.value));
     }
     for (const axis of AXES) {
       byId(axis).addEventListener("input", (event) => change(axis, data.calls.grid[axis][event.target.value]));
     }
-    for (const [name, [low, high]] of Object.entries(LENGTHS)) {
+    for (const [name, [low, high, whole]] of Object.entries(LENGTHS)) {
       byId(name).addEventListener("input", (event) => change(name, Number(event.target.value)));
       byId(`${name}-exact`).addEventListener("input", (event) => {
         const value = event.target.valueAsNumber;
-        if (Number.isInteger(value) && value >= low && value <= high) change(name, value);
+        if ((whole ? Number.isInteger(value) : Number.isFinite(value)) && value >= low && value <= high) change(name, value);
       });
       byId(`${name}-exact`).addEventListener("change", (event) => {
         event.target.value = setting[name];
@@ -225,6 +239,7 @@
       method: (name) => Object.hasOwn(data.calls.methods, name),
       convention: (name) => Object.hasOwn(data.conventions, name),
       on: (name) => Object.hasOwn(data.accelerators, name),
+      first_stage: (name) => name === "none" || Object.hasOwn(data.first_stages, name),
       group: (id) => window.e2rBoard.groups.some((group) => group.id === id),
       measure: (name) => window.e2rBoard.measures.includes(name),
     };
@@ -234,23 +249,35 @@
       } else if (AXES.includes(name)) {
         if (data.calls.grid[name].includes(Number(value))) setting[name] = Number(value);
       } else if (Object.hasOwn(LENGTHS, name)) {
-        const [low, high] = LENGTHS[name];
+        const [low, high, whole] = LENGTHS[name];
         const number = Number(value);
-        if (Number.isInteger(number) && number >= low && number <= high) setting[name] = number;
+        if ((whole ? Number.isInteger(number) : Number.isFinite(number)) && number >= low && number <= high) setting[name] = number;
       }
     }
   }
 
   // ---- the answer ----
 
-  function command() {
+  function command(word) {
     const { model } = chosen();
     const axes = data.calls.tables[data.calls.methods[setting.method].table].axes;
-    const words = ["e2r estimate", quoted(model.name), "--method", setting.method];
+    const words = [`e2r ${word}`, quoted(model.name), "--method", setting.method];
     for (const axis of AXES) if (axes.includes(axis)) words.push(`--${axis.replaceAll("_", "-")}`, setting[axis]);
     words.push("--query-tokens", setting.query_tokens, "--passage-tokens", setting.passage_tokens);
     if (data.thinks.includes(setting.method)) words.push("--answer-tokens", setting.answer_tokens);
-    words.push("--convention", setting.convention, "--on", setting.on);
+    if (word === "estimate") words.push("--convention", setting.convention);
+    else words.push("--qps", setting.qps);
+    words.push("--on", setting.on, "--utilization", setting.utilization / 100);
+    for (const name of ["concurrency", "batch_size", "weight_bits", "price_per_hour"]) {
+      words.push(`--${name.replaceAll("_", "-")}`, setting[name]);
+    }
+    const searched = data.first_stages[setting.first_stage];
+    if (searched) {
+      words.push("--first-stage", setting.first_stage);
+      for (const [name, unit] of Object.entries(SEARCHED)) {
+        if (searched.wants.includes(name)) words.push(`--${name.replaceAll("_", "-")}`, setting[name] * unit);
+      }
+    }
     return words.join(" ");
   }
 
@@ -265,7 +292,8 @@
     const found = price(data, model, units, setting);
     byId("refusal").hidden = !found.refused;
     byId("figures").hidden = Boolean(found.refused);
-    byId("command").textContent = command();
+    byId("command").textContent = command("estimate");
+    byId("capacity").textContent = command("capacity");
     remember();
     if (found.refused) {
       byId("refusal").textContent = `${setting.method} on ${model.name}: ${found.refused}.`;
@@ -279,9 +307,15 @@
     put("f-rounds", short(found.rounds), "calls that wait for one another");
     put("f-prompt", short(found.prompt_tokens), `${short(found.prompt_tokens / found.calls)} a call`);
     put("f-generated", short(found.generated_tokens), `${short(found.generated_tokens / found.calls)} a call`);
-    put("f-seconds", duration(found.seconds), `on ${setting.on}, at its peak`);
-    const fits = Number(found.memory) <= device.memory;
-    put("f-memory", gigabytes(found.memory), fits ? `fits into ${setting.on}` : `more than ${setting.on} has`);
+    const { floor, expected } = found;
+    put("f-seconds", duration(floor.latency), `on ${setting.on}; no run is faster`);
+    put("f-expected", duration(expected.latency), `at ${setting.utilization} % of its peaks`);
+    put("f-needed", Math.ceil(expected.accelerators).toLocaleString("en"), `at least ${Math.ceil(floor.accelerators).toLocaleString("en")}, for ${short(setting.qps)} a second`);
+    put("f-joules", device.watts === null ? "–" : short(expected.joules, 3), device.watts === null ? "its watts are not published" : `at board power, ${device.watts} W`);
+    put("f-money", short(expected.price_per_million, 4), `at ${setting.price_per_hour} an hour; floor ${short(floor.price_per_million, 4)}`);
+    const fits = found.held <= device.memory;
+    put("f-memory", gigabytes(found.held), fits ? `fits into ${setting.on}` : `more than ${setting.on} has: ${Math.ceil(found.held / device.memory)} hold it`);
+    put("f-first", setting.first_stage === "none" ? "–" : short(found.first.flops), setting.first_stage === "none" ? "not priced" : `${short((100 * found.first.flops) / (found.first.flops + Number(found.flops)), 3)} % of the pipeline`);
     const beyond = model.context !== null && found.longest > BigInt(model.context);
     byId("beyond").hidden = !beyond;
     if (beyond) {
@@ -289,7 +323,7 @@
         `${found.longest.toLocaleString("en")} tokens exceed the ${model.context.toLocaleString("en")} that ` +
         `${model.name} was made for; the figures are what they would cost.`;
     }
-    const brief = `${short(found.petaflops)} PFLOPs · ${short(found.calls)} calls · ${duration(found.seconds)}`;
+    const brief = `${short(found.petaflops)} PFLOPs · ${short(found.calls)} calls · ${duration(expected.latency)}`;
     byId("brief").textContent = brief;
     place(found.petaflops);
     clearTimeout(spoken);

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import click
 
 from e2r.cli.money import PRICE_LIST, list_of, with_hour
+from e2r.cli.qualities import BOARD, MEASURE, qualities
 from e2r.cli.timing import clock_of, priced_pipeline, stages_of
-from e2r.errors import DataError, UsageError
+from e2r.errors import UsageError
 from e2r.flops.conventions import CONVENTIONS
 
 SORTS = {
@@ -26,8 +25,6 @@ SORTS = {
     "method": "method",
 }
 """Words of --sort, and the figure that each sorts by."""
-BOARD_BYTES = 64 << 20
-MEASURE = "nDCG@10"
 
 
 @click.command("budget")
@@ -54,12 +51,7 @@ MEASURE = "nDCG@10"
     show_default=True,
     help="Cheapest first; dearest: what uses most of the budget first; else by that column.",
 )
-@click.option(
-    "--board",
-    metavar="FILE",
-    help="A board's board.json, whose qualities are shown; default: leaderboard/board.json, "
-    "where it is.",
-)
+@BOARD
 @click.option("--most", "limit", type=int, default=30, show_default=True, help="Rows to show.")
 @click.option("--json", "as_json", is_flag=True, help="JSON alone on stdout.")
 def command(
@@ -120,7 +112,7 @@ def command(
         convention=convention,
         prices=prices,
     )
-    known = _qualities(board)
+    known = qualities(board)
     rows: list[dict[str, Any]] = [
         {
             "model": option.model,
@@ -205,28 +197,6 @@ def _sorted(rows: list[dict[str, Any]], word: str) -> list[dict[str, Any]]:
         raise UsageError(f"--sort {word}: no row has it; name what tells it (--on, --board …)")
     rest = [row for row in rows if row[key] is None]
     return sorted(there, key=lambda row: row[key], reverse=word == "quality") + rest
-
-
-def _qualities(board: str | None) -> Mapping[tuple[str, str, int], float]:
-    """The best nDCG@10 of each (model, method, depth) of a board; nothing where there is none."""
-    from e2r.borders.reading import json_file
-
-    path = Path(board or "leaderboard/board.json")
-    if board is None and not path.is_file():
-        return {}
-    try:
-        content = json_file(path, BOARD_BYTES)
-        found: dict[tuple[str, str, int], float] = {}
-        for run in (run for group in content["groups"] for run in group["runs"]):
-            value = run["measures"].get(MEASURE, {}).get("value")
-            if value is not None and run["method"] != "first_stage":
-                key = str(run["model"]), str(run["method"]), int(run["depth"] or 0)
-                found[key] = max(float(value), found.get(key, 0.0))
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise DataError(f"{path}: is no board.json; e2r leaderboard makes one") from None
-    return found
 
 
 def _tail(model: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from e2r.cli import completing, print_json
-from e2r.cli.hosting import bought_of, draw, offers_of, versus_lines
+from e2r.cli.hosting import bought_of, draw, known_both, offers_of, versus_lines
 from e2r.cli.money import PRICE_LIST, list_of, money_figures, money_lines, with_hour
 from e2r.cli.options import PARAMETER, parameters_given
+from e2r.cli.qualities import BOARD
 from e2r.cli.timing import clock_of, duration, priced_pipeline, stages_of
 from e2r.cli.variants import architecture_of, of_a_variant
 from e2r.cli.whole_method import lengths_of
@@ -51,9 +53,11 @@ if TYPE_CHECKING:
 @click.option(
     "--versus",
     multiple=True,
-    metavar="LIST",
-    help="An offer to hold the accelerators against, as --price has it; may be repeated.",
+    metavar="[MODEL@]LIST",
+    help="An offer to hold the accelerators against, as --price has it; may be repeated. With the "
+    "board's name of its MODEL both qualities are told.",
 )
+@BOARD
 @click.option(
     "--picture",
     type=click.Path(path_type=Path),
@@ -68,6 +72,7 @@ def command(
     price_list: str | None,
     versus: tuple[str, ...],
     picture: Path | None,
+    board: str | None,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -108,6 +113,7 @@ def command(
     found = levers(asked, clock, qps, stages)
     bought = bought_of(service, prices, asked)
     offers = offers_of(service, prices, versus, asked)
+    known = known_both(versus, board, asked)
     if picture is not None:
         draw(offers, qps, picture)
     if as_json:
@@ -119,7 +125,15 @@ def command(
                 **service.to_json(),
                 **({} if prices is None or bought is None else money_figures(prices, bought)),
                 **(
-                    {"versus": [each.to_json(Decimal(repr(qps))) for each in offers]}
+                    {
+                        "versus": [
+                            {
+                                **each.to_json(Decimal(repr(qps))),
+                                "quality": None if found is None else asdict(found),
+                            }
+                            for each, found in zip(offers, known, strict=True)
+                        ]
+                    }
                     if offers
                     else {}
                 ),
@@ -138,7 +152,7 @@ def command(
     if prices is not None and bought is not None:
         for line in money_lines(prices, bought):
             click.echo(line)
-    for line in versus_lines(offers, Decimal(repr(qps)), service):
+    for line in versus_lines(offers, Decimal(repr(qps)), service, known):
         click.echo(line)
     for line in _lever_lines(service, found):
         click.echo(line)

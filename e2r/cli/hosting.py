@@ -12,6 +12,7 @@ from e2r.cli.options import note
 from e2r.errors import UsageError
 
 if TYPE_CHECKING:
+    from e2r.cli.qualities import Both
     from e2r.forecast.capacity import Asked, Service
     from e2r.forecast.money import Versus
     from e2r.money.bill import Money
@@ -37,17 +38,51 @@ def offers_of(
     from e2r.money.prices import one_currency
     from e2r.money.words import price_list
 
-    lists = [price_list(word) for word in words]
+    lists = [price_list(offered(word)[1]) for word in words]
     one_currency([*lists, *([prices] if prices else [])])
     return [
         versus(each, service.forecast, asked.depth, asked.lengths, service.timed) for each in lists
     ]
 
 
-def versus_lines(offers: Sequence[Versus], qps: Decimal, service: Service) -> list[str]:
-    """Which to take at a traffic, and from which one owning is cheaper."""
+def offered(word: str) -> tuple[str | None, str]:
+    """The model, where one is named, and the list of `[MODEL@]LIST`."""
+    model, at, rest = word.partition("@")
+    named = at and "=" not in model and ":" not in model
+    return (model, rest) if named else (None, word)
+
+
+def known_both(words: Sequence[str], board: str | None, asked: Asked) -> list[Both | None]:
+    """What a board knows of each offer's quality and one's own; None where it does not."""
+    from e2r.cli.qualities import both
+
+    own = asked.model.rpartition("/")[2], asked.method, asked.depth
+    return [
+        None if model is None else both(board, own, model)
+        for model in (offered(word)[0] for word in words)
+    ]
+
+
+def _quality_lines(known: Both, own: Decimal, bought: Decimal, currency: str) -> list[str]:
+    """Both qualities, and what a point (0.01) more of nDCG@10 costs a month."""
+    more = Decimal(repr(known.own)) - Decimal(repr(known.offered))
+    said = f"{known.own:.4f} own, {known.offered:.4f} bought"
+    lines = [f"  {f'nDCG@10 on {known.dataset}'[:34]:<34}{said}"]
+    dearer = own - bought
+    if more and dearer and (more > 0) == (dearer > 0):
+        point = abs(dearer) / abs(more) / 100
+        lines.append(f"  {'a point (0.01) more, a month':<34}{currency} {point:,.2f}")
+    elif more and dearer:
+        lines.append("  the better one is the cheaper one")
+    return lines
+
+
+def versus_lines(
+    offers: Sequence[Versus], qps: Decimal, service: Service, known: Sequence[Both | None]
+) -> list[str]:
+    """Which to take at a traffic, from which one owning is cheaper, and with what quality."""
     lines = []
-    for each in offers:
+    for each, quality in zip(offers, known, strict=True):
         own, bought, name = each.own_month(qps), each.bought_month(qps), each.offer.currency
         device = service.timed.device.name
         few = f"{each.accelerators(qps):,} {device}"
@@ -59,6 +94,8 @@ def versus_lines(offers: Sequence[Versus], qps: Decimal, service: Service) -> li
             f"  {f'a month at {float(qps):g} queries a second':<34}"
             f"{name} {bought:,.2f} bought, {own:,.2f} own ({few})",
         ]
+        if quality is not None:
+            lines += _quality_lines(quality, own, bought, name)
         if each.first is None or each.always is None:
             lines.append("  buying is cheaper at any traffic")
             continue

@@ -102,7 +102,7 @@ def _headline(measures: tuple[str, ...]) -> Columns:
         "depth": lambda row: short(row.manifest.dataset.depth or None),
         "queries": lambda row: f"{len(row.qids)}" + ("" if row.complete else " (incomplete)"),
         **{name: _measure(name) for name in measures},
-        "PFLOPs/query": lambda row: short(row.petaflops.value),
+        "PFLOPs/query": _petaflops,
         MONEY: lambda row: UNDEFINED if row.paid is None else short(row.paid.total.value),
         **{f"RPP {name}": _rpp(name, short_only=True) for name in measures},
         "QPP": lambda row: short(row.qpp.value),
@@ -174,7 +174,7 @@ def _money(measures: tuple[str, ...]) -> Columns:
 
     return {
         measures[0]: lambda row: short(row.measures[measures[0]].value),
-        "PFLOPs/query": lambda row: short(row.petaflops.value),
+        "PFLOPs/query": _petaflops,
         MONEY: lambda row: UNDEFINED if row.paid is None else ranged(row.paid.total),
         **{name: part(name) for name in PARTS},
         "least": least,
@@ -195,6 +195,11 @@ SHEETS: Mapping[str, Callable[[tuple[str, ...]], Columns]] = {
 
 def _measure(name: str) -> Callable[[Row], str]:
     return lambda row: fixed(row.measures[name])
+
+
+def _petaflops(row: Row) -> str:
+    """A model whose architecture nobody knows computes no fewer FLOPs for that."""
+    return "unknown" if row.cost.per_query is None else short(row.petaflops.value)
 
 
 def _rpp(name: str, *, short_only: bool = False) -> Callable[[Row], str]:

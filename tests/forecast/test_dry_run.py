@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,11 @@ from e2r.flops.architecture import Architecture
 from e2r.flops.hardware import accelerator
 from e2r.forecast.clock import Clock
 from e2r.forecast.dry_run import answerer_of, counted, counter_of, depends_on_answers, dry_run
+from e2r.metrics import evaluate
 from e2r.models.network.transformers import TransformersModel
+from e2r.money.bill import summed
+from e2r.money.prices import Tariff
+from e2r.money.words import price_list
 from e2r.ranking import METHODS, PRICED_ONLY
 from e2r.records.collection import load_collection
 from e2r.records.ledger import read_ledger
@@ -91,6 +96,23 @@ def test_replaying_a_run_counts_what_it_cost(
         assert sorted(dry.counts[column].tolist()) == sorted(ledger[column].to_pylist()), column
     if "likelihood" in method or (method.startswith("pointwise") and "reasoning" not in method):
         assert dry.counts["generated_tokens"].sum() == sum(ledger["generated_tokens"].to_pylist())
+
+
+def test_a_plan_a_run_and_its_evaluation_ask_the_same_money(
+    collection: Path, tmp_path: Path, models: dict[str, Path]
+) -> None:
+    prices = price_list("in=0.15,out=0.60,cached=0.075")
+    asked = spec(collection, "pointwise.yes_no", models["llama"])
+    folder = run(asked, tmp_path, prices=prices)
+    counter, _ = counter_of(asked.model, asked.execution, None)
+    dry = dry_run(asked, load_collection(asked), counter, f"replay:{folder.path}")
+    planned = dry.money(prices)
+    spent = folder.manifest().prices
+    [row] = evaluate(folder.path, tariff=Tariff(prices)).rows
+    assert row.paid is not None
+    assert spent is not None
+    assert planned == summed(row.paid.per_query.values())
+    assert Decimal(str(spent["spent"])) == planned.total > 0
 
 
 def test_answerers_differ_in_calls_and_give_a_range(

@@ -98,3 +98,27 @@ def test_a_budget_in_money_by_the_token_needs_no_accelerator() -> None:
     assert [option.price_per_million for option in found] == [cheapest]
     with pytest.raises(UsageError, match="--price"):
         search(grid, price_per_million=1)
+
+
+def test_both_qualities_are_told_where_the_board_knows_them(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def run(model: str, method: str, value: float) -> dict[str, object]:
+        measures = {"nDCG@10": {"value": value}}
+        return {"model": model, "method": method, "depth": 100, "measures": measures}
+
+    rows = [run("bge-reranker-base", "pointwise.cross_encoder", 0.6), run("gpt", "x", 0.7)]
+    board = tmp_path / "board.json"
+    board.write_text(json.dumps({"groups": [{"dataset": "dl19", "runs": rows}]}))
+    words = ["capacity", "BAAI/bge-reranker-base", "--method", "pointwise.cross_encoder"]
+    words += ["--qps", "5", "--on", "L4", "--utilization", "0.4", "--price", "hour=0.80"]
+    words += ["--board", str(board), "--versus", "gpt@search=2.00"]
+    assert code_of(words) == 0
+    out = capsys.readouterr().out
+    assert "0.6000 own, 0.7000 bought" in out
+    # 26,280 bought and 584 own, for 10 points.
+    assert "USD 2,569.60" in out
+    assert code_of([*words, "--versus", "hour=1", "--json"]) == 2
+    assert code_of([*words, "--json"]) == 0
+    [found] = [each["quality"] for each in json.loads(capsys.readouterr().out)["versus"]]
+    assert found == {"dataset": "dl19", "own": 0.6, "offered": 0.7}

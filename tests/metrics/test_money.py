@@ -69,6 +69,8 @@ def test_a_closed_model_of_token_counts_alone_has_money_and_no_flops(tmp_path: P
     assert row.standing.frontiers["money"].on
     assert "petaflops" not in row.standing.frontiers
     assert table.flat()[0]["money exact"].startswith("0.312")
+    sheet = table.sheets("money")[0]
+    assert sheet.lines[0][sheet.header.index("PFLOPs/query")] == "unknown"
 
 
 def test_hours_are_measured_seconds_and_currencies_are_not_mixed(make_run: MakeRun) -> None:
@@ -103,3 +105,22 @@ def test_comparisons_and_frontiers_weigh_money_too(make_run: MakeRun) -> None:
     table = evaluate([cheap.path, dear.path], tariff=bill)
     kinds = {each["cost"]: each for each in frontiers(table).to_json()}
     assert kinds["money"]["unit"] == "money a thousand queries"
+
+
+def test_the_command_prints_money_and_refuses_a_sheet_without_a_list(
+    make_run: MakeRun, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from e2r.cli import main
+
+    monkeypatch.setenv("COLUMNS", "80")
+    words = ["evaluate", str(make_run().path), "--columns", "money"]
+    with pytest.raises(SystemExit) as left:
+        main([*words, "--price", WORD])
+    assert left.value.code == 0
+    out = capsys.readouterr().out
+    assert "money/1k" in out
+    assert "USD 0.15 in" in out
+    assert max(map(len, out.splitlines())) <= 80
+    with pytest.raises(SystemExit) as left:
+        main(words)
+    assert left.value.code == 2
