@@ -1,8 +1,4 @@
-<<<<<<< HEAD
 """The picture shows money where the board has a price list, and its frontier follows."""
-=======
-"""The board's picture shows money where it was built with a price list; its frontier follows."""
->>>>>>> helper-a
 
 from __future__ import annotations
 
