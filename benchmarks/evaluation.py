@@ -1,7 +1,9 @@
 """How fast recorded runs become figures with intervals: a thousand runs of 50 queries, and one.
 
 The bounds are those of the project: 1,000 runs within 60 seconds and 1 GB on 2 cores, one run
-within 2 seconds. Each command runs in a process of its own, as a user would call it.
+within 2 seconds. Each command runs in a process of its own, as a user would call it. With
+`--large N` it is instead one run of N queries, depth 100 and 97 calls each, whose goal is 500 MB,
+beside ir_measures over the same files.
 """
 
 from __future__ import annotations
@@ -9,12 +11,14 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import multiprocessing
 import os
 import random
+import shutil
 import sys
 import tempfile
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from e2r.data.collection import judgments_sha256
@@ -25,16 +29,27 @@ from e2r.records.manifest import DatasetRecord, Environment, Manifest, ModelReco
 from e2r.records.query import QueryRecord
 from e2r.records.spec import Spec
 
-QUERIES, DEPTH, CALLS = 50, 100, 20
+
+@dataclass(frozen=True)
+class Shape:
+    """How large each run is; calls are a query's."""
+
+    queries: int = 50
+    depth: int = 100
+    calls: int = 20
+
+
 MODEL = "Qwen/Qwen2.5-7B-Instruct"
 
 
-def write_runs(root: Path, count: int) -> None:
-    """`count` run folders over the same queries: rankings of rising quality, 20 calls a query."""
+def write_runs(root: Path, count: int, shape: Shape) -> None:
+    """`count` run folders over the same queries: rankings of rising quality."""
     generator = random.Random(1)
     judgments = {
-        f"q{query}": {f"d{place}": generator.choice([0, 0, 0, 1, 2, 3]) for place in range(DEPTH)}
-        for query in range(QUERIES)
+        f"q{query}": {
+            f"d{place}": generator.choice([0, 0, 0, 1, 2, 3]) for place in range(shape.depth)
+        }
+        for query in range(shape.queries)
     }
     qrels = root / "qrels.txt"
     qrels.write_text(
@@ -46,7 +61,7 @@ def write_runs(root: Path, count: int) -> None:
     )
     spec = Spec.of(
         {
-            "data": {"qrels": str(qrels), "candidates": "bench.run", "depth": DEPTH},
+            "data": {"qrels": str(qrels), "candidates": "bench.run", "depth": shape.depth},
             "model": {"source": MODEL},
             "method": {"name": "pointwise.qlm"},
         },
@@ -62,7 +77,7 @@ def write_runs(root: Path, count: int) -> None:
         for qid, grades in judgments.items():
             noise = {docid: generator.gauss(0, 1.5) for docid in grades}
             ranking = sorted(grades, key=lambda docid: -(skill * grades[docid] + noise[docid]))
-            asked = [_call(generator, qid, place, skill) for place in range(CALLS)]
+            asked = [_call(generator, qid, place, skill) for place in range(shape.calls)]
             calls += asked
             records.append(_record(qid, asked, ranking))
         write_part(folder.ledger_path, calls)
@@ -70,14 +85,14 @@ def write_runs(root: Path, count: int) -> None:
         folder.run_path.write_bytes(
             gzip.compress(
                 "".join(
-                    f"{record.qid} Q0 {docid} {rank + 1} {DEPTH - rank} bench\n"
+                    f"{record.qid} Q0 {docid} {rank + 1} {shape.depth - rank} bench\n"
                     for record in records
                     for rank, docid in enumerate(record.ranking)
                 ).encode()
             )
         )
         files = {name: sha256_of(folder.path / name) for name in FINAL_FILES}
-        manifest = _manifest(folder.path.name, facts, judgments_sha256(judgments))
+        manifest = _manifest(folder.path.name, facts, judgments_sha256(judgments), shape)
         folder.write_manifest(manifest.model_copy(update={"files": files}))
 
 
@@ -118,7 +133,7 @@ def _record(qid: str, calls: list[Call], ranking: list[str]) -> QueryRecord:
     )
 
 
-def _manifest(run: str, facts: dict[str, object], judged_by: str) -> Manifest:
+def _manifest(run: str, facts: dict[str, object], judged_by: str, shape: Shape) -> Manifest:
     return Manifest(
         status="complete",
         run=run,
@@ -135,8 +150,8 @@ def _manifest(run: str, facts: dict[str, object], judged_by: str) -> Manifest:
             id="bench",
             candidates_sha256="0" * 64,
             judgments_sha256=judged_by,
-            queries=QUERIES,
-            depth=DEPTH,
+            queries=shape.queries,
+            depth=shape.depth,
             first_stage="BM25",
             documents=1_000_000,
         ),
@@ -147,13 +162,16 @@ def _manifest(run: str, facts: dict[str, object], judged_by: str) -> Manifest:
     )
 
 
-def measure(name: str, words: list[str]) -> None:
-    """Run `e2r` with these words; print its seconds by the clock, those of CPU, and its memory."""
+def measure(name: str, words: list[str], module: str = "e2r") -> None:
+    """Run `e2r`, or another module, with these words; print seconds of clock and CPU, and memory.
+
+    A new process's peak is that of its parent at least: the parent must hold little.
+    """
     began = time.perf_counter()
     with tempfile.TemporaryFile() as out:
         process = os.posix_spawn(
             sys.executable,
-            [sys.executable, "-m", "e2r", *words],
+            [sys.executable, "-m", module, *words],
             os.environ,
             file_actions=[(os.POSIX_SPAWN_DUP2, out.fileno(), 1)],
         )
@@ -166,14 +184,38 @@ def measure(name: str, words: list[str]) -> None:
     print(f"{name:<24} {seconds:6.1f} s  {busy:6.1f} s of CPU  {memory:6.0f} MiB peak", flush=True)
 
 
+def large(shape: Shape) -> None:
+    """Evaluate one large run, and let ir_measures do so."""
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        writer = multiprocessing.get_context("spawn").Process(
+            target=write_runs, args=(root, 1, shape)
+        )
+        writer.start()
+        writer.join()
+        folder = root / "runs/bench/model/method--00000000"
+        ranking = root / "plain.run"
+        with gzip.open(folder / "run.trec.gz") as packed, ranking.open("wb") as plain:
+            shutil.copyfileobj(packed, plain)
+        for _ in range(2):
+            measure("evaluate", ["evaluate", str(folder), "--measures", "nDCG@10"])
+            words = [str(root / "qrels.txt"), str(ranking), "nDCG@10"]
+            measure("ir_measures", words, "ir_measures")
+
+
 def main() -> None:
     """Write the runs, then evaluate one, then all, each measured twice."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=1000)
-    count = parser.parse_args().runs
+    parser.add_argument("--large", type=int, metavar="QUERIES")
+    given = parser.parse_args()
+    count = given.runs
+    if given.large:
+        large(Shape(given.large, calls=97))
+        return
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
-        write_runs(root, count)
+        write_runs(root, count, Shape())
         one = str(root / "runs/bench/model/method--00000000")
         other = str(root / "runs/bench/model/method--00000001")
         measure("evaluate, one run", ["evaluate", one])
@@ -181,4 +223,5 @@ def main() -> None:
         measure(f"evaluate, {count:,} runs", ["evaluate", str(root / "runs"), "--json"])
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -17,6 +17,9 @@ _NOT_GIVEN = re.compile(r"=<object object at \w+>")
 # gdeval, which computes ERR for ir-measures, takes every judgment as a grade of 0 to 4.
 _GDEVAL_SCALE = 4
 
+QUERIES_AT_ONCE = 1000
+"""Queries whose rankings and judgments the library holds in its own forms at a time."""
+
 Ranking = Mapping[str, Sequence[tuple[str, float]]]
 """Scored documents by query, best first."""
 
@@ -155,12 +158,16 @@ def score(
     _refuse_unreachable(measures, judgments)
     values: dict[str, dict[str, float]] = {name: dict.fromkeys(counted, 0.0) for name in measures}
     names = {measure: name for name, measure in measures.items()}
-    # trec_eval takes -2 for a mark of its own, and dies of a query that has nothing above it.
-    qrels = {
-        qid: {docid: max(grade, -1) for docid, grade in judgments[qid].items()} for qid in counted
-    }
-    run = {qid: dict(ranking[qid]) for qid in counted if qid in ranking}
-    if run:
+    ranked = [qid for qid in counted if qid in ranking]
+    missing = [qid for qid in counted if qid not in ranking]
+    for start in range(0, len(ranked), QUERIES_AT_ONCE):
+        # The library is never given a share without a ranking: it has words of its own for that.
+        share = ranked[start : start + QUERIES_AT_ONCE] + ([] if start else missing)
+        # trec_eval takes -2 for a mark of its own, and dies of a query that has nothing above it.
+        qrels = {
+            qid: {docid: max(grade, -1) for docid, grade in judgments[qid].items()} for qid in share
+        }
+        run = {qid: dict(ranking[qid]) for qid in share if qid in ranking}
         try:
             for metric in ir_measures.iter_calc(list(measures.values()), qrels, run):
                 values[names[metric.measure]][metric.query_id] = float(metric.value)
@@ -174,6 +181,6 @@ def score(
                 raise DataError(f"{name} of query {qid} is {value}: the judgments do not define it")
     return Scores(
         values,
-        missing=tuple(qid for qid in counted if qid not in run),
+        missing=tuple(missing),
         unjudged=tuple(qid for qid in queries if qid not in judgments),
     )

@@ -68,6 +68,9 @@ def sample(rows: Sequence[Row], cost: str) -> tuple[Floats, Floats]:
 
 
 def _memberships(rows: Sequence[Row], cost: str) -> list[Membership]:
+    if len(rows) == 1:
+        # Nobody to be dominated by, in any resample.
+        return [Membership(True, 1.0)]
     costs, quality = sample(rows, cost)
     on = members(costs.mean(axis=0), quality.mean(axis=0))
     share = probability(resampled_means(costs), resampled_means(quality))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytrec_eval
 
 from e2r.data.files.trec import read_qrels, read_run
 from e2r.errors import DataError, UsageError
+from e2r.metrics import effectiveness
 from e2r.metrics.effectiveness import parse_measures, score
 
 QRELS = {"q1": {"a": 3, "b": 0, "c": 1}, "q2": {"b": 2}, "q9": {"a": 1}}
@@ -117,3 +119,23 @@ def test_real_runs_score_as_pytrec_eval_scores_them(
             assert scores.values[ours][qid] == pytest.approx(found[theirs], abs=1e-12)
     values = scores.values["nDCG@10"].values()
     assert round(sum(values) / len(values), 4) == wanted
+
+
+def test_shares_of_the_queries_give_the_values_of_all_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    generator = random.Random(3)
+    docids = [f"d{number}" for number in range(8)]
+    judgments = {
+        f"q{n}": {docid: generator.randint(-2, 3) for docid in docids[:5]} for n in range(11)
+    }
+    ranking = {
+        qid: [(docid, float(-place)) for place, docid in enumerate(generator.sample(docids, 6))]
+        for qid in judgments
+        if qid not in ("q0", "q7")
+    }
+    measures = parse_measures("nDCG@5 RR AP(rel=2) P@3 Judged@4 RBP(rel=1)")
+    whole = score(measures, ranking, judgments, list(judgments))
+    monkeypatch.setattr(effectiveness, "QUERIES_AT_ONCE", 2)
+    assert score(measures, ranking, judgments, list(judgments)) == whole
+    assert whole.missing == ("q0", "q7")

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from e2r.metrics import evaluate
+from e2r.metrics import evaluate, placing
 from e2r.metrics.placing import comparable
 from e2r.metrics.statistics.frontier import members, probability
 from e2r.records.manifest import Environment, WorkerRecord
@@ -96,3 +96,14 @@ def test_probability_is_the_share_of_resamples_counted_one_by_one() -> None:
             )
     assert probability(cost, quality) == pytest.approx(wanted / 300)
     assert members(cost, quality).sum(axis=0) == pytest.approx(wanted)
+
+
+def test_a_run_alone_stands_on_every_frontier_without_a_resample(
+    make_run, tmp_path, monkeypatch
+) -> None:
+    make_run(rankings=BAD, calls=calls(2), judgments=GRADES)
+    monkeypatch.setattr(placing, "resampled_means", None)
+    [row] = evaluate(tmp_path / "runs", "RR").rows
+    assert {"petaflops", "rounds"} <= row.standing.frontiers.keys()
+    found = [standing.to_json() for standing in row.standing.frontiers.values()]
+    assert found == [{"on": True, "probability": 1}] * len(found)

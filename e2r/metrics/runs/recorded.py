@@ -121,13 +121,9 @@ class Recorded:
         return declared(self.manifest.model)
 
     @cached_property
-    def ranking(self) -> dict[str, list[tuple[str, float]]]:
+    def ranking(self) -> Mapping[str, list[tuple[str, float]]]:
         """The reranked documents by query, best first, with scores that fall to 1."""
-        return {
-            record.qid: [(docid, float(-place)) for place, docid in _from_end(record.ranking)]
-            for record in self.records
-            if record.ranking
-        }
+        return _Ranked(self.records)
 
     def with_absent(self, qids: Iterable[str]) -> Recorded:
         """The run with records, of status absent, for those of the queries that it has none of."""
@@ -197,6 +193,25 @@ def _nested(place: Path, levels: int = DEEPEST) -> Iterator[Path]:
         for entry in entries:
             if not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False):
                 yield from _nested(place / entry.name, levels - 1)
+
+
+class _Ranked(Mapping[str, list[tuple[str, float]]]):
+    """Rankings with scores, made one at a time: those of all queries take more than the run."""
+
+    def __init__(self, records: Iterable[QueryRecord]) -> None:
+        self._ranked = {record.qid: record.ranking for record in records if record.ranking}
+
+    def __getitem__(self, qid: str) -> list[tuple[str, float]]:
+        return [(docid, float(-place)) for place, docid in _from_end(self._ranked[qid])]
+
+    def __contains__(self, qid: object) -> bool:
+        return qid in self._ranked
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._ranked)
+
+    def __len__(self) -> int:
+        return len(self._ranked)
 
 
 def _from_end(ranking: Sequence[str]) -> Iterator[tuple[int, str]]:

@@ -110,8 +110,11 @@ def _weights(queries: int) -> Iterator[Floats]:
     for start in range(0, RESAMPLES, rows):
         count = min(rows, RESAMPLES - start)
         drawn = generator.integers(0, queries, (count, queries))
-        places = (np.arange(count)[:, None] * queries + drawn).ravel()
-        yield np.bincount(places, minlength=count * queries).reshape(count, queries).astype(float)
+        drawn += np.arange(count)[:, None] * queries
+        times = np.bincount(drawn.ravel(), minlength=count * queries).reshape(count, queries)
+        # Each of these holds as much as the block.
+        del drawn
+        yield times.astype(float)
 
 
 def _quotient(above: int, below: Sequence[int]) -> Statistic:
