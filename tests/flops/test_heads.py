@@ -70,7 +70,9 @@ def test_every_class_of_transformers_is_known_or_refused_by_name(model_type: str
     facts = {**config_of(model_type, FIRST[model_type]).to_diff_dict(), "model_type": model_type}
     for name, task in ours.items():
         assert name in mapped[task] | NOT_MAPPED, name
-        assert Architecture.load({**facts, "architectures": [name]}).task == task
+        # Its class refuses a config that has a decoder, and so does the estimator.
+        alone = {"is_encoder_decoder": False} if name == "T5GemmaEncoderModel" else {}
+        assert Architecture.load({**facts, **alone, "architectures": [name]}).task == task
     theirs = {name for names in mapped.values() for name in names}
     for name in theirs.union(*(_names(m, model_type) for m in OTHERS)) - set(ours):
         with pytest.raises(DataError, match=f"architectures.*{name}"):
