@@ -136,7 +136,7 @@ def ended(asked: Spec, root: Path, last: int | None, end: Callable[[Disk], None]
 def test_a_run_that_ends_between_two_operations_goes_on_to_the_same_end(
     asked: Spec, tmp_path: Path, kind: str
 ) -> None:
-    """At seeded moments, some of them again while a resumed run goes on."""
+    """At seeded moments of the first session; the second comes through."""
     undisturbed = outcome(run(asked, tmp_path / "whole"))
     operations = ended(asked, tmp_path / "counted", None, lambda disk: None).operations
     assert operations > 50
