@@ -13,9 +13,9 @@ from scipy.stats import bootstrap
 
 from e2r.errors import UsageError
 from e2r.metrics import evaluate
-from e2r.metrics.columns import SHEETS
+from e2r.metrics.columns import SHEETS, kinds_of
 from e2r.metrics.cost import price
-from e2r.metrics.reports.tables import fixed, percent, ranged, short
+from e2r.metrics.reports.tables import UNDEFINED, fixed, percent, ranged, short
 from e2r.metrics.runs.recorded import Recorded
 from e2r.metrics.statistics.intervals import RESAMPLES, SEED
 from e2r.metrics.work import latency
@@ -123,7 +123,10 @@ def test_the_same_numbers_in_every_output(make_run, tmp_path) -> None:
             agree(place, f"{name} high", figure["high"])
         agree(place, "PFLOPs/query", run["petaflops_per_query"])
         agree(place, "QPP low", run["qpp"]["low"])
-    assert table.to_markdown("all") == "\n".join(table.to_markdown(kind) for kind in SHEETS)
+    assert table.to_markdown("all") == "\n".join(
+        table.to_markdown(kind) for kind in kinds_of(table.rows)
+    )
+    assert set(SHEETS) - set(kinds_of(table.rows)) == {"money"}, "no price list was given"
 
 
 @pytest.mark.parametrize("kind", SHEETS)
@@ -146,6 +149,7 @@ def test_sheets_hold_the_figures_in_text_and_in_tex(make_run, kind) -> None:
             "batched",
         ],
         "time": [short(row.work.seconds_per_query), "batched"],
+        "money": [f"{row.measures['nDCG@10'].value:.4f}", UNDEFINED],
         "frontier": ["yes", f"{row.standing.frontiers['rounds'].probability:.3f}"],
     }[kind]
     [sheet] = table.sheets(kind)
