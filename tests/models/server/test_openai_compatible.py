@@ -157,7 +157,8 @@ def test_without_a_tokenizer_words_are_counted_and_it_is_said(
     assert record.counted_by == "words and marks"
     assert record.answer_start == "prompt"
     words = ("tokenizer", "8 further tokens", "--architecture", "does not report cached tokens")
-    for word, note in zip(words, folder.manifest().notes, strict=True):
+    notes = [note for note in folder.manifest().notes if "cannot be read" not in note]
+    for word, note in zip(words, notes, strict=True):
         assert word in note
     path, body = server.asked[-1]
     assert path == "/v1/chat/completions"
