@@ -27,7 +27,8 @@ def test_the_board_is_rebuilt_byte_for_byte(tmp_path: Path, shared_data: Path) -
     rankings = [str(shared_data / "published")]
     notes: list[str] = []
     board = tmp_path / "board"
-    built = build(ROOT / "runs", board, qrels=qrels, rankings=rankings, note=notes.append).parent
+    told = {"qrels": qrels, "rankings": rankings, "project": "../README.md", "note": notes.append}
+    built = build(ROOT / "runs", board, **told).parent
     assert notes == []
     committed, rebuilt = files(ROOT / "leaderboard"), files(built)
     assert committed.keys() == rebuilt.keys()
