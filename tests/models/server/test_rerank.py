@@ -111,7 +111,8 @@ def test_lists_of_several_queries_are_calls_of_their_own() -> None:
         server.close()
     assert [reply.value for reply in replies] == [1.0, 2.0, 3.0]
     assert [reply.batch_size for reply in replies] == [2, 2, 1]
-    assert [body["documents"] for body in seen[1:]] == [["a", "bb"], ["ccc"]]
+    # Both are under way at once: which is served first is a matter of time.
+    assert sorted(body["documents"] for body in seen[1:]) == [["a", "bb"], ["ccc"]]
 
 
 @pytest.mark.parametrize(
