@@ -36,7 +36,6 @@ KNOWN = {
     "estimate": "estimate: a heap sort makes about these calls to leave that ranking",
 }
 NOT_OF_A_PLAN = {"runs", "resume", "most"}
-SERVED = ("openai:", "rerank:")
 DEVICE = ("on", "utilization", "price_per_hour", "weight_bits")
 
 
@@ -86,13 +85,10 @@ def command(
     from e2r.flops.conventions import CONVENTIONS
     from e2r.flops.conventions import convention as by_name
     from e2r.forecast.dry_run import (
-        counted,
-        counter_of,
         depends_on_answers,
         dry_run,
-        refuse_unfit,
     )
-    from e2r.forecast.planning import architecture_of, refuse_without_a_model
+    from e2r.forecast.planning import counting, refuse_without_a_model
     from e2r.forecast.published import told
     from e2r.money.bill import thousand
     from e2r.records.collection import load_collection
@@ -116,18 +112,7 @@ def command(
     )
     collection = load_collection(spec, lambda text: click.echo(f"note: {text}", err=True))
     refuse_without_a_model(spec)
-    model = counted(spec.model)
-    architecture = architecture_of(spec.model.architecture or model.source)
-    counter, tokenizer = counter_of(
-        model, spec.execution, architecture, closed=spec.model.source.startswith(SERVED)
-    )
-    facts = counter.record().architecture
-    if architecture is None and facts is not None:
-        from e2r.flops.architecture import Architecture
-
-        architecture = Architecture.load(facts)
-    if architecture is not None:
-        refuse_unfit(spec, architecture)
+    architecture, counter, tokenizer = counting(spec)
     headline = answers or ("oracle" if collection.judgments else "first-stage")
     known = None
     if headline.startswith("ranking:"):

@@ -12,11 +12,14 @@ from e2r.flops.architecture import Architecture
 from e2r.forecast.dry_run import DryRun, counted, counter_of, dry_run, refuse_unfit
 from e2r.forecast.lengths import Lengths
 from e2r.forecast.method import PETA, Forecast, forecast
+from e2r.models.counting import Counter
 from e2r.records.collection import load_collection
 from e2r.records.spec import Spec
 
 NO_MODELS = {"oracle", "random", "replay", "none"}
 """Answerers that compute nothing."""
+SERVED = ("openai:", "rerank:")
+"""Models whose tokenizer may be nobody's: words are counted then, and that is said."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,19 +120,30 @@ def refuse_without_a_model(spec: Spec) -> None:
         )
 
 
-def _of_a_spec(
-    spec: Spec, answers: str | None, convention: str, note: Callable[[str], None] | None
-) -> Planned:
-    refuse_without_a_model(spec)
-    collection = load_collection(spec, note or (lambda text: None))
+def counting(spec: Spec) -> tuple[Architecture | None, Counter, str]:
+    """A spec's architecture, if anyone knows it, who counts its tokens, and by what in words.
+
+    Raises DataError for prompts that cannot fit, and what loading a tokenizer raises.
+    """
     model = counted(spec.model)
     architecture = architecture_of(spec.model.architecture or model.source)
-    counter, tokenizer = counter_of(model, spec.execution, architecture)
+    counter, tokenizer = counter_of(
+        model, spec.execution, architecture, closed=spec.model.source.startswith(SERVED)
+    )
     facts = counter.record().architecture
     if architecture is None and facts is not None:
         architecture = Architecture.load(facts)
     if architecture is not None:
         refuse_unfit(spec, architecture)
+    return architecture, counter, tokenizer
+
+
+def _of_a_spec(
+    spec: Spec, answers: str | None, convention: str, note: Callable[[str], None] | None
+) -> Planned:
+    refuse_without_a_model(spec)
+    collection = load_collection(spec, note or (lambda text: None))
+    architecture, counter, tokenizer = counting(spec)
     headline = answers or ("oracle" if collection.judgments else "first-stage")
     run = dry_run(spec, collection, counter, headline)
     return Planned(spec, run, architecture, tokenizer, convention)

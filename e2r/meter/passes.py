@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, TypeAlias
@@ -200,10 +201,9 @@ def _past(kept: Any, width: int, mask: Any, length: int | None) -> int | None:
 
     The cache says it itself, also where the program has cut it; else `length`, the passes' sum.
     """
-    try:
+    # Caches of other kinds have no such method, or one that does not know.
+    with suppress(AttributeError, TypeError, ValueError, NotImplementedError, IndexError):
         return max(int(kept.get_seq_length()) - width, 0)
-    except (AttributeError, TypeError, ValueError, NotImplementedError, IndexError):
-        pass
     if isinstance(kept, tuple) and kept:
         return int(kept[0][0].shape[-2])
     if mask is not None and getattr(mask, "ndim", 0) == 2:
