@@ -71,3 +71,16 @@ def test_validate_and_leaderboard_are_what_the_commands_do(runs: Path, tmp_path:
     qrels = str(tmp_path / "small.qrels")
     page = e2r.leaderboard(runs, tmp_path / "site", qrels=qrels, paper=False, note=[].append)
     assert page.is_file()
+
+
+def test_a_closed_model_is_planned_by_words_and_has_no_price() -> None:
+    tables = {
+        "data": {"dataset": "demo", "depth": 3, "limit": 2},
+        "model": {"source": "openai:nobody-knows"},
+        "method": {"name": "pointwise.yes_no"},
+        "execution": {"server": {"base_url": "http://127.0.0.1:9/v1"}},
+    }
+    planned = e2r.plan(e2r.Spec.of(tables, "the test"))
+    assert planned.calls == 3
+    assert planned.petaflops is None
+    assert "words" in planned.tokenizer
