@@ -79,8 +79,11 @@ demo/leaderboard: $(DEMO_VENV)/.demo
 	$(DEMO_BIN)/e2r evaluate demo/runs --measures nDCG@10
 	$(DEMO_BIN)/e2r leaderboard --runs demo/runs --out demo/leaderboard
 
+# Two processes, each with whole files, so that what a file sets up is set up once.
+PYTEST := $(BIN)/pytest -n 2 --dist loadfile
+
 test: lint types browser
-	$(BIN)/pytest
+	$(PYTEST)
 
 # A real vLLM in an environment of its own (3.5 GB): too much for every check, so not in `test`.
 test-vllm: $(READY)
@@ -88,7 +91,7 @@ test-vllm: $(READY)
 	E2R_VLLM=.cache/vllm/bin/python $(BIN)/pytest tests/vllm
 
 check: lint types
-	$(BIN)/pytest -m 'not slow'
+	$(PYTEST) -m 'not slow'
 
 lint: $(READY)
 	$(BIN)/ruff check .

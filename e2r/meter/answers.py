@@ -9,7 +9,10 @@ from e2r.meter.sheet import Row
 
 @dataclass(frozen=True)
 class Answer:
-    """A request's counts; `model` is what the column of that name says. `qid` may be empty."""
+    """A request's counts; `model` is what the column of that name says. `qid` may be empty.
+
+    `prompt` is the text that was asked, by which a request finds its topic.
+    """
 
     model: str
     prompt_tokens: int
@@ -17,6 +20,7 @@ class Answer:
     cached_tokens: int = 0
     decoder_prompt_tokens: int = 0
     qid: str = ""
+    prompt: str = ""
 
     def row(self, qid: str) -> Row:
         """The row: what was computed elsewhere is taken to be what was asked for."""

@@ -163,7 +163,10 @@ class Counter:
         self._ends.append(vllm.watch(self._sheet, self._answered, self.note, self.missing))
 
     def _answered(self, answer: Answer) -> None:
-        self._sheet.write([answer.row(self._query())])
+        qid = answer.qid or self._query()
+        if not qid and self._topics is not None:
+            qid = self._topics.asked(answer.prompt, self.note)
+        self._sheet.write([answer.row(qid)])
 
     def _failed(self, module: Any) -> None:
         self.missing(f"a pass of {type(module).__name__} raised an error and is not counted")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -24,6 +24,10 @@ ENDPOINTS = (
     "/classify",
 )
 MOST_BYTES = 64 * 2**20
+MOST_TOKENS = 2**31
+QUERIES = ("query", "text_1", "queries")
+"""Where the endpoints that rerank and score name the query apart from the documents."""
+PROMPTS = ("messages", "prompt", "input", "instructions")
 Answered = Callable[[Answer], None]
 Note = Callable[[str], None]
 
@@ -78,7 +82,7 @@ def _read(
             return
         found = answer_of(json.loads(request.content), json.loads(response.content))
         if found is None:
-            missing(f"{where}: its answers report no usage; they are not counted")
+            missing(f"{where}: its answers report no usage that can be; they are not counted")
             return
         note(f"{where}: tokens are those that the server reports")
         answered(found)
@@ -88,7 +92,7 @@ def _read(
 
 
 def answer_of(asked: Any, told: Any) -> Answer | None:
-    """What an answer's body says that it took, or None where it says nothing.
+    """What an answer's body says that it took, or None where it says nothing that can be.
 
     Servers spell it in two ways: prompt_tokens and completion_tokens, or input_tokens and
     output_tokens. Rerank endpoints report total_tokens alone.
@@ -97,13 +101,34 @@ def answer_of(asked: Any, told: Any) -> Answer | None:
     if not isinstance(usage, Mapping):
         return None
     prompt = _count(usage, "prompt_tokens", "input_tokens", "total_tokens")
-    if not prompt:
-        return None
-    generated = _count(usage, "completion_tokens", "output_tokens") or 0
+    generated = _count(usage, "completion_tokens", "output_tokens")
     details = usage.get("prompt_tokens_details") or usage.get("input_tokens_details") or {}
-    cached = _count(details, "cached_tokens") or 0 if isinstance(details, Mapping) else 0
+    cached = _count(details, "cached_tokens") if isinstance(details, Mapping) else None
+    if not prompt or -1 in (prompt, generated, cached) or (cached or 0) > prompt:
+        return None
     name = told.get("model") or (asked.get("model") if isinstance(asked, Mapping) else None)
-    return Answer(column(str(name or "unknown")), prompt, generated, min(cached, prompt))
+    return Answer(
+        column(str(name or "unknown")), prompt, generated or 0, cached or 0, prompt=prompt_of(asked)
+    )
+
+
+def prompt_of(asked: Any) -> str:
+    """The text of a request's body that names its query: that field, else all that is asked."""
+    if not isinstance(asked, Mapping):
+        return ""
+    query = next((asked[name] for name in QUERIES if asked.get(name)), None)
+    return "\n".join(_texts([asked.get(name) for name in PROMPTS] if query is None else query))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for part in value.values():
+            yield from _texts(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _texts(part)
 
 
 def column(name: str) -> str:
@@ -118,8 +143,9 @@ def column(name: str) -> str:
 
 
 def _count(usage: Mapping[str, Any], *names: str) -> int | None:
-    for name in names:
-        value = usage.get(name)
-        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-            return value
-    return None
+    """The first of these names that is told; -1 for what is no count."""
+    value = next((usage[name] for name in names if usage.get(name) is not None), None)
+    if value is None:
+        return None
+    counts = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS
+    return value if counts else -1

@@ -23,13 +23,17 @@ class Topics:
         tokenizer = self._tokenizers[source]
         if tokenizer is None:
             return [""] * ids.shape[0]
-        found = []
-        for row in ids.tolist():
-            qid = self.find(tokenizer.decode(row, skip_special_tokens=True))
-            if not qid:
-                note("calls in whose prompt no single topic was found; they belong to no query")
-            found.append(qid)
-        return found
+        return [
+            self.asked(tokenizer.decode(row, skip_special_tokens=True), note)
+            for row in ids.tolist()
+        ]
+
+    def asked(self, prompt: str, note: Callable[[str], None]) -> str:
+        """The query that a prompt asks about; where none or several are there, a note says so."""
+        qid = self.find(prompt)
+        if not qid:
+            note("calls in whose prompt no single topic was found; they belong to no query")
+        return qid
 
     def find(self, prompt: str) -> str:
         """The one query whose text stands in a prompt, or an empty word.

@@ -74,12 +74,25 @@ def _read(
         return
     model = _column(sheet, llm, note)
     for output in outputs if isinstance(outputs, Sequence) else [outputs]:
-        for answer in answers(model, output):
+        for answer in answers(model, output, _prompt(llm, output)):
             answered(answer)
     note("vLLM: tokens are those of its requests; what its engine computes beside is not looked at")
 
 
-def answers(model: str, output: Any) -> Iterator[Answer]:
+def _prompt(llm: Any, output: Any) -> str:
+    """What was asked as text: a request of token ids alone, or a pair to score, carries none."""
+    text = getattr(output, "prompt", None)
+    if isinstance(text, str):
+        return text
+    try:
+        ids = output.prompt_token_ids or []
+        return str(llm.get_tokenizer().decode(ids, skip_special_tokens=True))
+    except Exception:
+        # An engine without a tokenizer: the request is counted all the same, for no query.
+        return ""
+
+
+def answers(model: str, output: Any, text: str = "") -> Iterator[Answer]:
     """The calls of one request: each further sample finds the whole prompt computed already."""
     prompt = len(output.prompt_token_ids or ())
     if not prompt:
@@ -89,7 +102,7 @@ def answers(model: str, output: Any) -> Iterator[Answer]:
     for place, sample in enumerate(samples):
         generated = len(getattr(sample, "token_ids", None) or ())
         known = min(cached, prompt) if place == 0 else prompt
-        yield Answer(model, prompt, generated, known)
+        yield Answer(model, prompt, generated, known, prompt=text)
 
 
 def _column(sheet: Sheet, llm: Any, note: Note) -> str:

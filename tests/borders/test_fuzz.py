@@ -14,7 +14,7 @@ FUZZING = Path(__file__).with_name("fuzzing.py")
 
 @pytest.mark.parametrize(
     ("seed", "cases"),
-    [(1, 60), *(pytest.param(seed, 150, marks=pytest.mark.slow) for seed in range(2, 6))],
+    [(1, 60), *(pytest.param(seed, 150, marks=pytest.mark.slow) for seed in range(2, 4))],
 )
 def test_every_mutated_file_is_answered(tmp_path: Path, seed: int, cases: int) -> None:
     done = subprocess.run(

@@ -327,13 +327,14 @@ def test_a_cluster_that_others_hold_is_not_waited_for_for_ever(
     """The connection is the caller's own here: it is used, and left."""
     import ray
 
-    monkeypatch.setattr("e2r.engines.ray.PATIENCE", 2)
     ray.init(address=cluster, log_to_driver=False)
     try:
         holder = ray.remote(stand_ins.Watched).options(num_cpus=2)
         held = holder.remote(spec(collection), None, None, str(folder))
         ray.get(held.place.remote())
-        with pytest.raises(MissingError, match=r"no worker in 2 seconds.*of which 0 CPUs"):
+        refused = pytest.raises(MissingError, match=r"no worker in 2 seconds.*of which 0 CPUs")
+        with monkeypatch.context() as patch, refused:
+            patch.setattr("e2r.engines.ray.PATIENCE", 2)
             run(spec(collection, cluster), folder / "ray")
         ray.kill(held)
         whole = run(spec(collection, cluster), folder / "ray", resume=True)

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import sys
 import threading
-import types
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -17,13 +13,11 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-import openai  # noqa: E402
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
 import e2r  # noqa: E402
 from e2r.errors import UsageError  # noqa: E402
 from tests import tiny_models  # noqa: E402
-from tests.models.server.local_servers import Said, serving  # noqa: E402
 
 IDS = torch.arange(3, 12)[None].repeat(2, 1)
 
@@ -262,94 +256,3 @@ def test_a_meter_is_used_once_and_writes_over_nothing(tmp_path: Path) -> None:
         e2r.meter(tmp_path / "calls.csv"),
     ):
         pass
-
-
-USAGE = {
-    "prompt_tokens": 40,
-    "completion_tokens": 3,
-    "prompt_tokens_details": {"cached_tokens": 16},
-}
-
-
-def completion(path: str, body: Any, headers: Any) -> Said:
-    if path.endswith("/rerank"):
-        told = {"model": body["model"], "usage": {"total_tokens": 99}, "results": []}
-        return Said.json(told if body["query"] else {"results": []})
-    message = {"role": "assistant", "content": "B"}
-    choice = {"index": 0, "message": message, "finish_reason": "stop"}
-    return Said.json(
-        {"id": "1", "object": "chat.completion", "created": 1, "model": body["model"]}
-        | {"choices": [choice], "usage": USAGE},
-        **{"content-type": "application/json"},
-    )
-
-
-def test_servers_are_counted_by_the_usage_that_they_report(tmp_path: Path) -> None:
-    import httpx2
-
-    known, secret = "Qwen/Qwen2.5-7B-Instruct", "their-secret-model"
-    say: Any = [{"role": "user", "content": "Which?"}]
-    with serving(completion) as url, e2r.meter(tmp_path / "calls.csv") as meter:
-        client = openai.OpenAI(base_url=url, api_key="x")
-        with meter.query("q1"):
-            client.chat.completions.create(model=known, messages=say)
-
-        async def later() -> None:
-            async with openai.AsyncOpenAI(base_url=url, api_key="x") as own:
-                await own.chat.completions.create(model=secret, messages=say)
-
-        asyncio.run(later())
-        for query in ("flea", ""):
-            httpx2.post(f"{url}/rerank", json={"model": secret, "query": query})
-        client.close()
-    table = meter.to_pandas()
-    assert table["prompt_tokens"].tolist() == [40, 40, 99]
-    assert table["cached_tokens"].tolist() == [16, 16, 0]
-    assert table["generated_tokens"].tolist() == [3, 3, 0]
-    assert table["model"].tolist() == [known, f"closed:{secret}", f"closed:{secret}"]
-    assert table["qid"].tolist() == ["q1", "", ""]
-    usage = e2r.Usage(40, 3, cached_tokens=16)
-    price = e2r.estimate(e2r.Architecture.load(known), usage).flops
-    assert table["flops"].tolist()[0] == price
-    assert meter.petaflops is None
-    assert any("report no usage" in text for text in meter.uncounted)
-    # The client is as it was.
-    assert httpx2.Client.send.__module__ != "e2r.meter.http"
-
-
-def test_an_offline_vllm_is_counted_by_its_token_ids(
-    load: Callable[[], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A stand-in that answers as vLLM's LLM does; `chat` calls `generate`, and is one request."""
-
-    class LLM:
-        def __init__(self) -> None:
-            config = types.SimpleNamespace(model="org/theirs", hf_config=load().config)
-            self.llm_engine = types.SimpleNamespace(model_config=config)
-
-        def generate(self, prompts: list[Any]) -> list[Any]:
-            written = types.SimpleNamespace(token_ids=[1, 2])
-            return [
-                types.SimpleNamespace(
-                    prompt_token_ids=list(range(10)),
-                    num_cached_tokens=4,
-                    outputs=[written] * len(prompts),
-                )
-            ]
-
-        def chat(self, messages: list[Any]) -> list[Any]:
-            return self.generate(messages)
-
-    library = types.ModuleType("vllm.entrypoints.llm")
-    library.LLM = LLM  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "vllm.entrypoints.llm", library)
-    with e2r.meter(tmp_path / "calls.csv") as meter:
-        assert len(LLM().chat(["a", "b"])) == 1
-    table = meter.to_pandas()
-    assert table["prompt_tokens"].tolist() == [10, 10]
-    # The second sample finds the prompt computed.
-    assert table["cached_tokens"].tolist() == [4, 10]
-    assert table["generated_tokens"].tolist() == [2, 2]
-    assert meter.petaflops is not None
-    facts = json.loads((tmp_path / table["model"][0]).read_text())
-    assert facts["model_type"] == "llama"
