@@ -230,6 +230,22 @@ def test_modules_and_console_scripts_run_too(program: Any, tmp_path: Path) -> No
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "launcher",
+    [
+        ("torch.distributed.run", "--nproc-per-node", "2", "--master-addr", "127.0.0.1"),
+        ("accelerate.commands.launch", "--cpu", "--num_processes", "1"),
+    ],
+)
+def test_launchers_are_followed(launcher: tuple[str, ...], program: Any, tmp_path: Path) -> None:
+    out = tmp_path / "calls.csv"
+    path = program("ask('a fox')")
+    done = metered(out, sys.executable, "-m", *launcher, path)
+    assert done.returncode == 0, done.stderr
+    assert len(rows(out)) == (2 if "2" in launcher else 1)
+
+
+@pytest.mark.slow
 def test_the_programs_own_start_file_still_runs(program: Any, tmp_path: Path) -> None:
     home = tmp_path / "start"
     home.mkdir()
