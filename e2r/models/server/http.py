@@ -39,6 +39,8 @@ T = TypeVar("T")
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 """Seconds before the second attempt, doubled for each further one, and their bound."""
+LONGEST_PAUSE_ANSWERED = 4.0
+"""The bound after a reply that came, whole, and is none."""
 SHOWN = 300
 """Characters of a server's own words in an error message."""
 BUSY = {408, 425, 429}
@@ -291,10 +293,15 @@ class Server:
 
 
 def _pause(state: RetryCallState) -> float:
-    """Exponential backoff with jitter, or the longer pause that the server asked for."""
-    usual = min(FIRST_PAUSE * 2.0 ** (state.attempt_number - 1), LONGEST_PAUSE)
-    usual *= random.uniform(0.5, 1.0)  # noqa: S311 — spreads callers, shapes no answer
+    """Exponential backoff with jitter, or the longer pause that the server asked for.
+
+    A server that has answered, and nonsense, gains nothing from rest: it is asked again soon.
+    """
     error = state.outcome.exception() if state.outcome else None
+    answered = isinstance(error, AgainError) and error.status is None and not error.absent
+    longest = LONGEST_PAUSE_ANSWERED if answered else LONGEST_PAUSE
+    usual = min(FIRST_PAUSE * 2.0 ** (state.attempt_number - 1), longest)
+    usual *= random.uniform(0.5, 1.0)  # noqa: S311 — spreads callers, shapes no answer
     return max(usual, error.pause if isinstance(error, AgainError) else 0.0)
 
 

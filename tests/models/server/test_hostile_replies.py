@@ -179,6 +179,27 @@ def test_failures_of_many_queries_are_a_server_that_is_gone() -> None:
         connected(url, attempts=1).post(calls)
 
 
+@pytest.mark.parametrize(("said", "longest"), [(Said.json([]), 4), (Said.json({}, 503), 30)])
+def test_a_reply_that_is_none_is_asked_again_sooner_than_a_busy_server(
+    monkeypatch: pytest.MonkeyPatch, said: Said, longest: float
+) -> None:
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr("anyio.sleep", sleep)
+    monkeypatch.setattr(module, "FIRST_PAUSE", 0.5)
+
+    def answer(path: str, body: dict[str, Any] | None, headers: Mapping[str, str]) -> Said:
+        return Said.json({"data": []}) if body is None else said
+
+    with serving(answer) as url:
+        [failed] = connected(url, attempts=12).post([post(1, "q1")])
+    assert isinstance(failed, Failed)
+    assert longest / 2 <= max(slept) <= longest
+
+
 def test_waits_are_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     slept: list[float] = []
