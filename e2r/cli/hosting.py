@@ -73,7 +73,7 @@ def _quality_lines(known: Both, own: Decimal, bought: Decimal, currency: str) ->
         point = abs(dearer) / abs(more) / 100
         lines.append(f"  {'a point (0.01) more, a month':<34}{currency} {point:,.2f}")
     elif more and dearer:
-        lines.append("  the better one is the cheaper one")
+        lines.append(f"  {'a point more':<34}the better one is the cheaper one")
     return lines
 
 
@@ -97,7 +97,7 @@ def versus_lines(
         if quality is not None:
             lines += _quality_lines(quality, own, bought, name)
         if each.first is None or each.always is None:
-            lines.append("  buying is cheaper at any traffic")
+            lines.append(f"  {'at any traffic':<34}buy")
             continue
         lines.append(f"  {'own is cheaper from':<34}{_traffic(each, each.first, device)}")
         if each.always > each.first:
@@ -111,9 +111,12 @@ def versus_lines(
 
 def _traffic(each: Versus, qps: Decimal, device: str) -> str:
     from e2r.forecast.money import SECONDS_A_MONTH
+    from e2r.metrics.reports.tables import short
 
     month = qps * SECONDS_A_MONTH
-    return f"{qps:,.4g} a second, {month:,.0f} a month, {each.accelerators(qps):,} {device}"
+    return (
+        f"{short(float(qps))} a second, {month:,.0f} a month, {each.accelerators(qps):,} {device}"
+    )
 
 
 def draw(offers: Sequence[Versus], qps: float, path: Path) -> None:
