@@ -38,7 +38,7 @@
   const choices = {
     measure: ["Measure", data.measures],
     convention: ["Convention", data.conventions],
-    // What the picture's cost is; there where the board was built with a price list.
+    // What the picture's cost is; there where runs have money by a price list, or seconds.
     ...(data.axes ? { axis: ["Cost axis", data.axes] } : {}),
   };
   const state = new URLSearchParams();
@@ -63,18 +63,18 @@
   function figures(row) {
     const measure = data.measures.indexOf(chosen("measure"));
     const cost = costs(row);
-    const bought = data.axes && chosen("axis") !== data.axes[0];
-    const spent = bought && row.family !== "first_stage";
+    const place = data.axes ? data.axes.indexOf(chosen("axis")) : 0;
+    const spent = row.spent && row.spent[place];
     return {
-      axis: spent ? row.money : cost && cost.petaflops,
-      unit: bought ? data.unit : "PFLOPs",
+      axis: place && row.family !== "first_stage" ? spent && spent.cost : cost && cost.petaflops,
+      unit: place ? data.units[place] : "PFLOPs",
       money: row.money ?? null,
       rank: row.ranks[measure] ?? null,
       quality: row.quality[measure],
       petaflops: cost && cost.petaflops,
       rpp: cost && cost.rpp[measure],
       qpp: cost && cost.qpp,
-      frontier: Boolean(bought ? spent && row.thrifty && row.thrifty[measure] : cost && cost.frontier[measure]),
+      frontier: Boolean(place ? spent && spent.frontier && spent.frontier[measure] : cost && cost.frontier[measure]),
       convention: cost && cost.convention,
       foreign: Boolean(cost && cost.foreign),
     };
@@ -88,6 +88,7 @@
     dataset: (row) => `${row.dataset} ${row.depth}`,
     quality: (row, seen) => seen.quality && seen.quality[0],
     petaflops: (row, seen) => seen.petaflops && seen.petaflops[0],
+    money: (row) => row.money && row.money[0],
     rpp: (row, seen) => seen.rpp && seen.rpp[0],
     qpp: (row, seen) => seen.qpp && seen.qpp[0],
     calls: (row) => row.calls,
@@ -188,7 +189,7 @@
   }
 
   // Every change of the view: what is drawn follows, then the address.
-  const seenAs = () => [chosen("measure"), chosen("convention")].join("\n");
+  const seenAs = () => Object.keys(choices).map(chosen).join("\n");
   let filled = seenAs();
   let heard = null;
   let sorted = null;
