@@ -266,9 +266,9 @@ def test_the_models_of_a_strangers_calls_lead_to_no_file_elsewhere(tmp_path: Pat
         with pytest.raises(DataError, match="leads out") as refused:
             evaluate(calls)
         assert "secret" not in str(refused.value)
-    calls.write_text("qid,prompt_tokens,generated_tokens,model\n1,5,1,a/b/c\n")
-    with pytest.raises(E2RError):
-        evaluate(calls)
-    for model in ("x" * 250, 'Qwen/Qwen2.5-"7B'):
+    for model in ("x" * 250, "a/b/c"):
         calls.write_text(f"qid,prompt_tokens,generated_tokens,model\n1,5,1,{model}\n")
-        assert evaluate(calls).rows[0].petaflops.value is None
+        with pytest.raises(E2RError):
+            evaluate(calls)
+    calls.write_text('qid,prompt_tokens,generated_tokens,model\n1,5,1,Qwen/Qwen2.5-"7B\n')
+    assert evaluate(calls).rows[0].petaflops.value is None
