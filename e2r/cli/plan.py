@@ -11,6 +11,7 @@ from e2r.cli.grouped import ASKED, Grouped
 from e2r.cli.money import (
     NOT_OTHERWISE,
     Otherwise,
+    folded,
     list_of,
     money_figures,
     money_lines,
@@ -270,7 +271,8 @@ def _print(figures: dict[str, Any], queries: int) -> None:
         click.echo(f"  {label:<32} {shown:>10}{spread}")
     if len(figures["range"]) > 1:
         others = ", ".join(row["answers"] for row in figures["range"][1:])
-        click.echo(f"  in brackets: from least to most over answerers, {others} too")
+        for line in folded(f"in brackets: from least to most over answerers, {others} too"):
+            click.echo(line)
     click.echo(f"  ledger on disk, about {figures['ledger_bytes']:,} bytes")
 
 
