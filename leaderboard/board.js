@@ -48,7 +48,19 @@
 
   function chosen(name) {
     const held = state.get(name);
-    return choices[name][1].includes(held) ? held : choices[name][1][0];
+    const place = choices[name][1].indexOf(held);
+    return place > 0 && (name !== "axis" || hasAxis(place)) ? held : choices[name][1][0];
+  }
+
+  // Whether any row of the collection that is shown has the cost of an axis.
+  const axesOf = new Map();
+  function hasAxis(place) {
+    const key = `${place} ${collection()}`;
+    if (!axesOf.has(key)) {
+      const here = (row) => collection() === ALL || row.group === collection();
+      axesOf.set(key, place === 0 || data.rows.some((row) => here(row) && row.spent && row.spent[place]));
+    }
+    return axesOf.get(key);
   }
 
   // What a row costs in this view. Published rows have no price but that of their own convention;
@@ -208,6 +220,11 @@
     for (const [name, select] of Object.entries(selects)) {
       const mark = name === "on" ? collection() : name === "sort" ? state.get("sort") || "" : choices[name] ? chosen(name) : state.has(name) ? `=${state.get(name)}` : "";
       select.value = mark;
+    }
+    if (selects.axis) {
+      const known = data.axes.map((_, place) => hasAxis(place));
+      Array.from(selects.axis.options, (option, place) => (option.hidden = option.disabled = !known[place]));
+      selects.axis.parentElement.hidden = known.filter(Boolean).length < 2;
     }
     const others = new URLSearchParams(state);
     others.delete("sort");

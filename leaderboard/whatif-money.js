@@ -241,7 +241,8 @@
     const found = [
       ["a thousand queries bought", `${name} ${fixed(times(held.bought, 1000), 4)}`],
       ["own, never idle", `${name} ${fixed(times(held.full, 1000), 4)}`],
-      [`a month at ${qps} queries a second`, `${name} ${fixed(bought, 2)} bought, ${fixed(own, 2)} own (${held.accelerators(qps).toLocaleString("en")} ${device})`],
+      [`a month at ${qps} a second, bought`, `${name} ${fixed(bought, 2)}`],
+      [`own, ${held.accelerators(qps).toLocaleString("en")} ${device}`, `${name} ${fixed(own, 2)}`],
     ];
     if (known) {
       found.push([`nDCG@10 on ${known.dataset}`, `${known.own.toFixed(4)} own, ${known.offered.toFixed(4)} bought`]);

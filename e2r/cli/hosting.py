@@ -38,7 +38,10 @@ def offers_of(
     from e2r.money.prices import one_currency
     from e2r.money.words import price_list
 
-    lists = [price_list(offered(word)[1]) for word in words]
+    try:
+        lists = [price_list(offered(word)[1]) for word in words]
+    except UsageError as error:
+        raise UsageError(str(error).replace("--price", "--versus", 1)) from None
     one_currency([*lists, *([prices] if prices else [])])
     return [
         versus(each, service.forecast, asked.depth, asked.lengths, service.timed) for each in lists
@@ -91,8 +94,8 @@ def versus_lines(
             *folded(f"versus {each.offer.told()}"),
             f"  {'a thousand queries bought':<34}{name} {each.bought * 1000:,.4f}",
             f"  {'own, never idle':<34}{name} {each.at_full_load * 1000:,.4f}",
-            f"  {f'a month at {float(qps):g} queries a second':<34}"
-            f"{name} {bought:,.2f} bought, {own:,.2f} own ({few})",
+            f"  {f'a month at {float(qps):g} a second, bought':<34}{name} {bought:,.2f}",
+            f"  {f'own, {few}'[:34]:<34}{name} {own:,.2f}",
         ]
         if quality is not None:
             lines += _quality_lines(quality, own, bought, name)

@@ -43,3 +43,9 @@ def test_the_axis_switches_to_money_and_back(page, priced: Path) -> None:
     )
     page.select_option("select[name=axis]", index=0)
     page.wait_for_function("!document.querySelector('#frontier').innerText.includes('USD')")
+    # Where no row of a collection has money, nobody is asked for it.
+    page.select_option("select[name=axis]", index=1)
+    published = page.locator("select[name=on] option", has_text="published").first
+    page.select_option("select[name=on]", published.get_attribute("value"))
+    assert page.locator("select[name=axis]").is_hidden()
+    assert "USD" not in page.inner_text("#frontier")

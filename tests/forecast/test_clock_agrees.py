@@ -23,6 +23,7 @@ from click.testing import CliRunner
 from e2r.cli.budget import command as budget
 from e2r.cli.estimate import command as estimate
 from e2r.cli.hosting import versus_lines
+from e2r.cli.qualities import Both
 from e2r.errors import E2RError, UsageError
 from e2r.flops.architecture import Architecture
 from e2r.flops.catalogue import entries
@@ -45,6 +46,14 @@ from e2r.site.call_tables import GRID
 SETTINGS = 200
 NEAR = 1e-9
 USES = ("concurrency", "batch_size", "weight_bits", "price_per_hour")
+
+
+KNOWN = (
+    None,
+    {"dataset": "dl19", "own": 0.6, "offered": 0.7},
+    {"dataset": "dl19", "own": 0.7123, "offered": 0.7},
+)
+"""What a board knows of both qualities."""
 
 
 def drawn(count: int) -> list[dict[str, Any]]:
@@ -76,6 +85,7 @@ def drawn(count: int) -> list[dict[str, Any]]:
             "qps": generator.choice((1, 7, 100, 9999)),
             "price": price_word(generator),
             "versus": price_word(generator),
+            "known": generator.choice(KNOWN),
         }
         # Budget tries set sizes; the other parameters are a method's own.
         own = method(setting["method"]).parameters
@@ -229,7 +239,7 @@ const found = settings.map((setting) => {
   try {
     oneCurrency([prices, offer]);
     const against = versus(data.money, offer, hour, priced, asked);
-    held = lines(data.money, against, setting.qps, setting.on);
+    held = lines(data.money, against, setting.qps, setting.on, setting.known);
   } catch (error) {
     held = error.message;
   }
@@ -284,7 +294,8 @@ def money_agrees(setting: dict[str, Any], page: dict[str, Any], told: dict[str, 
     lengths = Lengths(setting["query_tokens"], setting["passage_tokens"])
     held = versus(offer, by_library(setting), setting["depth"], lengths, cast(Timed, timed))
     service = cast(Service, SimpleNamespace(timed=timed))
-    lines = versus_lines([held], Decimal(setting["qps"]), service, [None])
+    known = setting["known"] and Both(**setting["known"])
+    lines = versus_lines([held], Decimal(setting["qps"]), service, [known])
     said = [" ".join(line.split()) for line in lines[1:-1]]
     wanted = [" ".join(f"{label} {text}".split()) for label, text in page["offered"]]
     assert said[-len(wanted) :] == wanted, setting
