@@ -34,6 +34,8 @@ from e2r.cli.words import tables, vouched_spec
 from e2r.errors import DataError, UsageError
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from e2r.data.collection import Collection
     from e2r.flops.architecture import Architecture
     from e2r.forecast.dry_run import DryRun
@@ -102,6 +104,7 @@ def command(
     from e2r.forecast.planning import counting, refuse_without_a_model
     from e2r.forecast.published import told
     from e2r.money.bill import thousand
+    from e2r.money.prices import Hours
     from e2r.records.collection import load_collection
     from e2r.records.spec import Spec
 
@@ -146,6 +149,11 @@ def command(
         )
     priced = [_figures(run, architecture, list(CONVENTIONS), convention) for run in runs]
     bought = None if prices is None else runs[0].money(prices, timed)
+    spread: list[Decimal] = []
+    if prices is not None and not isinstance(prices.terms, Hours):
+        spread = [thousand(run.money(prices), run.queries).total for run in runs]
+        for row, amount in zip(priced, spread, strict=True):
+            row["money_per_thousand_queries"] = float(amount)
     otherwise = (
         NOT_OTHERWISE if prices is None else _otherwise(spec, collection, counter, runs[0], prices)
     )
@@ -178,6 +186,10 @@ def command(
             click.echo(f"  {label:<28} {prices.currency} {bought.total:,.6f}")
             for line in money_lines(prices, thousand(bought, runs[0].queries), otherwise):
                 click.echo(line)
+            if len(set(spread)) > 1:
+                low, high = min(spread), max(spread)
+                label = "over answerers, a thousand"
+                click.echo(f"  {label:<28} {prices.currency} {low:,.6f} to {high:,.6f}")
 
 
 # The flags of `run` are those of a plan, so that one command turns into the other by a word.

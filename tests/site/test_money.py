@@ -9,6 +9,7 @@ from pathlib import Path
 
 from e2r.metrics.evaluation import evaluate
 from e2r.money.words import tariff
+from e2r.records.manifest import ServerRecord
 from e2r.site.collect import make_board
 from e2r.site.data import page_data
 from tests.metrics.recorded_runs import MakeRun
@@ -68,5 +69,21 @@ def test_the_table_the_run_and_the_downloads_hold_money(make_run: MakeRun, tmp_p
     assert "Money a thousand queries, USD" in (out / told["page"]).read_text()
     lines = list(csv.DictReader(io.StringIO((out / "board.csv").read_text())))
     assert float(lines[0]["money"]) == figure
+    gpt = make_run(hash8="00000009", architecture=None, model="gpt")
+    server = ServerRecord(
+        base_url="http://localhost/v1",
+        reported={},
+        software=None,
+        answer_start="prompt",
+        counted_by="words",
+        logprobs=None,
+        prompt_form="messages",
+        notes=[],
+    )
+    manifest = gpt.manifest()
+    model = manifest.model.model_copy(update={"server": server})
+    gpt.write_manifest(manifest.model_copy(update={"model": model}))
+    closed = build(runs, tmp_path / "closed", tariff=tariff(["in=0.15,out=0.60"])).read_text()
+    assert '<td class="n">unknown ' in closed
     bare = build(runs, tmp_path / "bare")
     assert "money" not in bare.read_text().replace("seconds or money into", "")

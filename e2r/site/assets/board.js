@@ -169,16 +169,18 @@
     cell.replaceChildren(text, ...(small ? [" ", make("small", {}, small)] : []));
   }
 
-  function writeCost(cell, span, seen) {
+  function writeCost(cell, span, seen, nothing) {
     const foreign = seen.foreign ? `by ${seen.convention}` : "";
-    write(cell, span ? short(span[0]) : UNDEFINED, ends(span, (value) => short(value, 3)) || (span ? foreign : ""));
+    write(cell, span ? short(span[0]) : nothing, ends(span, (value) => short(value, 3)) || (span ? foreign : ""));
   }
 
   function fill(line) {
     const { row, cells } = line;
     const seen = figures(row);
     write(cells.quality, fixed(seen.quality && seen.quality[0]), ends(seen.quality, (value) => fixed(value, 3)));
-    for (const name of PRICES) writeCost(cells[name], seen[name], seen);
+    // A model whose architecture nobody knows computes no fewer FLOPs for that.
+    const closed = !Object.keys(row.costs).length;
+    for (const name of PRICES) writeCost(cells[name], seen[name], seen, closed && name === "petaflops" ? "unknown" : UNDEFINED);
     if (row.state === "ranked") {
       const star = line.star;
       cells.rank.replaceChildren(seen.rank === null ? UNDEFINED : String(seen.rank), ...(seen.frontier ? [star] : []));
