@@ -193,27 +193,27 @@ def _of_attempts(again: Again | None) -> str:
     """What is known of requests that brought no reply."""
     said = "each call is paid once, as a service does that charges answers alone"
     if again is None:
-        return f"{said}; nobody recorded how many requests failed or were repeated"
-    if not again.requests and not again.failed:
-        return f"{said}; no request failed or was repeated"
-    failed = f", and {again.failed} brought none, of unknown tokens" if again.failed else ""
+        return f"{said}; nobody recorded how many failed or were sent again"
+    if not again.calls and not again.failed:
+        return f"{said}; no call failed or was sent again"
+    failed = f", and {again.failed} got none, of unknown tokens" if again.failed else ""
     return (
-        f"{said}; {again.requests} requests were repeated until a reply came (attempts: if each "
-        f"is charged like its reply){failed}"
+        f"{said}; {again.calls} calls were sent again until a reply came (attempts: if each is "
+        f"charged like its reply){failed}"
     )
 
 
 def _attempts(run: Recorded, prices: PriceList, paid: Decimal) -> Decimal | None:
     """A thousand queries' money if repeated requests are charged too; None where none were."""
     again = run.manifest.again
-    if again is None or not again.requests or not isinstance(prices.terms, Tokens):
+    if again is None or not again.calls or not isinstance(prices.terms, Tokens):
         return None
     prompt, none, made = (
         np.array([count], np.int64) for count in (again.prompt_tokens, 0, again.generated_tokens)
     )
     base = replace(prices, terms=prices.terms.untiered())
     more = bill(base, np.zeros(1, np.intp), 1, prompt, none, made)[0].total
-    calls = prices.terms.call * max(again.requests - 1, 0)
+    calls = prices.terms.call * max(again.calls - 1, 0)
     return paid + (more + calls) * THOUSAND / len(run.records)
 
 

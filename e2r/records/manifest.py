@@ -211,6 +211,10 @@ class Session(_Part):
     workers: list[WorkerRecord] = []
 
 
+MOST_SENT = 10**15
+"""Calls or tokens, which no run exceeds."""
+
+
 class Sent(Protocol):
     """A reply: how often it was asked for, and its tokens."""
 
@@ -227,20 +231,21 @@ class Sent(Protocol):
 class Again(_Part):
     """What was sent beyond the replies that a run has, of all sessions.
 
-    `requests` were sent again until a reply came, of `prompt_tokens` and `generated_tokens` if each
-    attempt counts as much as the reply; `failed` ones belong to calls that got none.
+    `calls` were sent again until a reply came, each as often as it was, of `prompt_tokens` and
+    `generated_tokens` if an attempt counts as much as the reply. `failed` were sent for nothing.
+    The documents of a list that an endpoint scores are a call each.
     """
 
-    requests: int = 0
-    prompt_tokens: int = 0
-    generated_tokens: int = 0
-    failed: int = 0
+    calls: int = Field(0, ge=0, le=MOST_SENT)
+    prompt_tokens: int = Field(0, ge=0, le=MOST_SENT)
+    generated_tokens: int = Field(0, ge=0, le=MOST_SENT)
+    failed: int = Field(0, ge=0, le=MOST_SENT)
 
     def heard(self, replies: Iterable[Sent], failed: int) -> Again:
         """With what a batch sent beyond its replies, and for calls that got none."""
         more = [(reply.attempts - 1, reply) for reply in replies]
         return Again(
-            requests=self.requests + sum(times for times, _ in more),
+            calls=self.calls + sum(times for times, _ in more),
             prompt_tokens=self.prompt_tokens + sum(n * it.prompt_tokens for n, it in more),
             generated_tokens=self.generated_tokens + sum(n * it.generated_tokens for n, it in more),
             failed=self.failed + failed,

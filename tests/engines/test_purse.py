@@ -127,7 +127,7 @@ def test_what_a_server_leaves_open_is_a_range_in_run_and_evaluate(
     manifest = folder.manifest()
     assert manifest.prices is not None
     assert manifest.again is not None
-    assert manifest.again.requests == sum(record.calls for record in folder.records())
+    assert manifest.again.calls == sum(record.calls for record in folder.records())
     # Without a list the one that the run recorded holds, dated by its day.
     [row] = evaluate(folder.path).rows
     assert row.paid is not None
@@ -137,7 +137,7 @@ def test_what_a_server_leaves_open_is_a_range_in_run_and_evaluate(
     assert row.paid.least == least * 1000 / len(row.qids)
     assert row.paid.attempts == 2 * row.paid.exact.total
     assert row.paid.all_sent is None
-    assert any("repeated until a reply came" in text for text in row.notes)
+    assert any("sent again until a reply came" in text for text in row.notes)
 
 
 def test_it_stops_before_the_money_is_exceeded_and_goes_on(spec: Spec, tmp_path: Path) -> None:
