@@ -34,6 +34,7 @@ from e2r.records.environment import code_version, environment
 from e2r.records.folder import RunFolder
 from e2r.records.ir_metadata import sidecar
 from e2r.records.manifest import (
+    Again,
     DatasetRecord,
     LatencyMode,
     Manifest,
@@ -64,9 +65,8 @@ def run(
     With `resume`, an interrupted run goes on and a complete one is returned as it is; `continued`
     is the folder that must be gone on with. Raises UsageError where the run exists already
     (without `resume`) or differs from what is asked, DataError and MissingError for data and
-    models that are not as they should be, IncompleteError where the disk is full or
-    `max_failures` queries have failed: what finished is kept, and `resume` goes on. Money is told
-    by `prices`, and the run stops, IncompleteError, before it spends more than `most`.
+    models that are not as they should be, IncompleteError where the disk is full, `max_failures`
+    queries have failed or more than `most` would be spent by `prices`: `resume` goes on.
     """
     progress = progress or Silent()
     stages = stages_of(spec)
@@ -113,6 +113,7 @@ def run(
         finished: dict[str, int] = {}
         faulty: dict[str, str] = {}
         earlier: list[Session] = []
+        again = None if model.server is None else Again()
         if folder.exists:
             before = folder.manifest()
             if not resume:
@@ -142,7 +143,7 @@ def run(
             finished, faulty = folder.finished(progress.working)
             if faulty:
                 note(f"{len(faulty)} queries are asked again: {next(iter(faulty.values()))}")
-            earlier = [*before.earlier, before.session()]
+            earlier, again = [*before.earlier, before.session()], before.again or again
             if purse is not None:
                 purse.go_on(before)
         version = code_version()
@@ -198,6 +199,7 @@ def run(
                             limit.count(record)
                         case Replied(replies):
                             progress.answered(replies)
+                            again = again and again.heard(replies, event.failed)
                             if said := unread.hear(event):
                                 note(said)
                         case Noted(text):
@@ -209,7 +211,7 @@ def run(
                     )
                 verified = _verified(spec, engine, model, note)
             finally:
-                update = {"notes": notes, "workers": engine.workers()}
+                update = {"notes": notes, "workers": engine.workers(), "again": again}
                 if purse is not None:
                     update["prices"] = purse.facts()
                 manifest = manifest.model_copy(update=update)

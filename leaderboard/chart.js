@@ -27,10 +27,9 @@
     });
   }
 
-  const known = Array.from(groups.values()).filter((group) => priced(group).length > 1);
-
   // The collection that is shown; of all collections, the first that has rows in this view.
   function current() {
+    const known = Array.from(groups.values()).filter((group) => priced(group).length > 1);
     if (groups.has(collection())) return known.find((group) => group.id === collection());
     return known.find((group) => priced(group).some(passes)) || known[0];
   }
@@ -60,7 +59,8 @@
         title: `${row.method} · ${row.label}`,
         [chosen("measure")]: [fixed(value), ends(seen.quality, (end) => fixed(end, 3))].filter(Boolean).join(" "),
         "PFLOPs per query": short(seen.petaflops && seen.petaflops[0]),
-        ...(data.axes ? { [data.unit]: short(seen.money && seen.money[0]) } : {}),
+        ...(data.money ? { [data.money]: short(seen.money && seen.money[0]) } : {}),
+        ...(seen.unit === "PFLOPs" || seen.unit === data.money ? {} : { [seen.unit]: short(seen.axis[0]) }),
         RPP: short(seen.rpp && seen.rpp[0]),
         rank: String(seen.rank ?? "–"),
         cost: row.kind,

@@ -3,6 +3,7 @@
 (function () {
   const data = window.e2rWhatIf;
   const { price, calls } = window.e2rPrice;
+  const money = window.e2rMoney;
   const byId = (id) => document.getElementById(id);
   const AXES = Object.keys(data.calls.grid);
   // Every number that can be typed, with the range that the page's own controls state.
@@ -11,6 +12,7 @@
     if (byId(`${range.id}-exact`)) LENGTHS[range.id] = [Number(range.min), Number(range.max), range.step === "1"];
   }
   const SEARCHED = { documents: 1, posting_share: 0.01, overlap: 1, visited: 1, document_tokens: 1 };
+  const WORDS = ["price", "versus"];
   const PASTED = "pasted";
   const FORMAT = data.coefficients.format;
   const models = new Map(data.coefficients.models.map((model) => [model.name, model]));
@@ -168,11 +170,27 @@
       byId(name).value = setting[name];
       if (document.activeElement !== byId(`${name}-exact`)) byId(`${name}-exact`).value = setting[name];
     }
+    for (const name of WORDS) {
+      if (document.activeElement !== byId(name)) byId(name).value = setting[name];
+    }
+    const hourly = listed(() => {})?.kind === "hour";
+    byId("price_per_hour").closest(".knob").hidden = hourly;
     byId("answer_tokens").closest(".knob").hidden = !data.thinks.includes(setting.method);
     byId("first_stage").value = setting.first_stage;
     const searched = data.first_stages[setting.first_stage];
     for (const name of Object.keys(SEARCHED)) {
       byId(name).closest(".knob").hidden = !searched || !searched.wants.includes(name);
+    }
+  }
+
+  // What was typed as the price list, null for nothing and for what is none; `say` is told why.
+  function listed(say) {
+    const word = setting.price.trim();
+    try {
+      return word ? money.list(data.money, word) : null;
+    } catch (error) {
+      say(`${word}: ${error.message}`);
+      return null;
     }
   }
 
@@ -192,6 +210,9 @@
       byId(`${name}-exact`).addEventListener("change", (event) => {
         event.target.value = setting[name];
       });
+    }
+    for (const name of WORDS) {
+      byId(name).addEventListener("input", (event) => change(name, event.target.value));
     }
     byId("use-pasted").addEventListener("click", paste);
     for (const name of ["group", "measure"]) {
@@ -240,6 +261,8 @@
       convention: (name) => Object.hasOwn(data.conventions, name),
       on: (name) => Object.hasOwn(data.accelerators, name),
       first_stage: (name) => name === "none" || Object.hasOwn(data.first_stages, name),
+      price: (word) => word.length <= byId("price").maxLength,
+      versus: (word) => word.length <= byId("versus").maxLength,
       group: (id) => window.e2rBoard.groups.some((group) => group.id === id),
       measure: (name) => window.e2rBoard.measures.includes(name),
     };
@@ -258,7 +281,7 @@
 
   // ---- the answer ----
 
-  function command(word) {
+  function command(word, held = []) {
     const { model } = chosen();
     const axes = data.calls.tables[data.calls.methods[setting.method].table].axes;
     const words = [`e2r ${word}`, quoted(model.name), "--method", setting.method];
@@ -268,7 +291,9 @@
     if (word === "estimate") words.push("--convention", setting.convention);
     else words.push("--qps", setting.qps);
     words.push("--on", setting.on, "--utilization", setting.utilization / 100);
+    const prices = listed(() => {});
     for (const name of ["concurrency", "batch_size", "weight_bits", "price_per_hour"]) {
+      if (name === "price_per_hour" && prices && prices.kind === "hour") continue;
       words.push(`--${name.replaceAll("_", "-")}`, setting[name]);
     }
     const searched = data.first_stages[setting.first_stage];
@@ -278,6 +303,8 @@
         if (searched.wants.includes(name)) words.push(`--${name.replaceAll("_", "-")}`, setting[name] * unit);
       }
     }
+    if (prices) words.push("--price", quoted(setting.price.trim()));
+    if (word === "capacity") for (const offer of held) words.push("--versus", quoted(offer));
     return words.join(" ");
   }
 
@@ -287,9 +314,22 @@
     place.lastElementChild.textContent = note;
   }
 
+  // What is wrong with the words, beside them.
+  function hear(said) {
+    for (const name of WORDS) {
+      if (byId(`${name}-said`).textContent !== said[name]) byId(`${name}-said`).textContent = said[name];
+      byId(name).setAttribute("aria-invalid", String(Boolean(said[name])));
+    }
+  }
+
   function update() {
     const { model, units } = chosen();
-    const found = price(data, model, units, setting);
+    const said = { price: "", versus: "" };
+    const prices = listed((text) => (said.price = text));
+    // A list by the hour says what the slider would.
+    const hour = prices && prices.kind === "hour" ? money.number(prices.prices.hour) : setting.price_per_hour;
+    const asked = { ...setting, price_per_hour: hour };
+    const found = price(data, model, units, asked);
     byId("refusal").hidden = !found.refused;
     byId("figures").hidden = Boolean(found.refused);
     byId("command").textContent = command("estimate");
@@ -298,6 +338,9 @@
     if (found.refused) {
       byId("refusal").textContent = `${setting.method} on ${model.name}: ${found.refused}.`;
       place(null);
+      hear(said);
+      byId("offers").replaceChildren();
+      byId("month").hidden = true;
       return;
     }
     const device = data.accelerators[setting.on];
@@ -312,7 +355,21 @@
     put("f-expected", duration(expected.latency), `at ${setting.utilization} % of its peaks`);
     put("f-needed", Math.ceil(expected.accelerators).toLocaleString("en"), `at least ${Math.ceil(floor.accelerators).toLocaleString("en")}, for ${short(setting.qps)} a second`);
     put("f-joules", device.watts === null ? "–" : short(expected.joules, 3), device.watts === null ? "its watts are not published" : `at board power, ${device.watts} W`);
-    put("f-money", short(expected.price_per_million, 4), `at ${setting.price_per_hour} an hour; floor ${short(floor.price_per_million, 4)}`);
+    put("f-money", short(expected.price_per_million, 4), `at ${hour} an hour; floor ${short(floor.price_per_million, 4)}`);
+    const paid = prices && money.thousand(prices, found, asked);
+    const split = paid && Object.entries(paid).filter(([name, amount]) => name !== "total" && amount.c > 0n);
+    put("f-bill", paid ? money.fixed(paid.total, 6) : "–", paid
+      ? `${prices.currency}: ${split.map(([name, amount]) => `${name} ${money.fixed(amount, 6)}`).join(", ") || "free"}`
+      : said.price ? "the price list cannot be read" : "no price list is given");
+    try {
+      const held = window.e2rHosting.show(data.money, setting.versus, prices, found, asked, byId("offers"), byId("month"));
+      byId("capacity").textContent = command("capacity", held);
+    } catch (error) {
+      said.versus = error.message;
+      byId("offers").replaceChildren();
+      byId("month").hidden = true;
+    }
+    hear(said);
     const fits = found.held <= device.memory;
     put("f-memory", gigabytes(found.held), fits ? `fits into ${setting.on}` : `more than ${setting.on} has: ${Math.ceil(found.held / device.memory)} hold it`);
     put("f-first", setting.first_stage === "none" ? "–" : short(found.first.flops), setting.first_stage === "none" ? "not priced" : `${short((100 * found.first.flops) / (found.first.flops + Number(found.flops)), 3)} % of the pipeline`);
@@ -323,7 +380,8 @@
         `${found.longest.toLocaleString("en")} tokens exceed the ${model.context.toLocaleString("en")} that ` +
         `${model.name} was made for; the figures are what they would cost.`;
     }
-    const brief = `${short(found.petaflops)} PFLOPs · ${short(found.calls)} calls · ${duration(expected.latency)}`;
+    const brief = `${short(found.petaflops)} PFLOPs · ${short(found.calls)} calls · ${duration(expected.latency)}` +
+      (paid ? ` · ${prices.currency} ${money.fixed(paid.total, 2)} a thousand` : "");
     byId("brief").textContent = brief;
     place(found.petaflops);
     clearTimeout(spoken);

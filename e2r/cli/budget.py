@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from e2r.cli.money import PRICE_LIST, list_of, with_hour
+from e2r.cli.money import PRICE_LIST, folded, list_of, with_hour
 from e2r.cli.qualities import BOARD, MEASURE, qualities
 from e2r.cli.timing import clock_of, priced_pipeline, stages_of
 from e2r.errors import UsageError
@@ -150,7 +150,8 @@ def command(
             f"ms: {'expected, from ' + said if said else 'the floor, which no run beats'}", err=True
         )
     if prices is not None:
-        click.echo(f"money: a million queries, {prices.told()}", err=True)
+        for line in folded(f"money/1M: a million queries, {prices.told()}"):
+            click.echo(line.strip(), err=True)
     click.echo(f"{len(found.options)} of {found.weighed} combinations fit", err=True)
     for reason in found.refused:
         click.echo(reason, err=True)
@@ -161,7 +162,7 @@ def _table(rows: list[dict[str, Any]]) -> list[str]:
     shown = {
         "PFLOPs": [_cell(row["petaflops_per_query"]) for row in rows],
         "ms": [_cell(row["milliseconds_per_query"]) for row in rows],
-        "money": [_cell(row["price_per_million_queries"]) for row in rows],
+        "money/1M": [_cell(row["price_per_million_queries"]) for row in rows],
         "calls": [_cell(row["calls_per_query"]) for row in rows],
         "depth": [str(row["depth"]) for row in rows],
         "set": [str(row["set_size"] or "") for row in rows],

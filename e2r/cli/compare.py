@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from e2r.cli import completing
-from e2r.cli.money import PRICES, tariff_of
+from e2r.cli.money import PRICES, lists_told, tariff_of
 from e2r.cli.options import note, reporting
 
 
@@ -72,8 +72,8 @@ def command(
         "p by randomisation and t test, Holm-corrected; "
         f"FLOPs by the convention {found.evaluation.convention}"
     )
-    if tariff is not None:
-        caption += f"; money: {'; '.join(each.told() for each in tariff.lists)}"
+    if bought := lists_told(found.evaluation.rows, tariff):
+        caption += f"; money: {bought}"
     if not print_report(found, "json" if as_json else form, [caption]):
         return
     named = methods([contrast.run for contrast in found.contrasts])

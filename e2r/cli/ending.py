@@ -27,6 +27,10 @@ def tell_end(folder: RunFolder, qrels: str | None = None) -> None:
             click.echo(shown(line), err=True)
     if (paid := folder.manifest().prices) is not None:
         said = f"{paid['currency']} {paid['spent']} spent in all sessions, by {paid['list']}"
+        if "least" in paid:
+            said += (
+                f"; {paid['least']} if all prompts were cached, which the server does not report"
+            )
         click.echo(shown(said), err=True)
     click.echo(shown(f"next: e2r evaluate {folder.path}"), err=True)
 

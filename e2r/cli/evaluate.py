@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from e2r.cli import completing
-from e2r.cli.money import PRICES, tariff_of
+from e2r.cli.money import PRICES, lists_told, tariff_of
 from e2r.cli.options import note, reporting
 from e2r.cli.timing import ON, PRICE, UTILIZATION, clock_of
 from e2r.errors import UsageError
@@ -74,7 +74,7 @@ def command(
     """
     from e2r.cli.table import print_report
     from e2r.metrics import evaluate
-    from e2r.metrics.columns import MONEY
+    from e2r.metrics.columns import MONEY, kinds_of
     from e2r.metrics.runs.foreign import Foreign
 
     if not runs and not foreign:
@@ -110,13 +110,15 @@ def command(
         "frontier": f"{table.measures[0]} against three costs per query; P: share of query "
         "resamples in which the run is on the frontier; seconds compare on one machine only",
     }
-    if tariff is not None:
-        bought = "; ".join(each.told() for each in tariff.lists)
+    if bought := lists_told(table.rows, tariff):
         captions["money"] = f"money a thousand queries, {bought}"
         captions["headline"] += f"; {MONEY}: {captions['money']}"
     elif columns == "money":
-        raise UsageError("--columns money needs a price list: --price in=0.15,out=0.60")
-    lines = list(captions.values()) if columns == "all" else [captions[columns]]
+        raise UsageError(
+            "--columns money needs a price list, and no run recorded one: --price in=0.15,out=0.60"
+        )
+    kinds = kinds_of(table.rows) if columns == "all" else (columns,)
+    lines = [captions[kind] for kind in kinds]
     if print_report(table, "json" if as_json else form, lines, columns):
         for row in table.rows:
             for text in row.notes:

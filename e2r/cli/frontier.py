@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from e2r.cli import completing
-from e2r.cli.money import PRICES, tariff_of
+from e2r.cli.money import PRICES, lists_told, tariff_of
 from e2r.cli.options import note, reporting
 
 
@@ -59,6 +59,6 @@ def command(
         "cost to reach: 95 % percentile intervals; hypervolume: area dominated up to the "
         "reference point (cost, quality)",
     ]
-    if tariff is not None:
-        captions[0] += f"; money: {'; '.join(each.told() for each in tariff.lists)}"
+    if bought := lists_told(table.rows, tariff):
+        captions[0] += f"; money: {bought}"
     print_report(report, "json" if as_json else form, captions)

@@ -38,7 +38,10 @@ def offers_of(
     from e2r.money.prices import one_currency
     from e2r.money.words import price_list
 
-    lists = [price_list(offered(word)[1]) for word in words]
+    try:
+        lists = [price_list(offered(word)[1]) for word in words]
+    except UsageError as error:
+        raise UsageError(str(error).replace("--price", "--versus", 1)) from None
     one_currency([*lists, *([prices] if prices else [])])
     return [
         versus(each, service.forecast, asked.depth, asked.lengths, service.timed) for each in lists
@@ -73,7 +76,7 @@ def _quality_lines(known: Both, own: Decimal, bought: Decimal, currency: str) ->
         point = abs(dearer) / abs(more) / 100
         lines.append(f"  {'a point (0.01) more, a month':<34}{currency} {point:,.2f}")
     elif more and dearer:
-        lines.append("  the better one is the cheaper one")
+        lines.append(f"  {'a point more':<34}the better one is the cheaper one")
     return lines
 
 
@@ -91,13 +94,13 @@ def versus_lines(
             *folded(f"versus {each.offer.told()}"),
             f"  {'a thousand queries bought':<34}{name} {each.bought * 1000:,.4f}",
             f"  {'own, never idle':<34}{name} {each.at_full_load * 1000:,.4f}",
-            f"  {f'a month at {float(qps):g} queries a second':<34}"
-            f"{name} {bought:,.2f} bought, {own:,.2f} own ({few})",
+            f"  {f'a month at {float(qps):g} a second, bought':<34}{name} {bought:,.2f}",
+            f"  {f'own, {few}'[:34]:<34}{name} {own:,.2f}",
         ]
         if quality is not None:
             lines += _quality_lines(quality, own, bought, name)
         if each.first is None or each.always is None:
-            lines.append("  buying is cheaper at any traffic")
+            lines.append(f"  {'at any traffic':<34}buy")
             continue
         lines.append(f"  {'own is cheaper from':<34}{_traffic(each, each.first, device)}")
         if each.always > each.first:
@@ -111,9 +114,12 @@ def versus_lines(
 
 def _traffic(each: Versus, qps: Decimal, device: str) -> str:
     from e2r.forecast.money import SECONDS_A_MONTH
+    from e2r.metrics.reports.tables import short
 
     month = qps * SECONDS_A_MONTH
-    return f"{qps:,.4g} a second, {month:,.0f} a month, {each.accelerators(qps):,} {device}"
+    return (
+        f"{short(float(qps))} a second, {month:,.0f} a month, {each.accelerators(qps):,} {device}"
+    )
 
 
 def draw(offers: Sequence[Versus], qps: float, path: Path) -> None:

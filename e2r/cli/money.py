@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import click
 from e2r.errors import UsageError
 
 if TYPE_CHECKING:
+    from e2r.metrics.row import Row
     from e2r.money.bill import Money
     from e2r.money.prices import PriceList, Tariff
 
@@ -19,6 +21,7 @@ FORMS = (
     "in=0.15,out=0.60[,cached=0.075] a million tokens, search=2.00 a thousand searches, hour=0.80 "
     "of an accelerator, genai:PROVIDER/MODEL, FILE.toml:NAME"
 )
+WIDTH = 80
 PRICE_LIST = click.option(
     "--price", "price_list", metavar="LIST", help=f"Money too: {FORMS} (docs/money.md)."
 )
@@ -35,6 +38,12 @@ def tariff_of(words: Sequence[str]) -> Tariff | None:
     from e2r.money.words import tariff
 
     return tariff(words)
+
+
+def lists_told(rows: Iterable[Row], tariff: Tariff | None) -> str:
+    """The lists of --price, else those that the runs recorded, in words; nothing of none."""
+    lists = tariff.lists if tariff else [row.paid.prices for row in rows if row.paid is not None]
+    return "; ".join(dict.fromkeys(each.told() for each in lists))
 
 
 def list_of(word: str | None) -> PriceList | None:
@@ -73,8 +82,34 @@ def with_hour(options: dict[str, Any], prices: PriceList | None) -> dict[str, An
     return {**options, "price_per_hour": float(prices.terms.hour)}
 
 
-def money_figures(prices: PriceList, thousand: Money) -> dict[str, Any]:
-    """Money a thousand queries by part, for JSON; `exact` is text."""
+@dataclass(frozen=True)
+class Otherwise:
+    """Money a thousand queries if all prompts were cached, or if nothing were reused; None where
+    that changes nothing."""
+
+    least: Money | None = None
+    all_sent: Money | None = None
+
+    def named(self) -> dict[str, tuple[str, Decimal]]:
+        """What is known, by its name in JSON: its label and the amount."""
+        every = {
+            "least": ("if all prompts were cached", self.least),
+            "all_sent": ("if nothing were reused", self.all_sent),
+        }
+        return {
+            name: (label, amount.total)
+            for name, (label, amount) in every.items()
+            if amount is not None
+        }
+
+
+NOT_OTHERWISE = Otherwise()
+
+
+def money_figures(
+    prices: PriceList, thousand: Money, otherwise: Otherwise = NOT_OTHERWISE
+) -> dict[str, Any]:
+    """Money a thousand queries by part, for JSON; `exact`, `least` and `all_sent` are text."""
     from e2r.money.bill import PARTS
 
     return {
@@ -82,29 +117,38 @@ def money_figures(prices: PriceList, thousand: Money) -> dict[str, Any]:
             "per_thousand_queries": float(thousand.total),
             **{part: float(getattr(thousand, part)) for part in PARTS},
             "exact": str(thousand.total),
+            **{name: str(amount) for name, (_, amount) in otherwise.named().items()},
             "prices": prices.to_json(),
         }
     }
 
 
-def money_lines(prices: PriceList, thousand: Money) -> list[str]:
+def money_lines(
+    prices: PriceList, thousand: Money, otherwise: Otherwise = NOT_OTHERWISE
+) -> list[str]:
     """Money a thousand queries as lines of text."""
     from e2r.money.bill import PARTS
 
     parts = {part: getattr(thousand, part) for part in PARTS}
     split = ", ".join(f"{part} {amount:,.6f}" for part, amount in parts.items() if amount)
+    said = f"  {'money a thousand queries':<28} {prices.currency} {thousand.total:,.6f}"
+    beside = f"{said}   ({split})"
     return [
-        f"  {'money a thousand queries':<28} {prices.currency} {thousand.total:,.6f}"
-        + (f"   ({split})" if split else ""),
+        *([beside] if split and len(beside) <= WIDTH else [said]),
+        *(folded(f"of it {split}") if split and len(beside) > WIDTH else ()),
+        *(
+            f"  {label:<28} {prices.currency} {amount:,.6f}"
+            for label, amount in otherwise.named().values()
+        ),
         *folded(f"by {prices.told()}"),
     ]
 
 
 def folded(text: str) -> list[str]:
-    """A sentence as indented lines of 80 cells."""
+    """A sentence as indented lines of WIDTH cells."""
     return textwrap.wrap(
         text,
-        80,
+        WIDTH,
         initial_indent="  ",
         subsequent_indent="    ",
         break_long_words=False,

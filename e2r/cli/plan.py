@@ -8,7 +8,15 @@ import click
 
 from e2r.cli import print_json
 from e2r.cli.grouped import ASKED, Grouped
-from e2r.cli.money import list_of, money_figures, money_lines, with_hour
+from e2r.cli.money import (
+    NOT_OTHERWISE,
+    Otherwise,
+    folded,
+    list_of,
+    money_figures,
+    money_lines,
+    with_hour,
+)
 from e2r.cli.run import command as run_command
 from e2r.cli.timing import (
     BITS,
@@ -26,9 +34,14 @@ from e2r.cli.words import tables, vouched_spec
 from e2r.errors import DataError, UsageError
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from e2r.data.collection import Collection
     from e2r.flops.architecture import Architecture
     from e2r.forecast.dry_run import DryRun
+    from e2r.models.counting import Counter
+    from e2r.money.prices import PriceList
+    from e2r.records.spec import Spec
 
 PETA = 10**15
 KNOWN = {
@@ -91,6 +104,7 @@ def command(
     from e2r.forecast.planning import counting, refuse_without_a_model
     from e2r.forecast.published import told
     from e2r.money.bill import thousand
+    from e2r.money.prices import Hours
     from e2r.records.collection import load_collection
     from e2r.records.spec import Spec
 
@@ -135,6 +149,14 @@ def command(
         )
     priced = [_figures(run, architecture, list(CONVENTIONS), convention) for run in runs]
     bought = None if prices is None else runs[0].money(prices, timed)
+    spread: list[Decimal] = []
+    if prices is not None and not isinstance(prices.terms, Hours):
+        spread = [thousand(run.money(prices), run.queries).total for run in runs]
+        for row, amount in zip(priced, spread, strict=True):
+            row["money_per_thousand_queries"] = float(amount)
+    otherwise = (
+        NOT_OTHERWISE if prices is None else _otherwise(spec, collection, counter, runs[0], prices)
+    )
     figures = {
         "model": spec.model.source,
         "method": name_of(stages_of(spec)),
@@ -149,7 +171,7 @@ def command(
         "known": known,
     }
     if prices is not None and bought is not None:
-        figures |= money_figures(prices, thousand(bought, runs[0].queries))
+        figures |= money_figures(prices, thousand(bought, runs[0].queries), otherwise)
         figures["money"]["run"] = str(bought.total)
     if as_json:
         print_json(figures)
@@ -162,8 +184,12 @@ def command(
         if prices is not None and bought is not None:
             label = f"the run, {runs[0].queries} queries"
             click.echo(f"  {label:<28} {prices.currency} {bought.total:,.6f}")
-            for line in money_lines(prices, thousand(bought, runs[0].queries)):
+            for line in money_lines(prices, thousand(bought, runs[0].queries), otherwise):
                 click.echo(line)
+            if len(set(spread)) > 1:
+                low, high = min(spread), max(spread)
+                label = "over answerers, a thousand"
+                click.echo(f"  {label:<28} {prices.currency} {low:,.6f} to {high:,.6f}")
 
 
 # The flags of `run` are those of a plan, so that one command turns into the other by a word.
@@ -172,6 +198,27 @@ command.params += [
     for option in run_command.params
     if isinstance(option, click.Option) and option.name not in NOT_OF_A_PLAN
 ]
+
+
+def _otherwise(
+    spec: Spec, collection: Collection, counter: Counter, run: DryRun, prices: PriceList
+) -> Otherwise:
+    """Money where a server may cache prompts of its own, and where answers are reused."""
+    from e2r.forecast.dry_run import dry_run, served
+    from e2r.money.bill import thousand
+    from e2r.money.prices import Hours, Tokens
+
+    least = whole = None
+    terms = prices.terms
+    if isinstance(terms, Tokens) and terms.cached != terms.input and served(spec.model):
+        least = thousand(run.money(prices, all_cached=True), run.queries)
+    if spec.execution.reuse and not isinstance(terms, Hours):
+        execution = spec.execution.model_copy(update={"reuse": False})
+        sent = spec.model_copy(update={"execution": execution})
+        every = dry_run(sent, collection, counter, run.answers)
+        if every.computed != run.computed:
+            whole = thousand(every.money(prices), run.queries)
+    return Otherwise(least, whole)
 
 
 def _others(headline: str, collection: Collection) -> list[str]:
@@ -217,24 +264,31 @@ def _ledger_bytes(run: DryRun) -> int:
 def _print(figures: dict[str, Any], queries: int) -> None:
     click.echo(
         f"{figures['method']} on {figures['model']}: {queries} queries, "
-        f"answers: {figures['answers']}, tokens counted by {figures['tokenizer']}"
+        f"answers: {figures['answers']}"
     )
+    click.echo(f"  tokens counted by {figures['tokenizer']}")
     if figures["known"] is not None:
         click.echo(f"  {KNOWN[figures['known']]}")
     for name in ("calls", "rounds", "prompt_tokens", "generated_tokens"):
         values = [row[f"{name}_per_query"] for row in figures["range"]]
         label = f"{name.replace('_', ' ')} per query"
         click.echo(f"  {label:<28} {values[0]:>14,.2f}{_range(values)}")
+    unpriced = all(value is None for value in figures["petaflops_by_convention"].values())
+    nothing = "unknown" if unpriced else "not priced"
     for convention in figures["petaflops_by_convention"]:
         values = [row["petaflops_by_convention"][convention] for row in figures["range"]]
         label = f"PetaFLOPs per query, {convention}"
-        shown = "not priced" if None in values else f"{values[0]:.6g}"
+        shown = nothing if None in values else f"{values[0]:.6g}"
         spread = "" if None in values else _range(values)
         click.echo(f"  {label:<32} {shown:>10}{spread}")
+    if len(figures["range"]) > 1:
+        others = ", ".join(row["answers"] for row in figures["range"][1:])
+        for line in folded(f"in brackets: from least to most over answerers, {others} too"):
+            click.echo(line)
     click.echo(f"  ledger on disk, about {figures['ledger_bytes']:,} bytes")
 
 
 def _range(values: list[float]) -> str:
     if len(values) < 2 or min(values) == max(values):
         return ""
-    return f"   ({min(values):,.6g} to {max(values):,.6g} over answerers)"
+    return f"   ({min(values):,.6g} to {max(values):,.6g})"

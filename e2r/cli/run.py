@@ -291,6 +291,7 @@ def command(
                     "status": manifest.status,
                     "queries": manifest.dataset.queries,
                     "failed": {record.qid: record.error for record in failed},
+                    **({} if manifest.prices is None else {"money": manifest.prices}),
                 }
             )
         else:

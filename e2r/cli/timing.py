@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from e2r.cli import completing
+from e2r.cli.money import WIDTH
 from e2r.errors import UsageError
 
 if TYPE_CHECKING:
@@ -108,9 +109,8 @@ def clock_of(options: dict[str, Any], dtype: str | None = None) -> Clock | None:
     if on is None:
         for name in ("utilization", "price_per_hour"):
             if options.get(name) is not None:
-                raise UsageError(
-                    f"--{name.replace('_', '-')} is of a device: name one by --on, as in --on H100"
-                )
+                typed = "price hour=…, or --price-per-hour," if "price" in name else name
+                raise UsageError(f"--{typed} is of a device: name one by --on, as in --on H100")
         if options.get("concurrency", 1) != 1:
             raise UsageError("--concurrency is of a device: name one by --on, as in --on H100")
         return None
@@ -206,7 +206,11 @@ def timed_lines(timed: Timed) -> list[str]:
         split = f"prefill {duration(parts.prefill)}, decode {duration(parts.decode)}"
         if parts.first_stage:
             split += f", first stage {duration(parts.first_stage)}"
-        lines.append(f"  {duration(seconds):>10}  {word} ({split})")
+        line = f"  {duration(seconds):>10}  {word} ({split})"
+        if len(line) <= WIDTH:
+            lines.append(line)
+        else:
+            lines += [f"  {duration(seconds):>10}  {word}", f"  {'':>10}  ({split})"]
         more = [
             (f"latency {duration(figures[f'{kind}_latency_seconds'])}", timed.concurrency > 1),
             (_joules(figures[f"{kind}_joules_per_query"]), timed.device.watts is not None),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from e2r.cli.money import money_figures, money_lines
+from e2r.cli.money import folded, money_figures, money_lines
 from e2r.cli.options import parameters_given
 from e2r.cli.timing import pipeline_figures, timed_lines
 from e2r.errors import UsageError
@@ -108,7 +108,8 @@ def whole_method(
         if name.endswith(("_per_call", "_per_query")) or name == "qpp":
             shown = "undefined" if value is None else f"{value:,.6g}"
             click.echo(f"  {name.replace('_', ' '):<28} {shown}")
-    click.echo(f"  not counted: {', '.join(figures['not_counted'])}")
+    for line in folded(f"not counted: {', '.join(figures['not_counted'])}"):
+        click.echo(line)
     for stage in stages:
         click.echo(f"  {stage.name}: {stage.flops:,} FLOPs")
     for line in timed_lines(timed) if timed else []:

@@ -25,11 +25,15 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Replied:
-    """The model replied to a batch; `unread` of the replies could not be read, as `example`."""
+    """The model replied to a batch; `unread` of the replies could not be read, as `example`.
+
+    `failed` requests, repeated ones among them, were sent for calls that got no reply.
+    """
 
     replies: tuple[Reply, ...]
     unread: int = 0
     example: str = ""
+    failed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -24,6 +25,7 @@ TEMPLATE_TOKENS = 64
 class Purse:
     """Answers as `answerer` does, and adds up what that costs; `spent` is in the list's currency.
 
+    `least` is what it costs if the prompts of replies that say nothing of a cache were all cached.
     With `most`, nothing is sent that could cost more than is left. No token is shorter than a byte,
     so that a prompt's bytes bound its tokens, and a request says how much it may generate.
     """
@@ -45,6 +47,7 @@ class Purse:
         self.batch_size = answerer.batch_size
         self.device = answerer.device
         self.spent = Decimal(0)
+        self.least = Decimal(0)
         self._prices = prices
         self._most = most
         self._tell = tell
@@ -60,8 +63,9 @@ class Purse:
         return self.inner.counted() if isinstance(self.inner, Prompted) else []
 
     def facts(self) -> dict[str, Any]:
-        """The list and what was spent by it, for the manifest."""
-        return {**self._prices.to_json(), "spent": str(self.spent)}
+        """The list and what was spent by it, for the manifest; `least` where that is a range."""
+        ranged = {"least": str(self.least)} if self.least != self.spent else {}
+        return {**self._prices.to_json(), "spent": str(self.spent), **ranged}
 
     def go_on(self, before: Manifest) -> None:
         """Begin with what earlier sessions of the run have spent, unfinished queries included.
@@ -77,6 +81,7 @@ class Purse:
             )
         try:
             self.spent = Decimal(str(recorded.get("spent")))
+            self.least = Decimal(str(recorded.get("least", self.spent)))
         except InvalidOperation:
             raise DataError(
                 f"{before.run}: manifest.json says {recorded.get('spent')!r} was spent"
@@ -86,7 +91,9 @@ class Purse:
         if self._most is not None and isinstance(self.inner, Prompted):
             self._refuse_more(questions, self._most)
         answered = self.inner.answer(questions)
-        self.spent += self._money(questions, [found.reply for found in answered])
+        replies = [found.reply for found in answered]
+        self.spent += self._money(questions, replies)
+        self.least += self._money(questions, [_all_cached(reply) for reply in replies])
         self._tell(self.spent, self._prices.currency)
         return answered
 
@@ -115,6 +122,15 @@ class Purse:
             np.array([len(question.task.candidates) for question in questions], dtype=np.int64),
         )
         return summed(paid).total
+
+
+def _all_cached(reply: Reply) -> Reply:
+    """The same with its whole prompt cached, where nobody says how much of it was."""
+    return (
+        reply
+        if reply.cached_tokens is not None
+        else replace(reply, cached_tokens=reply.prompt_tokens)
+    )
 
 
 def _most_of(request: Request | TooLong) -> Reply:

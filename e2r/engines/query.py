@@ -98,7 +98,10 @@ def _replied(part: Sequence[Answered]) -> Replied:
     come = [found for found in part if found.error is None]
     unread = [str(found.reply.value) for found in come if not found.parsed]
     return Replied(
-        tuple(found.reply for found in come), len(unread), unread[0][:_EXAMPLE] if unread else ""
+        tuple(found.reply for found in come),
+        len(unread),
+        unread[0][:_EXAMPLE] if unread else "",
+        sum(found.reply.attempts for found in part if found.reply.error is not None),
     )
 
 

@@ -107,17 +107,20 @@ class Worker:
 def _gathered(events: Iterable[Event]) -> Iterator[Event]:
     """The events, replies of a short time in one, bare of what the model said."""
     replies: list[Reply] = []
+    failed = 0
     told = time.monotonic()
     for event in events:
         if isinstance(event, Replied):
             replies += (replace(reply, value=None) for reply in event.replies)
+            failed += event.failed
             if time.monotonic() - told < PAUSE:
                 continue
-        if replies:
-            yield Replied(tuple(replies))
+        if replies or failed:
+            yield Replied(tuple(replies), failed=failed)
             replies.clear()
+            failed = 0
             told = time.monotonic()
         if not isinstance(event, Replied):
             yield event
-    if replies:
-        yield Replied(tuple(replies))
+    if replies or failed:
+        yield Replied(tuple(replies), failed=failed)

@@ -98,8 +98,14 @@ class DryRun:
         """FLOPs of all queries under a convention."""
         return estimate(architecture, self.usage, convention).total if self.computed else 0
 
-    def money(self, prices: PriceList, timed: Timed | None = None) -> Money:
-        """Money of all queries by a list; hours are those of `timed`, UsageError without it."""
+    def money(
+        self, prices: PriceList, timed: Timed | None = None, *, all_cached: bool = False
+    ) -> Money:
+        """Money of all queries by a list; hours are those of `timed`, UsageError without it.
+
+        With `all_cached` every prompt token counts as cached: the least that a service with a cache
+        of its own could ask.
+        """
         if isinstance(prices.terms, Hours) and timed is not None:
             hours = Decimal(repr(float(timed.best.total))) / 3600
             return bill_of_means(prices, (), 0, 0, hours).times(self.queries)
@@ -109,7 +115,7 @@ class DryRun:
             np.array([places[qid] for qid in self.qids], dtype=np.intp),
             len(places),
             self.counts["prompt_tokens"],
-            self.counts["cached_tokens"],
+            self.counts["prompt_tokens" if all_cached else "cached_tokens"],
             self.counts["generated_tokens"],
             self.documents,
         )
@@ -197,11 +203,16 @@ def counter_of(
     return words, "words and marks, because the model's own is not here"
 
 
+def served(model: ModelSpec) -> bool:
+    """Whether a server answers for it, whose cache is its own affair."""
+    return model.source.partition(":")[0] in ("openai", "rerank")
+
+
 def counted(model: ModelSpec) -> ModelSpec:
     """The model whose tokens are counted; for one behind a server, its tokenizer or its name."""
-    kind, _, name = model.source.partition(":")
-    if kind not in ("openai", "rerank"):
+    if not served(model):
         return model
+    name = model.source.partition(":")[2]
     return ModelSpec(source=model.tokenizer or name, dtype=model.dtype)
 
 

@@ -12,11 +12,12 @@ from e2r.forecast.clock import Timed
 from e2r.forecast.lengths import Lengths
 from e2r.forecast.method import Forecast
 from e2r.money.bill import Kind, Money, bill_of_means
-from e2r.money.prices import PriceList
+from e2r.money.prices import Hours, PriceList
 
 HOURS_A_MONTH = 730
 SECONDS_AN_HOUR = 3600
 SECONDS_A_MONTH = HOURS_A_MONTH * SECONDS_AN_HOUR
+BY_THE_HOUR = "an hour is what hosting asks, by --price hour=…; an offer asks by token or search"
 
 
 def money_of(
@@ -126,7 +127,10 @@ def versus(
     timed: Timed,
 ) -> Versus:
     """An offer against the clock's seconds: expected ones where something tells them, else the
-    floor's. Raises UsageError without an hour's price, and for offers that ask nothing."""
+    floor's. Raises UsageError without an hour's price, and for offers that ask nothing or by the
+    hour."""
+    if isinstance(offer.terms, Hours):
+        raise UsageError(f"--versus {offer.word}: {BY_THE_HOUR}")
     if timed.price_per_hour is None:
         raise UsageError("--versus needs what an hour costs: --price hour=0.80")
     bought = money_of(priced, offer, depth, lengths).total

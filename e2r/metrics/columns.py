@@ -7,6 +7,7 @@ from math import inf
 from typing import Any
 
 from e2r.errors import unknown
+from e2r.metrics.money import RANGES
 from e2r.metrics.naming import methods
 from e2r.metrics.reports.tables import UNDEFINED, Sheet, fixed, percent, ranged, short, spread
 from e2r.metrics.row import Row
@@ -36,6 +37,9 @@ def sheet(rows: tuple[Row, ...], measures: tuple[str, ...], kind: str) -> Sheet:
         for part in PARTS:
             if not any(row.paid and getattr(row.paid.exact, part) for row in rows):
                 del columns[part]
+        for name in RANGES:
+            if not any(row.paid and getattr(row.paid, name) is not None for row in rows):
+                del columns[name.replace("_", " ")]
     lines = [
         [*(cell(row) for cell in _RUN.values()), method, *(cell(row) for cell in columns.values())]
         for row, method in sorted(zip(rows, methods(rows), strict=True), key=_best_first(rows))
@@ -92,7 +96,7 @@ def _flat_money(found: Mapping[str, Any]) -> dict[str, Any]:
     """`money`, its interval and its parts, in the list's currency a thousand queries."""
     plain: dict[str, Any] = {}
     spread(plain, "money", found["per_thousand_queries"])
-    plain |= {f"money {part}": found[part] for part in (*PARTS, "exact", "least")}
+    plain |= {f"money {part}": found[part] for part in (*PARTS, "exact", *RANGES)}
     prices = found["prices"]
     return plain | {f"money {key}": prices[key] for key in ("currency", "list", "source", "dated")}
 
@@ -168,16 +172,19 @@ def _money(measures: tuple[str, ...]) -> Columns:
     def part(name: str) -> Callable[[Row], str]:
         return lambda row: UNDEFINED if row.paid is None else short(row.paid.parts[name].value)
 
-    def least(row: Row) -> str:
-        found = None if row.paid is None else row.paid.least
-        return UNDEFINED if found is None else short(float(found))
+    def otherwise(name: str) -> Callable[[Row], str]:
+        def text(row: Row) -> str:
+            found = None if row.paid is None else getattr(row.paid, name)
+            return UNDEFINED if found is None else short(float(found))
+
+        return text
 
     return {
         measures[0]: lambda row: short(row.measures[measures[0]].value),
         "PFLOPs/query": _petaflops,
         MONEY: lambda row: UNDEFINED if row.paid is None else ranged(row.paid.total),
         **{name: part(name) for name in PARTS},
-        "least": least,
+        **{name.replace("_", " "): otherwise(name) for name in RANGES},
         "on (money)": _on("money"),
         "P (money)": _probable("money"),
     }

@@ -128,10 +128,13 @@ def _asked(run: Recorded, share: Share, convention: str) -> tuple[pa.Table, NDAr
 
 def _no_price(run: Recorded, closed: Sequence[Share]) -> str:
     calls = sum(len(share.rows) for share in closed)
-    names = ", ".join(share.name for share in closed)
+    reasons: dict[str, list[str]] = {}
+    for share in closed:
+        reasons.setdefault(share.unpriced, []).append(share.name)
+    said = " and ".join(why.format(", ".join(names)) for why, names in reasons.items())
     return (
-        f"the architecture of {names} is not public, so that {calls} of {run.ledger.num_rows} "
-        "calls have no price and PFLOPs, RPP and QPP are unknown"
+        f"{said}, so that {calls} of {run.ledger.num_rows} calls have no price in FLOPs and "
+        "PFLOPs, RPP and QPP are unknown"
     )
 
 

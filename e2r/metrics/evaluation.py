@@ -16,7 +16,7 @@ from e2r.metrics.cost import PETA, Cost, matched, price
 from e2r.metrics.effectiveness import Scores, parse_measures
 from e2r.metrics.efficiency import Rpp, figures
 from e2r.metrics.groups import group_id
-from e2r.metrics.money import Told, paid
+from e2r.metrics.money import Told, paid, recorded_tariff
 from e2r.metrics.placing import standings
 from e2r.metrics.reports.tables import Report, Sheet
 from e2r.metrics.row import Row
@@ -105,7 +105,8 @@ def evaluate(
     conventions, for `Row.prices`. With `own`, judgments by the dataset's name, no spec is followed;
     `lenient` leaves out a run that is not as it should be, and tells why. `note` is told what the
     user should know of; without it that is a Python warning. With a `clock` each row says what it
-    predicts of the run's seconds, with a `tariff` what it costs in money.
+    predicts of the run's seconds, with a `tariff` what it costs in money; without one, by the list
+    that the run itself recorded, where it did.
     Raises UsageError for unknown measures or conventions and DataError for runs and judgments that
     are not as they should be.
     """
@@ -135,7 +136,19 @@ def evaluate(
         rows.append(_row(read, judge, convention, False, tell, clock=None, tariff=tariff))
     if not rows:
         raise DataError("none of the runs has finished; go on with one by e2r run --resume")
-    return Evaluation(_placed(rows), tuple(parsed), convention)
+    return Evaluation(_placed(_of_one_currency(rows, tell)), tuple(parsed), convention)
+
+
+def _of_one_currency(rows: list[Row], tell: Callable[[str], None]) -> list[Row]:
+    """The rows, without money where runs recorded lists in several currencies."""
+    found = sorted({row.paid.prices.currency for row in rows if row.paid is not None})
+    if len(found) < 2:
+        return rows
+    tell(
+        f"the runs recorded prices in {' and '.join(found)}, which nothing here compares: no money "
+        "is shown; name one list for all by --price"
+    )
+    return [replace(row, paid=None) for row in rows]
 
 
 def _placed(rows: Sequence[Row]) -> tuple[Row, ...]:
@@ -198,7 +211,8 @@ def _row(
     if "spread" in run.unknown:
         found = found.without_spread()
     seconds = Predicted(None) if clock is None else predicted(run, clock)
-    money = Told(None) if tariff is None else paid(run, tariff, qids, seconds.timed)
+    listed, recorded = (tariff, None) if tariff is not None else recorded_tariff(run)
+    money = Told(None) if listed is None else paid(run, listed, qids, seconds.timed)
     return Row(
         path=run.folder.path,
         manifest=_judged_by(run.manifest, judged.judgments_sha256),
@@ -215,7 +229,7 @@ def _row(
         rpp={**dict.fromkeys(judge.measures, Rpp(unranked, unranked)), **found.rpp},
         notes=(
             *_notes(run, scores, cost),
-            *(text for text in (judged.ties, seconds.note, *money.notes) if text),
+            *(text for text in (judged.ties, seconds.note, recorded, *money.notes) if text),
         ),
         timed=seconds.timed,
         paid=money.paid,

@@ -9,14 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from e2r.errors import UsageError
+from e2r.errors import DataError, UsageError
 from e2r.forecast.clock import Timed
 from e2r.metrics.runs.recorded import Recorded
 from e2r.metrics.statistics.intervals import Interval, quotients
 from e2r.money.bill import PARTS, Money, bill, summed, thousand
 from e2r.money.prices import THOUSAND, Hours, PriceList, Searches, Tariff, Tokens
+from e2r.money.recorded import recorded_list
+from e2r.records.ledger import read_ledger
+from e2r.records.manifest import Again
 
 SECONDS_AN_HOUR = 3600
+RANGES = ("least", "all_sent", "attempts")
+"""What money would be otherwise, beside `exact`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +30,9 @@ class Paid:
 
     `exact` is a thousand queries' money in decimals; `total` and `parts` the same as figures with
     intervals. `least` is what they cost if all prompt tokens had been cached, where nobody knows
-    how many were; the others count none as cached then.
+    how many were; the others count none as cached then. `all_sent` is what they cost had reused
+    answers been asked for again, `attempts` had each repeated request been charged like its reply;
+    both None where that changes nothing or nobody knows.
     """
 
     prices: PriceList
@@ -34,6 +41,8 @@ class Paid:
     total: Interval
     parts: Mapping[str, Interval]
     least: Decimal | None = None
+    all_sent: Decimal | None = None
+    attempts: Decimal | None = None
 
     def __repr__(self) -> str:
         return f"<Paid {self.prices.currency} {self.exact.total:.6g} a thousand queries>"
@@ -44,9 +53,13 @@ class Paid:
             "per_thousand_queries": self.total.to_json(),
             **{name: found.value for name, found in self.parts.items()},
             "exact": str(self.exact.total),
-            "least": None if self.least is None else str(self.least),
+            **{name: _text(getattr(self, name)) for name in RANGES},
             "prices": self.prices.to_json(),
         }
+
+
+def _text(amount: Decimal | None) -> str | None:
+    return None if amount is None else str(amount)
 
 
 @dataclass(frozen=True)
@@ -55,6 +68,19 @@ class Told:
 
     paid: Paid | None
     notes: tuple[str, ...] = ()
+
+
+def recorded_tariff(run: Recorded) -> tuple[Tariff | None, str | None]:
+    """The list that a run recorded, and what to say of it; None where it recorded none."""
+    facts = run.manifest.prices
+    if facts is None:
+        return None, None
+    day = run.manifest.started[:10]
+    try:
+        found = recorded_list(facts, day, "the list that it recorded")
+    except DataError as error:
+        return None, f"its money is unknown: {error}"
+    return Tariff(found), f"its money is by the list that it recorded: {found.told()}"
 
 
 def paid(run: Recorded, tariff: Tariff, qids: Sequence[str], timed: Timed | None = None) -> Told:
@@ -102,6 +128,12 @@ def paid(run: Recorded, tariff: Tariff, qids: Sequence[str], timed: Timed | None
     if least is not None:
         kept = summed(amount for qid, amount in zip(names, least, strict=True) if qid in judged)
         found = replace(found, least=thousand(kept, len(judged)).total)
+    if not isinstance(prices.terms, Hours):
+        sent = _all_sent(run, prices, queries)
+        if sent is not None:
+            asked = summed(it for qid, it in zip(names, sent, strict=True) if qid in judged)
+            found = replace(found, all_sent=thousand(asked, len(judged)).total)
+        found = replace(found, attempts=_attempts(run, prices, found.exact.total))
     if "spread" in run.unknown or (timed is not None and isinstance(prices.terms, Hours)):
         found = replace(found, total=Interval(found.total.value, note="only means are known"))
     return Told(found, tuple(notes))
@@ -143,18 +175,68 @@ def _how_paid(run: Recorded, prices: PriceList, ranged: bool) -> list[str]:
         )
     prompt = run.ledger["prompt_tokens"].to_numpy()
     if again := int((prompt == 0).sum()):
-        notes.append(f"{again} answers were reused: nothing was sent, and nothing is paid for them")
-    if run.manifest.model.server is not None:
         notes.append(
-            "failed and repeated requests are not in its money: each call is paid once, as a "
-            "service does that charges answers alone"
+            f"{again} answers were reused: nothing was sent, and nothing is paid for them (all "
+            "sent: what they would have cost as their first asking did)"
         )
+    if run.manifest.model.server is not None:
+        notes.append(_of_attempts(run.manifest.again))
     if isinstance(prices.terms, Searches) and prices.terms.document_tokens is not None:
         notes.append(
             "searches: the calls of a query about one document each are one request; the "
             "documents of a call about several are taken as equally long"
         )
     return notes
+
+
+def _of_attempts(again: Again | None) -> str:
+    """What is known of requests that brought no reply."""
+    said = "each call is paid once, as a service does that charges answers alone"
+    if again is None:
+        return f"{said}; nobody recorded how many failed or were sent again"
+    if not again.calls and not again.failed:
+        return f"{said}; no call failed or was sent again"
+    failed = f", and {again.failed} got none, of unknown tokens" if again.failed else ""
+    return (
+        f"{said}; {again.calls} calls were sent again until a reply came (attempts: if each is "
+        f"charged like its reply){failed}"
+    )
+
+
+def _attempts(run: Recorded, prices: PriceList, paid: Decimal) -> Decimal | None:
+    """A thousand queries' money if repeated requests are charged too; None where none were."""
+    again = run.manifest.again
+    if again is None or not again.calls or not isinstance(prices.terms, Tokens):
+        return None
+    prompt, none, made = (
+        np.array([count], np.int64) for count in (again.prompt_tokens, 0, again.generated_tokens)
+    )
+    base = replace(prices, terms=prices.terms.untiered())
+    more = bill(base, np.zeros(1, np.intp), 1, prompt, none, made)[0].total
+    calls = prices.terms.call * max(again.calls - 1, 0)
+    return paid + (more + calls) * THOUSAND / len(run.records)
+
+
+def _all_sent(run: Recorded, prices: PriceList, queries: int) -> list[Money] | None:
+    """The bill with each reused answer asked for as its first asking was; None without any."""
+    columns = ["prompt_tokens", "cached_tokens", "generated_tokens"]
+    counts = [run.ledger[name].fill_null(0).to_numpy().copy() for name in columns]
+    reused = np.flatnonzero((counts[0] == 0) & (run.ledger["batch_size"].to_numpy() == 0))
+    if not len(reused):
+        return None
+    asked = read_ledger(run.folder.ledger_path, ["qid", "task", "docids"]).to_pylist()
+    keys = [(row["qid"], row["task"], *row["docids"]) for row in asked]
+    first: dict[tuple[str, ...], int] = {}
+    for place in np.flatnonzero(counts[0]).tolist():
+        first.setdefault(keys[place], place)
+    for place in reused.tolist():
+        twin = first.get(keys[place])
+        if twin is None:  # Other documents with the same text: nobody recorded which.
+            return None
+        for column in counts:
+            column[place] = column[twin]
+    prompt, cached, generated = counts
+    return bill(prices, run.query_of_call, queries, prompt, cached, generated, run.passages)
 
 
 def _hours(run: Recorded, terms: Hours, timed: Timed | None) -> tuple[list[Money] | None, str]:

@@ -47,6 +47,11 @@ class Tokens:
         rates = (self.input, self.output, self.cached)
         return tuple(sorted({start for rate in rates for start, _ in rate.tiers}))
 
+    def untiered(self) -> Tokens:
+        """The same rates whatever the prompt's length: those of short ones."""
+        short = Rate(self.input.base), Rate(self.output.base), Rate(self.cached.base)
+        return Tokens(*short, self.call)
+
     def told(self) -> str:
         """The terms in a line."""
         said = f"{self.input.base} in, {self.cached.base} cached, {self.output.base} out a million"

@@ -13,19 +13,22 @@ EXAMPLES = (
 )
 MOST = Decimal(10**9)
 """Of a price: nobody asks more, and a slip of the unit does."""
+PRICES = ("in", "out", "cached", "call", "search", "hour")
+COUNTS = ("documents", "document_tokens")
+HELD = {"in": PRICES[:4], "search": ("search", *COUNTS), "hour": ("hour",)}
+"""What may stand in a list, by the price that says which kind it is."""
 
 
 def terms_of(
     money: dict[str, Decimal], counts: dict[str, int], where: str
 ) -> Tokens | Searches | Hours:
     """The terms of named prices. Raises UsageError for none, for several kinds, for strays."""
-    kinds = [name for name in ("in", "search", "hour") if name in money]
+    kinds = [name for name in HELD if name in money]
     if len(kinds) != 1:
         found = " and ".join(kinds) or "no price with a unit"
         raise UsageError(f"{where}: holds {found}; give one of {EXAMPLES}")
     kind = kinds[0]
-    allowed = {"in": {"in", "out", "cached", "call"}, "search": {"search"}, "hour": {"hour"}}[kind]
-    stray = [*(money.keys() - allowed), *(counts if kind != "search" else ())]
+    stray = (money.keys() | counts.keys()) - set(HELD[kind])
     if stray:
         raise UsageError(f"{where}: {sorted(stray)[0]} does not go with {kind}=")
     if kind == "search":

@@ -9,10 +9,7 @@ from pathlib import Path
 
 from e2r.errors import UsageError
 from e2r.money.prices import CURRENCY, PriceList, Tariff
-from e2r.money.terms import EXAMPLES, MOST, terms_of
-
-MONEY = ("in", "out", "cached", "call", "search", "hour")
-COUNTS = ("documents", "document_tokens")
+from e2r.money.terms import COUNTS, EXAMPLES, MOST, PRICES, terms_of
 
 
 def price_list(word: str) -> PriceList:
@@ -63,7 +60,7 @@ def _typed(word: str) -> PriceList:
     for part in word.split(","):
         name, equals, value = part.strip().partition("=")
         name = name.replace("-", "_")
-        if not equals or name not in (*MONEY, *COUNTS, "currency"):
+        if not equals or name not in (*PRICES, *COUNTS, "currency"):
             raise UsageError(f"--price {word!r}: {part.strip()!r} has no unit; write {EXAMPLES}")
         if name in given:
             raise UsageError(f"--price {word!r}: {name} is there twice")
@@ -71,7 +68,7 @@ def _typed(word: str) -> PriceList:
     currency = given.pop("currency", CURRENCY)
     if not re.fullmatch(r"\w{1,12}", currency):
         raise UsageError(f"--price {word!r}: {currency!r} names no currency; write a word")
-    money = {name: _money(word, name, given[name]) for name in given if name in MONEY}
+    money = {name: _money(word, name, given[name]) for name in given if name in PRICES}
     counts = {name: _count(word, name, given[name]) for name in given if name in COUNTS}
     return PriceList(word, terms_of(money, counts, f"--price {word!r}"), currency)
 

@@ -95,7 +95,8 @@ class Reply:
     `value` is what the request asks for. `error` is set and `value` is None where the model failed
     on this request. `cached_tokens` is None where a server does not say. `unlisted` counts labels
     that a server does not list: their values are upper bounds, all equal. `answered_by` is the
-    model that a server says has answered, where that is another than was asked.
+    model that a server says has answered, where that is another than was asked. `attempts` says how
+    often it was sent until a reply came.
     """
 
     value: str | tuple[float, ...] | tuple[tuple[float, ...], ...] | float | None
@@ -110,3 +111,4 @@ class Reply:
     error: str | None = None
     unlisted: int = 0
     answered_by: str | None = None
+    attempts: int = 1

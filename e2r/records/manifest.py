@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
@@ -210,6 +211,47 @@ class Session(_Part):
     workers: list[WorkerRecord] = []
 
 
+MOST_SENT = 10**15
+"""Calls or tokens, which no run exceeds."""
+
+
+class Sent(Protocol):
+    """A reply: how often it was asked for, and its tokens."""
+
+    @property
+    def attempts(self) -> int: ...
+
+    @property
+    def prompt_tokens(self) -> int: ...
+
+    @property
+    def generated_tokens(self) -> int: ...
+
+
+class Again(_Part):
+    """What was sent beyond the replies that a run has, of all sessions.
+
+    `calls` were sent again until a reply came, each as often as it was, of `prompt_tokens` and
+    `generated_tokens` if an attempt counts as much as the reply. `failed` were sent for nothing.
+    The documents of a list that an endpoint scores are a call each.
+    """
+
+    calls: int = Field(0, ge=0, le=MOST_SENT)
+    prompt_tokens: int = Field(0, ge=0, le=MOST_SENT)
+    generated_tokens: int = Field(0, ge=0, le=MOST_SENT)
+    failed: int = Field(0, ge=0, le=MOST_SENT)
+
+    def heard(self, replies: Iterable[Sent], failed: int) -> Again:
+        """With what a batch sent beyond its replies, and for calls that got none."""
+        more = [(reply.attempts - 1, reply) for reply in replies]
+        return Again(
+            calls=self.calls + sum(times for times, _ in more),
+            prompt_tokens=self.prompt_tokens + sum(n * it.prompt_tokens for n, it in more),
+            generated_tokens=self.generated_tokens + sum(n * it.generated_tokens for n, it in more),
+            failed=self.failed + failed,
+        )
+
+
 class VerifiedCall(_Part):
     """A sampled call run alone: FLOPs that PyTorch counted, beside those estimated from counts.
 
@@ -231,7 +273,8 @@ class Manifest(_Part):
 
     `earlier` holds the sessions that were interrupted before the one that the other fields tell of.
     With the engine `local` the process of `environment` did the work, and `workers` is empty.
-    `prices` is the list of `run --price` and what was `spent` by it, in all sessions.
+    `prices` is the list of `run --price` and what was `spent` by it, in all sessions. `again` is
+    None where nothing is sent to a server, and in runs older than it.
     """
 
     schema_version: Literal[1] = Field(1, alias="schema")
@@ -259,6 +302,7 @@ class Manifest(_Part):
     earlier: list[Session] = []
     resources: Resources | None = None
     prices: dict[str, str | int | list[list[int | str]] | None] | None = None
+    again: Again | None = None
 
     @property
     def contradictions(self) -> list[str]:

@@ -12,6 +12,7 @@ import numpy as np
 from e2r.metrics.row import Row
 from e2r.metrics.statistics.frontier import frontier, hypervolume
 from e2r.metrics.statistics.intervals import Interval
+from e2r.money.prices import CURRENCY, PriceList
 from e2r.site.published import Publication, Published
 
 State = Literal["ranked", "reference", "incomplete", "unverified"]
@@ -152,6 +153,24 @@ class Board:
     def runs(self) -> tuple[Entry, ...]:
         """Every recorded run."""
         return tuple(entry for entry in self.entries if entry.row is not None)
+
+    @property
+    def prices(self) -> tuple[PriceList, ...]:
+        """The price lists by which rows have money, each once; none where none was given."""
+        paid = [entry.row.paid for entry in self.runs if entry.row is not None]
+        return tuple(dict.fromkeys(found.prices for found in paid if found is not None))
+
+    @property
+    def prices_told(self) -> str:
+        """Their names and dates, for heads."""
+        return "; ".join(
+            each.word + (f", dated {each.dated}" if each.dated else "") for each in self.prices
+        )
+
+    @property
+    def money_unit(self) -> str:
+        """What money is told in: a tariff has one currency."""
+        return f"{self.prices[0].currency if self.prices else CURRENCY} a thousand queries"
 
 
 def standing(

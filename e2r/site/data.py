@@ -8,8 +8,8 @@ from typing import Any
 
 from e2r.metrics.duels import Pair, cost_ratios, duels
 from e2r.metrics.row import Row
-from e2r.metrics.statistics.frontier import frontier
 from e2r.metrics.statistics.intervals import Interval
+from e2r.site.axes import axes
 from e2r.site.board import NOTHING, Board, Entry, Group
 
 DIGITS = 6
@@ -48,37 +48,39 @@ def page_data(board: Board) -> dict[str, Any]:
         "conventions": board.conventions,
         "groups": [_group(group) for group in board.groups],
         "rows": rows,
-        **_money(board, rows),
+        **_axes(board, rows),
     }
     found: dict[str, Any] = rounded(content)
     return found
 
 
-def _money(board: Board, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """The picture's other cost, where a price list was given: {axes, unit}; rows get their money.
+def _axes(board: Board, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The picture's other costs: {axes, units}, FLOPs first; rows get theirs as `spent`.
 
-    `thrifty` says, by measure, whether no row of the group is both better and costs less money.
+    `spent` holds by the axis's place what a row costs by it and, by measure, whether no row of the
+    group is both better and cheaper. `money` is there where a price list was given.
     """
-    paid = {entry.id: entry.row.paid for entry in board.runs if entry.row and entry.row.paid}
-    if not paid:
+    found = axes(board)
+    if not found:
         return {}
     by_id = {row["id"]: row for row in rows}
-    for group in board.groups:
-        ranked = [entry for entry in group.entries if entry.state == "ranked" and entry.id in paid]
-        marks = [
-            frontier([(paid[each.id].total.value, each.value(name)) for each in ranked])
-            for name in board.measures
-        ]
-        for place, entry in enumerate(ranked):
-            by_id[entry.id]["thrifty"] = [int(found[place]) for found in marks]
-    for name, bought in paid.items():
-        by_id[name]["money"] = _span(bought.total)
-    lists = {each.prices.word: each.prices for each in paid.values()}
-    said = "; ".join(
-        word + (f", dated {found.dated}" if found.dated else "") for word, found in lists.items()
-    )
-    unit = f"{next(iter(lists.values())).currency} a thousand queries"
-    return {"axes": ["PFLOPs", f"Money ({said})"], "unit": unit}
+    for place, axis in enumerate(found, start=1):
+        thrifty: dict[str, list[int]] = {}
+        for group in board.groups:
+            thrifty |= axis.thrifty(group.entries, board.measures)
+        for name, cost in axis.costs.items():
+            held = {"cost": _span(cost), "frontier": thrifty.get(name)}
+            by_id[name].setdefault("spent", {})[str(place)] = held
+    told = {
+        "axes": ["PFLOPs", *(axis.name for axis in found)],
+        "units": ["PFLOPs", *(axis.unit for axis in found)],
+    }
+    if not board.prices:
+        return told
+    for entry in board.runs:
+        if entry.row is not None and entry.row.paid is not None:
+            by_id[entry.id]["money"] = _span(entry.row.paid.total)
+    return told | {"money": board.money_unit}
 
 
 def _group(group: Group) -> dict[str, Any]:

@@ -100,7 +100,11 @@ def render(
         "index.html": page("index.html", "", scripts, here="board", pictures=pictures),
         "about.html": page("about.html", "", here="about", conventions=conventions),
         "what-if.html": page(
-            "whatif.html", "", (BOARD_DATA, *whatif.SCRIPTS), here="what-if", **whatif.shown()
+            "whatif.html",
+            "",
+            (BOARD_DATA, "format.js", *whatif.SCRIPTS),
+            here="what-if",
+            **whatif.shown(),
         ),
         **whatif.files(board),
         BOARD_DATA: script("e2rBoard", page_data(board)),

@@ -20,7 +20,10 @@ from e2r.forecast.budget import made_for
 from e2r.forecast.clock import FLOOR, MEMORY, OF_SECONDS
 from e2r.forecast.lengths import call_counts, thinks
 from e2r.forecast.method import FIGURES
+from e2r.forecast.money import BY_THE_HOUR, HOURS_A_MONTH
 from e2r.forecast.pipeline import KINDS, FirstStage
+from e2r.money.prices import CURRENCY
+from e2r.money.terms import COUNTS, EXAMPLES, HELD, MOST, PRICES
 from e2r.site import call_tables
 from e2r.site.board import Board
 from e2r.site.data import script
@@ -28,7 +31,14 @@ from e2r.site.data import script
 LONGEST_QUERY = 128
 """Tokens of a query at most, on the page."""
 ASSETS = Path(__file__).parent / "assets"
-SCRIPTS = ("what-if-data.js", "whatif-price.js", "whatif-chart.js", "whatif.js")
+SCRIPTS = (
+    "what-if-data.js",
+    "whatif-price.js",
+    "whatif-money.js",
+    "whatif-hosting.js",
+    "whatif-chart.js",
+    "whatif.js",
+)
 """The page's scripts, in order; the first is made here."""
 START = {
     "model": "Qwen/Qwen2.5-7B-Instruct",
@@ -52,6 +62,8 @@ START = {
     "weight_bits": 16,
     "qps": 100,
     "price_per_hour": 2,
+    "price": "in=0.15,out=0.60,cached=0.075",
+    "versus": "search=2.00",
     "first_stage": "none",
     "documents": 8841823,
     "posting_share": 100,
@@ -126,6 +138,16 @@ def settings() -> dict[str, Any]:
             "of_seconds": {name: figure.to_json() for name, figure in OF_SECONDS.items()},
             "memory": MEMORY.to_json(),
         },
+        "money": {
+            "prices": PRICES,
+            "counts": COUNTS,
+            "kinds": HELD,
+            "most": int(MOST),
+            "currency": CURRENCY,
+            "examples": EXAMPLES,
+            "hours_a_month": HOURS_A_MONTH,
+            "by_the_hour": BY_THE_HOUR,
+        },
         "first_stages": _first_stages(),
         "conventions": {name: convention.summary for name, convention in CONVENTIONS.items()},
         "accelerators": {
@@ -163,6 +185,7 @@ def shown() -> dict[str, Any]:
         "draws": settings()["calls"]["draws"],
         "models": len(settings()["coefficients"]["models"]),
         "families": len(index()),
+        "month": HOURS_A_MONTH,
     }
 
 

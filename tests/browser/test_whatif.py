@@ -184,6 +184,34 @@ def test_the_capacity_question_is_answered_by_the_command_that_is_shown(desk) ->
     assert float(shown_first.replace("−", "-")) == pytest.approx(first, rel=1e-3)
 
 
+def test_buying_and_hosting_are_told_as_the_command_tells_them(desk) -> None:
+    desk.get_by_label("Price list").fill("hour=0.80")
+    desk.get_by_label("Offers to hold hosting against").fill("search=2.00 in=0.03,out=0.1")
+    words = shlex.split(desk.locator("#capacity").text_content())
+    done = CliRunner().invoke(capacity, words[2:])
+    assert done.exit_code == 0, done.output
+    said = [" ".join(line.split()) for line in done.output.splitlines()]
+    told = desk.locator("#offers dl > div").all()
+    assert len(told) >= 8
+    for line in told:
+        assert " ".join(line.locator("dt, dd").all_text_contents()) in said
+    bill = desk.locator("#f-bill span").text_content()
+    assert any(line.startswith(f"money a thousand queries USD {bill} ") for line in said)
+    assert desk.locator("#month svg circle").count() == 2
+    told_before = desk.locator("#offers").text_content()
+    address = desk.url
+    desk.goto("about:blank")
+    desk.goto(address)
+    assert desk.locator("#offers").text_content() == told_before
+    # What is wrong is told beside the field, and nothing is answered to it.
+    desk.get_by_label("Offers to hold hosting against").fill("search=2,currency=EUR")
+    assert "cannot be compared" in desk.locator("#versus-said").text_content()
+    assert desk.locator("#offers").text_content() == ""
+    desk.get_by_label("Price list").fill("in=-1,out=2")
+    assert "a price is 0 to" in desk.locator("#price-said").text_content()
+    assert desk.locator("#f-bill span").text_content() == "–"
+
+
 def test_the_command_shown_gives_the_figures_shown(served) -> None:
     desk = served
     agrees(desk)

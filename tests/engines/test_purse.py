@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from e2r.models.prompted import Prompted
 from e2r.models.simulated.random import Random
 from e2r.money.words import price_list, tariff
 from e2r.prompts.request import Reply, Request
-from e2r.records.manifest import ModelRecord
+from e2r.records.manifest import ModelRecord, ServerRecord
 from e2r.records.spec import Spec
 
 WORD = "in=1,out=2"
@@ -87,6 +88,56 @@ def test_a_run_costs_what_evaluate_says(spec: Spec, tmp_path: Path) -> None:
     assert row.paid is not None
     total = sum((money.total for money in row.paid.per_query.values()), Decimal(0))
     assert Decimal(str(recorded["spent"])) == total > 0
+
+
+class Busy(Service):
+    """The same behind a server that answers at the second attempt and tells nothing of a cache."""
+
+    def record(self) -> ModelRecord:
+        server = ServerRecord(
+            base_url="http://localhost/v1",
+            reported={},
+            software=None,
+            answer_start="prompt",
+            counted_by="words",
+            logprobs=None,
+            prompt_form="messages",
+            notes=[],
+        )
+        return super().record().model_copy(update={"server": server})
+
+    def reply(
+        self, requests: Sequence[Request], scopes: Sequence[str] | None = None
+    ) -> list[Reply]:
+        return [
+            replace(reply, cached_tokens=None, attempts=2)
+            for reply in super().reply(requests, scopes)
+        ]
+
+
+def test_what_a_server_leaves_open_is_a_range_in_run_and_evaluate(
+    spec: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def opened(spec: Spec, *more: Any) -> Prompted:
+        return Prompted(Busy(), prompts_by_stage(spec), query_tokens=64, passage_tokens=64)
+
+    monkeypatch.setattr(e2r.runner, "open_answerer", opened)
+    word = f"{WORD},cached=0.5"
+    folder = e2r.runner.run(spec, tmp_path, prices=price_list(word))
+    manifest = folder.manifest()
+    assert manifest.prices is not None
+    assert manifest.again is not None
+    assert manifest.again.calls == sum(record.calls for record in folder.records())
+    # Without a list the one that the run recorded holds, dated by its day.
+    [row] = evaluate(folder.path).rows
+    assert row.paid is not None
+    assert (row.paid.prices.word, row.paid.prices.dated) == (word, manifest.started[:10])
+    spent, least = (Decimal(str(manifest.prices[name])) for name in ("spent", "least"))
+    assert sum(money.total for money in row.paid.per_query.values()) == spent > least
+    assert row.paid.least == least * 1000 / len(row.qids)
+    assert row.paid.attempts == 2 * row.paid.exact.total
+    assert row.paid.all_sent is None
+    assert any("sent again until a reply came" in text for text in row.notes)
 
 
 def test_it_stops_before_the_money_is_exceeded_and_goes_on(spec: Spec, tmp_path: Path) -> None:

@@ -89,6 +89,20 @@ def test_one_command_says_which_to_take(capsys: pytest.CaptureFixture[str], tmp_
     assert code_of([*words, "--picture", str(tmp_path / "x.pdf")]) == 2
 
 
+def test_a_plan_says_what_is_not_known_before(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["plan", "--dataset", "demo", "--limit", "3", "--depth", "4", "--model"]
+    words += ["openai:gpt-4o-mini", "--method", "setwise.bubblesort", "--json", "--price"]
+    assert code_of([*words, "in=1,out=0,cached=0.25", "--reuse"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    money = found["money"]
+    tokens = Decimal(str(found["prompt_tokens_per_query"]))
+    assert float(money["least"]) == pytest.approx(float(tokens) * 0.25 / 1000)
+    assert Decimal(money["all_sent"]) > Decimal(money["exact"])
+    assert code_of([*words, "in=1,out=0"]) == 0
+    money = json.loads(capsys.readouterr().out)["money"]
+    assert not {"least", "all_sent"} & money.keys()
+
+
 def test_a_budget_in_money_by_the_token_needs_no_accelerator() -> None:
     grid = Grid([QWEN], ["pointwise.yes_no", "setwise.heapsort"], depths=(20,))
     prices = price_list("in=0.15,out=0.60")

@@ -71,6 +71,7 @@ class Asked:
     notes: tuple[str, ...] = ()
     revision: str | None = None
     limit: int | None = None
+    reuse: bool = False
 
 
 MakeRun = Callable[..., RunFolder]
@@ -103,7 +104,7 @@ def record(root: Path, asked: Asked) -> RunFolder:
         run=name,
         method=asked.method,
         method_parameters={},
-        identity={},
+        identity={"reuse": True} if asked.reuse else {},
         started="2026-01-01T00:00:00+00:00",
         finished="2026-01-01T00:01:00+00:00",
         e2r="0.1.0",
@@ -164,7 +165,7 @@ def record(root: Path, asked: Asked) -> RunFolder:
                 answer="null",
                 parsed=number == 0,
                 seconds=0.5,
-                batch_size=2,
+                batch_size=2 if prompt else 0,
             )
             for number, (prompt, generated, head) in enumerate(asked.calls.get(qid, ()))
         ]

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from e2r.errors import UsageError
+from e2r.errors import DataError, UsageError
 from e2r.metrics import evaluate
-from e2r.money.words import tariff
+from e2r.money.prices import PriceList, Rate, Searches, Tokens
+from e2r.money.recorded import recorded_list
+from e2r.money.words import price_list, tariff
 from tests.metrics.recorded_runs import MakeRun
 
 WORD = "in=0.15,out=0.60,cached=0.075"
@@ -37,6 +39,60 @@ def test_without_a_list_nothing_speaks_of_money(make_run: MakeRun) -> None:
     assert "money" not in table.to_json()[0]
     assert "money/1k" not in table.sheets()[0].header
     assert len(table.sheets("all")) == 5
+
+
+def test_reused_answers_are_free_and_what_asking_again_would_cost_is_told(
+    make_run: MakeRun,
+) -> None:
+    calls = {"q1": [(100, 1, 1), (0, 0, 0)], "q2": [(90, 1, 1)]}
+    folder = make_run(calls=calls, reuse=True)
+    [row] = evaluate(folder.path, tariff=tariff(["in=1,out=0"])).rows
+    assert row.paid is not None
+    # 190 tokens of four queries; the second call of q1 asks what the first did.
+    assert row.paid.exact.total == Decimal(190) * 1000 / 1_000_000 / 4
+    assert row.paid.all_sent == Decimal(290) * 1000 / 1_000_000 / 4
+    assert row.to_json()["money"]["all_sent"] == str(row.paid.all_sent)
+    assert row.paid.attempts is None
+    [plain] = evaluate(make_run(hash8="0123abce").path, tariff=tariff(["in=1,out=0"])).rows
+    assert plain.paid is not None
+    assert plain.paid.all_sent is None
+
+
+def test_a_recorded_list_is_read_back_whole_and_a_forged_one_is_refused(make_run: MakeRun) -> None:
+    rates = Rate(Decimal("0.1"), ((1000, Decimal("0.2")),)), Rate(Decimal(3))
+    lists = [
+        PriceList("genai:a/b", Tokens(*rates, Rate(Decimal("0.05"))), "USD", "lib 1", "2026-01-02"),
+        PriceList("x", Searches(Decimal(2), 100, 500), "EUR"),
+    ]
+    for each in lists:
+        found = recorded_list(each.to_json(), "2026-03-04", "it")
+        assert (found.terms, found.currency) == (each.terms, each.currency)
+        assert found.dated == (each.dated or "2026-03-04")
+    good = lists[0].to_json()
+    bad = [{"in": "-1"}, {"in": 1}, {"out": None}, {"search": "1"}, {"currency": "<b>"}]
+    bad += [{"in_above": [["x", "1"]]}, {"in_above": "1"}, {"documents": 3}]
+    for change in bad:
+        with pytest.raises(DataError):
+            recorded_list({**good, **change}, "", "it")
+    folder = make_run()
+    folder.write_manifest(folder.manifest().model_copy(update={"prices": {"list": "nothing"}}))
+    [row] = evaluate(folder.path).rows
+    assert row.paid is None
+    assert any("its money is unknown" in note for note in row.notes)
+
+
+def test_lists_of_several_currencies_that_runs_recorded_show_no_money(make_run: MakeRun) -> None:
+    folders = [make_run(hash8="00000001"), make_run(hash8="00000002")]
+    for folder, word in zip(folders, ("in=1,out=1", "in=1,out=1,currency=EUR"), strict=True):
+        prices = price_list(word).to_json() | {"spent": "0"}
+        folder.write_manifest(folder.manifest().model_copy(update={"prices": prices}))
+    said: list[str] = []
+    rows = evaluate([folder.path for folder in folders], note=said.append).rows
+    assert [row.paid for row in rows] == [None, None]
+    assert any("EUR and USD" in text for text in said)
+    [alone] = evaluate(folders[1].path).rows
+    assert alone.paid is not None
+    assert alone.paid.prices.currency == "EUR"
 
 
 def test_searches_count_the_recorded_documents(make_run: MakeRun) -> None:

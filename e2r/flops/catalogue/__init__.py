@@ -55,6 +55,13 @@ def facts(name: str) -> dict[str, Any] | None:
     return None if entry is None else dict(entry["facts"])
 
 
+def nearest(name: str) -> str | None:
+    """The model that a name misspells by a letter or two, else None."""
+    tails = {key.rpartition("/")[2].lower(): key for key in entries()}
+    near = difflib.get_close_matches(name.rpartition("/")[2].lower(), tails, n=1, cutoff=0.85)
+    return tails[near[0]] if near else None
+
+
 def missing(name: str) -> MissingError:
     """The error for a model that is neither here nor reachable, with the nearest known names."""
     near = difflib.get_close_matches(name, entries(), n=3, cutoff=0.4)

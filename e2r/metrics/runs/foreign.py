@@ -16,10 +16,11 @@ import pyarrow as pa
 from e2r.borders.showing import shown
 from e2r.data.collection import content_sha256
 from e2r.data.files.trec import Run, judged_order, read_run
-from e2r.errors import DataError, UsageError
+from e2r.errors import DataError, MissingError, UsageError
 from e2r.flops.architecture import Architecture
+from e2r.flops.catalogue import nearest
 from e2r.metrics.runs.recorded import COLUMNS, Recorded, Share
-from e2r.metrics.runs.usages import CLOSED, COUNTS, Usages, read_usages
+from e2r.metrics.runs.usages import CLOSED, COUNTS, UNNAMED, Usages, read_usages
 from e2r.records.folder import RunFolder
 from e2r.records.manifest import UNKNOWN, DatasetRecord, Environment, Manifest, ModelRecord
 from e2r.records.query import QueryRecord
@@ -134,16 +135,35 @@ def _shares(models: Sequence[str], home: Path | None) -> tuple[Share, ...]:
     names = np.array(models)
     shares = []
     for name in dict.fromkeys(models):
-        closed = name.startswith(CLOSED)
         if home is not None and _leaves(name, home):
             raise DataError(
                 f"{home}: the model {shown(name)} leads out of the folder of its calls; name "
                 "it, or put its config.json there"
             )
-        facts = None if closed else dict(Architecture.load(_source(name, home)).config)
-        label = name.removeprefix(CLOSED) if closed else METERED.sub(r"\1", name)
-        shares.append(Share(label, facts, np.flatnonzero(names == name)))
+        facts, why = _facts(name, home)
+        label = METERED.sub(r"\1", name.removeprefix(CLOSED))
+        shares.append(Share(label, facts, np.flatnonzero(names == name), why))
     return tuple(shares)
+
+
+def _facts(name: str, home: Path | None) -> tuple[dict[str, Any] | None, str]:
+    """A model's config, else None and why, the name left open in it.
+
+    Raises MissingError for a name that is nearly that of a known model, or looks like a file's.
+    """
+    if name == CLOSED + UNNAMED:
+        return None, "no call names its model (a column model would)"
+    if name.startswith(CLOSED):
+        return None, "the architecture of {} is not public"
+    try:
+        return dict(Architecture.load(_source(name, home)).config), ""
+    except MissingError:
+        if name.endswith(".json") or name.count("/") > 1 or nearest(name):
+            raise
+    return None, (
+        "the architecture of {} is not known here (is it misspelt? a config.json beside the calls "
+        "tells it; closed: before a name says that nobody can)"
+    )
 
 
 def _source(name: str, home: Path | None) -> str:

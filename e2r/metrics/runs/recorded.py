@@ -63,12 +63,14 @@ class Place:
 class Share:
     """The calls that one of several models answered, as rows of the ledger.
 
-    `architecture` is None for a model whose architecture is not public.
+    `architecture` is None for a model whose architecture is not public or not known here, and
+    `unpriced` says which.
     """
 
     name: str
     architecture: Mapping[str, Any] | None
     rows: NDArray[np.intp]
+    unpriced: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,8 @@ from e2r.data.files.lines import numbered_lines
 from e2r.errors import DataError
 from e2r.flops import measured
 
-NEEDED = ("qid", "prompt_tokens", "generated_tokens", "model")
+NEEDED = ("qid", "prompt_tokens", "generated_tokens")
+MODEL = "model"
 COUNTS = (
     "prompt_tokens",
     "cached_tokens",
@@ -29,6 +30,8 @@ COMPUTED = "computed_"
 SECONDS = "seconds"
 CLOSED = "closed:"
 """Before the name of a model whose architecture is not public."""
+UNNAMED = "unknown"
+"""The model of calls whose file has no column for one."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,8 @@ class Usages:
     itself, and None for a usage CSV, which says nothing. `computed` are the counts of what was
     computed rather than asked for, and None where nobody saw it. An empty qid is a call that
     `e2r meter` could give to no query; `missing` says what it saw computed and could not count.
-    Where nobody wrote down what came from a cache, `cached_told` is false and the counts are 0.
+    Calls of a file without a column of models are those of `closed:unknown`. Where nobody wrote
+    down what came from a cache, `cached_told` is false and the counts are 0.
     """
 
     qids: list[str]
@@ -91,7 +95,7 @@ def _usage_csv(path: Path) -> Usages:
         raise DataError(f"{path}: a column is there twice: {shortened(', '.join(names))}")
     missing = [name for name in NEEDED if name not in names]
     if missing:
-        optional = (*(name for name in COUNTS if name not in NEEDED), SECONDS)
+        optional = (MODEL, *(name for name in COUNTS if name not in NEEDED), SECONDS)
         raise DataError(
             f"{path}: no column {', '.join(missing)}; wanted {', '.join(NEEDED)} and, if need be, "
             f"{', '.join(optional)}"
@@ -108,7 +112,7 @@ def _usage_csv(path: Path) -> Usages:
             raise DataError(f"{where}: {len(values)} values for {len(names)} columns")
         row = dict(zip(names, values, strict=True))
         qids.append("" if metered and not row["qid"] else _word(row["qid"], "qid", where))
-        models.append(_word(row["model"], "model", where))
+        models.append(_word(row[MODEL], MODEL, where) if MODEL in row else CLOSED + UNNAMED)
         for name in COUNTS:
             absent = "1" if name == "head_positions" else "0"
             counts[name].append(_count(row.get(name) or absent, name, name, where))

@@ -77,8 +77,9 @@ class Post(Generic[T]):
 class Server:
     """An HTTP server below a base URL, asked with at most `spec.concurrency` calls at a time.
 
-    `say` is told of pauses. Raises UsageError for a base URL that is none or that holds
-    credentials, and for a key that cannot be used.
+    `say` is told of pauses. `tries` holds how often each call of the last `post` was sent. Raises
+    UsageError for a base URL that is none or that holds credentials, and for a key that cannot be
+    used.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class Server:
         self._said_until = 0.0
         self._key, self.withheld = key(spec, environment)
         self._failing: set[object] = set()
+        self.tries: list[int] = []
         self._connection = Connection(
             self.base_url,
             {"Authorization": f"Bearer {self._key}"} if self._key else {},
@@ -149,6 +151,7 @@ class Server:
             failed: dict[str, Failed] = {}
             stopped: list[Exception] = []
             room = anyio.Semaphore(self._spec.concurrency)
+            self.tries = [0] * len(calls)
 
             async def one(number: int, call: Post[T]) -> None:
                 async with room:
@@ -156,7 +159,7 @@ class Server:
                         results[number] = failed[call.query]
                         return
                     try:
-                        answer = await self._post(client, call)
+                        answer = await self._post(client, call, number)
                     except Exception as error:
                         stopped.append(error)
                         group.cancel_scope.cancel()
@@ -201,10 +204,14 @@ class Server:
             f"({error}); asking again in {pause:.0f} s"
         )
 
-    async def _post(self, client: httpx2.AsyncClient, call: Post[T]) -> T | Failed:
+    async def _post(self, client: httpx2.AsyncClient, call: Post[T], number: int) -> T | Failed:
+        async def once() -> T:
+            self.tries[number] += 1
+            return await self._once(client, call)
+
         try:
             patient = self._attempts(retry_if_exception_type(AgainError))
-            answer: T = await patient(self._once, client, call)
+            answer: T = await patient(once)
         except RefusedError as error:
             return Failed(str(error), error.status)
         except AgainError as error:

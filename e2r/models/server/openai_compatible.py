@@ -159,8 +159,9 @@ class OpenAICompatible:
                 Reply(None, error=answer.message) if isinstance(answer, Failed) else answer,
                 seconds=seconds,
                 batch_size=size,
+                attempts=tries,
             )
-            for answer in answers
+            for answer, tries in zip(answers, self._server.tries, strict=True)
         ]
 
     def _hear(self, answers: Sequence[Reply | Failed]) -> None:

@@ -197,11 +197,13 @@ class Reranker:
         answers = self._server.post(calls)
         seconds = (time.perf_counter() - began) / max(len(requests), 1)
         replies: dict[int, Reply] = {}
-        for places, answer in zip(lists, answers, strict=True):
+        for places, answer, tries in zip(lists, answers, self._server.tries, strict=True):
             for place, reply in zip(
                 places, self._replies([requests[i] for i in places], answer), strict=True
             ):
-                replies[place] = replace(reply, seconds=seconds, batch_size=len(places))
+                replies[place] = replace(
+                    reply, seconds=seconds, batch_size=len(places), attempts=tries
+                )
         return [replies[place] for place in range(len(requests))]
 
     @property

@@ -38,7 +38,7 @@
   const choices = {
     measure: ["Measure", data.measures],
     convention: ["Convention", data.conventions],
-    // What the picture's cost is; there where the board was built with a price list.
+    // What the picture's cost is; there where runs have money by a price list, or seconds.
     ...(data.axes ? { axis: ["Cost axis", data.axes] } : {}),
   };
   const state = new URLSearchParams();
@@ -48,7 +48,19 @@
 
   function chosen(name) {
     const held = state.get(name);
-    return choices[name][1].includes(held) ? held : choices[name][1][0];
+    const place = choices[name][1].indexOf(held);
+    return place > 0 && (name !== "axis" || hasAxis(place)) ? held : choices[name][1][0];
+  }
+
+  // Whether any row of the collection that is shown has the cost of an axis.
+  const axesOf = new Map();
+  function hasAxis(place) {
+    const key = `${place} ${collection()}`;
+    if (!axesOf.has(key)) {
+      const here = (row) => collection() === ALL || row.group === collection();
+      axesOf.set(key, place === 0 || data.rows.some((row) => here(row) && row.spent && row.spent[place]));
+    }
+    return axesOf.get(key);
   }
 
   // What a row costs in this view. Published rows have no price but that of their own convention;
@@ -63,18 +75,18 @@
   function figures(row) {
     const measure = data.measures.indexOf(chosen("measure"));
     const cost = costs(row);
-    const bought = data.axes && chosen("axis") !== data.axes[0];
-    const spent = bought && row.family !== "first_stage";
+    const place = data.axes ? data.axes.indexOf(chosen("axis")) : 0;
+    const spent = row.spent && row.spent[place];
     return {
-      axis: spent ? row.money : cost && cost.petaflops,
-      unit: bought ? data.unit : "PFLOPs",
+      axis: place && row.family !== "first_stage" ? spent && spent.cost : cost && cost.petaflops,
+      unit: place ? data.units[place] : "PFLOPs",
       money: row.money ?? null,
       rank: row.ranks[measure] ?? null,
       quality: row.quality[measure],
       petaflops: cost && cost.petaflops,
       rpp: cost && cost.rpp[measure],
       qpp: cost && cost.qpp,
-      frontier: Boolean(bought ? spent && row.thrifty && row.thrifty[measure] : cost && cost.frontier[measure]),
+      frontier: Boolean(place ? spent && spent.frontier && spent.frontier[measure] : cost && cost.frontier[measure]),
       convention: cost && cost.convention,
       foreign: Boolean(cost && cost.foreign),
     };
@@ -88,6 +100,7 @@
     dataset: (row) => `${row.dataset} ${row.depth}`,
     quality: (row, seen) => seen.quality && seen.quality[0],
     petaflops: (row, seen) => seen.petaflops && seen.petaflops[0],
+    money: (row) => row.money && row.money[0],
     rpp: (row, seen) => seen.rpp && seen.rpp[0],
     qpp: (row, seen) => seen.qpp && seen.qpp[0],
     calls: (row) => row.calls,
@@ -156,16 +169,18 @@
     cell.replaceChildren(text, ...(small ? [" ", make("small", {}, small)] : []));
   }
 
-  function writeCost(cell, span, seen) {
+  function writeCost(cell, span, seen, nothing) {
     const foreign = seen.foreign ? `by ${seen.convention}` : "";
-    write(cell, span ? short(span[0]) : UNDEFINED, ends(span, (value) => short(value, 3)) || (span ? foreign : ""));
+    write(cell, span ? short(span[0]) : nothing, ends(span, (value) => short(value, 3)) || (span ? foreign : ""));
   }
 
   function fill(line) {
     const { row, cells } = line;
     const seen = figures(row);
     write(cells.quality, fixed(seen.quality && seen.quality[0]), ends(seen.quality, (value) => fixed(value, 3)));
-    for (const name of PRICES) writeCost(cells[name], seen[name], seen);
+    // A model whose architecture nobody knows computes no fewer FLOPs for that.
+    const closed = !Object.keys(row.costs).length;
+    for (const name of PRICES) writeCost(cells[name], seen[name], seen, closed && name === "petaflops" ? "unknown" : UNDEFINED);
     if (row.state === "ranked") {
       const star = line.star;
       cells.rank.replaceChildren(seen.rank === null ? UNDEFINED : String(seen.rank), ...(seen.frontier ? [star] : []));
@@ -188,7 +203,7 @@
   }
 
   // Every change of the view: what is drawn follows, then the address.
-  const seenAs = () => [chosen("measure"), chosen("convention")].join("\n");
+  const seenAs = () => Object.keys(choices).map(chosen).join("\n");
   let filled = seenAs();
   let heard = null;
   let sorted = null;
@@ -207,6 +222,11 @@
     for (const [name, select] of Object.entries(selects)) {
       const mark = name === "on" ? collection() : name === "sort" ? state.get("sort") || "" : choices[name] ? chosen(name) : state.has(name) ? `=${state.get(name)}` : "";
       select.value = mark;
+    }
+    if (selects.axis) {
+      const known = data.axes.map((_, place) => hasAxis(place));
+      Array.from(selects.axis.options, (option, place) => (option.hidden = option.disabled = !known[place]));
+      selects.axis.parentElement.hidden = known.filter(Boolean).length < 2;
     }
     const others = new URLSearchParams(state);
     others.delete("sort");

@@ -1,11 +1,12 @@
 // The rows in view as a file, with the chosen measure and convention; works from a plain file too.
 "use strict";
 (function () {
-  const { lines, chosen, passes, figures, groups, make } = window.e2r;
+  const { data, lines, chosen, passes, figures, groups, make } = window.e2r;
 
   function facts({ row }) {
     const seen = figures(row);
     const spans = { [chosen("measure")]: seen.quality, "PFLOPs/query": seen.petaflops, RPP: seen.rpp, QPP: seen.qpp };
+    if (data.money) spans[data.money] = seen.money;
     const plain = {
       source: groups.get(row.group).published ? "published" : "run",
       run: row.place,

@@ -76,6 +76,7 @@
     const ideal = model.flops.ideal;
     let memory = 0n;
     let longest = 0n;
+    const kinds = [];
     for (const [task, passages, number] of row.slice(1)) {
       const lengths = {
         query_tokens: BigInt(setting.query_tokens),
@@ -88,6 +89,12 @@
       for (const [name, count] of Object.entries(counts[task])) usage[name] = whole(count, lengths);
       const times = BigInt(number);
       sums.calls += times;
+      kinds.push({
+        calls: Number(times) / data.calls.draws,
+        prompt: usage.prompt_tokens,
+        cached: usage.cached_tokens ?? 0n,
+        generated: usage.generated_tokens,
+      });
       sums.prompt_tokens += times * usage.prompt_tokens;
       sums.generated_tokens += times * usage.generated_tokens;
       sums.flops += times * products(coefficients, units, usage);
@@ -130,7 +137,7 @@
       weight_memory: 2 * model.parameters,
       call_memory: Number(memory) - 2 * model.parameters,
     };
-    return { ...means, ...figures, flops, memory, longest, ...clock(data, setting, wanted), first: found };
+    return { ...means, ...figures, flops, memory, longest, ...clock(data, setting, wanted), first: found, kinds };
   }
 
   // What finding the candidates costs, by the expressions of its kind.

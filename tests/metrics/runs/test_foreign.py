@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from e2r.metrics import evaluate
 from e2r.metrics.comparison import compare
 from e2r.metrics.effectiveness import parse_measures, score
 from e2r.metrics.runs.foreign import Foreign, read_foreign
+from e2r.money.words import tariff
 
 MODEL = "Qwen/Qwen2.5-7B-Instruct"
 SMALL = "google/flan-t5-large"
@@ -93,9 +95,31 @@ def test_a_closed_model_has_quality_tokens_and_no_price(files) -> None:
 
 def test_a_misspelt_model_is_not_taken_for_a_closed_one(files) -> None:
     _, _, usage = files
-    usage.write_text(f"{HEADER}q1,100,1,gpt-4\n")
-    with pytest.raises(MissingError, match="gpt-4"):
-        evaluate([usage])
+    for name in ("Qwen2.5-7B-Instuct", "flan-t5-lage", "gone/config.json"):
+        usage.write_text(f"{HEADER}q1,100,1,{name}\n")
+        with pytest.raises(MissingError, match=name):
+            evaluate([usage])
+
+
+@pytest.mark.parametrize(
+    ("header", "model", "said"),
+    [(HEADER, ",gpt-4", "gpt-4 is not known here"), (HEADER[:-7] + "\n", "", "no call names")],
+)
+def test_token_counts_alone_reach_quality_and_money_but_no_flops(
+    files, header: str, model: str, said: str
+) -> None:
+    qrels, ranking, usage = files
+    usage.write_text(f"{header}q1,1000,10{model}\nq2,3000,30{model}\n")
+    run = [Foreign(ranking, usage)]
+    [row] = evaluate(
+        [], "RR", qrels=str(qrels), foreign=run, tariff=tariff(["in=0.15,out=0.60"])
+    ).rows
+    assert row.measures["RR"].value == 0.75
+    assert row.work.calls_per_query == 1
+    assert row.petaflops.value is None
+    assert row.paid is not None
+    assert row.paid.exact.total == Decimal("0.312")
+    assert said in row.notes[0]
 
 
 def test_a_third_partys_real_run_has_quality_and_says_that_its_cost_is_unknown(
@@ -242,7 +266,9 @@ def test_the_models_of_a_strangers_calls_lead_to_no_file_elsewhere(tmp_path: Pat
         with pytest.raises(DataError, match="leads out") as refused:
             evaluate(calls)
         assert "secret" not in str(refused.value)
-    for model in ("x" * 250, 'Qwen/Qwen2.5-"7B', "a/b/c"):
+    for model in ("x" * 250, "a/b/c"):
         calls.write_text(f"qid,prompt_tokens,generated_tokens,model\n1,5,1,{model}\n")
         with pytest.raises(E2RError):
             evaluate(calls)
+    calls.write_text('qid,prompt_tokens,generated_tokens,model\n1,5,1,Qwen/Qwen2.5-"7B\n')
+    assert evaluate(calls).rows[0].petaflops.value is None

@@ -19,7 +19,7 @@ AUTHORS = "query,input_tokens,output_tokens,flops,seconds\n"
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("qid,prompt_tokens\nq1,1\n", "no column generated_tokens, model"),
+        ("qid,prompt_tokens\nq1,1\n", "no column generated_tokens; wanted"),
         (f"{HEADER}q1,many,1,m\n", r":2: prompt_tokens is 'many'"),
         (f"{HEADER}q1,-3,1,m\n", r":2: prompt_tokens is '-3'"),
         (f"{HEADER}q1,3,1,\n", r":2: no model"),

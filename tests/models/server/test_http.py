@@ -69,8 +69,10 @@ TRANSIENT = {
 def test_what_may_pass_is_tried_again(said: Said) -> None:
     failing = Failing(said, times=2)
     with serving(failing) as url:
-        assert connected(url).post([post(1)]) == [10]
+        server = connected(url)
+        assert server.post([post(1)]) == [10]
     assert len(failing.asked) == 3
+    assert server.tries == [3]
 
 
 def test_a_slow_answer_is_asked_for_again() -> None:
