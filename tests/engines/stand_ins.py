@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -21,14 +22,14 @@ from e2r.records.manifest import Environment
 
 
 class Watched(Worker):
-    """Says by a file named after its process what it has to do, and begins only what it may.
+    """Says by a file of its machine and process what it has to do, and begins only what it may.
 
     `allow` says how many queries may be begun by all workers together. A query that was begun
     before, by a worker that is lost, may be begun again.
     """
 
     def rerank(self, topics: Sequence[CandidateList]) -> Iterator[Event | E2RError]:
-        mark = Path(f"busy-{os.getpid()}")
+        mark = Path(f"busy-{socket.gethostname()}-{os.getpid()}")
         left = [topic.query.qid for topic in topics]
         for topic in topics:
             mark.write_text(" ".join(left))

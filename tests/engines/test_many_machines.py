@@ -1,6 +1,6 @@
 """A cluster of several machines, which break: the outcome is a local run's.
 
-The machines are network namespaces of this one; where none may be made, these tests are skipped.
+The machines are namespaces of this one; where none may be made, these tests are skipped.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def machines(tmp_path: Path) -> Iterator[Machines]:
     try:
         there.connect()
     except NoNamespacesError as error:
-        pytest.skip(f"no network namespaces here: {error}")
+        pytest.skip(f"no namespaces here: {error}")
     try:
         for number in (1, 2, 3):
             there.join(number)
@@ -91,8 +91,8 @@ def wait_until_busy(machines: Machines, folder: Path, number: int, driver: Any) 
 
 def busy(machines: Machines, folder: Path, number: int) -> bool:
     """Whether a machine has a worker that has queries to do."""
-    marks = [folder / f"busy-{pid}" for pid in machines.pids(number)]
-    return any(mark.exists() and mark.read_text() for mark in marks)
+    marks = folder.glob(f"busy-{machines.name(number)}-*")
+    return any(mark.read_text() for mark in marks)
 
 
 def ended(driver: Any, folder: Path, log: str = "driver-1.log") -> RunFolder:

@@ -92,7 +92,7 @@ def work_with(monkeypatch: pytest.MonkeyPatch, worker: type) -> None:
 def kill_a_busy_worker(folder: Path) -> bool:
     """Kill a worker that has a query to do, if there is one now."""
     for mark in sorted(folder.glob("busy-*")):
-        pid = int(mark.name.partition("-")[2])
+        pid = int(mark.name.rpartition("-")[2])
         if mark.read_text():
             os.kill(pid, signal.SIGKILL)
             return True
