@@ -43,6 +43,19 @@ def test_input_cached_and_output_are_paid_apart() -> None:
     assert billed("in=0.15,out=0.60", [(1000, 400, 10)]).cached == Decimal("0.00006")
 
 
+# arXiv 2602.05448, table 3: input tokens a query of GPT-4.1, in thousands, over 14 collections.
+BLITZRANK = {"Pairwise": (315, "630"), "Setwise": (111, "222"), "SW": (54, "108")}
+BLITZRANK |= {"AcuRank": (67, "134"), "BLITZ-k20": (40, "80"), "BLITZ-k10": (42, "84")}
+
+
+@pytest.mark.parametrize("method", BLITZRANK)
+def test_what_the_tokens_that_blitzrank_prints_cost(method: str) -> None:
+    pytest.importorskip("genai_prices")
+    tokens, dollars = BLITZRANK[method]
+    found = billed("genai:openai/gpt-4.1", [(tokens * 1000, 0, 0)])
+    assert thousand(found, 1).total == Decimal(dollars)
+
+
 def test_what_was_answered_again_is_free() -> None:
     assert billed("in=1,out=1,call=0.5", [(0, 0, 0), (10, 0, 1)]).other == Decimal("0.5")
 
