@@ -127,7 +127,7 @@ def test_a_replay_is_the_run(collection: Path, tmp_path: Path, method: str) -> N
 
 @pytest.mark.parametrize("method", ASKING)
 def test_the_oracle_sorts_by_grade(collection: Path, tmp_path: Path, method: str) -> None:
-    from e2r.data.files.trec import read_qrels
+    from e2r.data.files.qrels import read_qrels
 
     judgments = read_qrels(collection / "qrels" / "test.tsv")
     folder = run(spec(collection, method, "oracle"), tmp_path)

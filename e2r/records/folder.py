@@ -39,6 +39,7 @@ from e2r.records.lines import Counting, Placed, placed, unheard
 from e2r.records.manifest import Manifest
 from e2r.records.parts import NOTHING, LostError, Parts
 from e2r.records.query import QueryRecord
+from e2r.records.ranking import run_lines
 
 # No space, no quota, a file over its limit, a disk that fails or has been made read-only.
 DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
@@ -249,11 +250,12 @@ class RunFolder:
                     f"remove files there? They are asked again by {self.go_on}"
                 )
             with replacing(self.per_query_path) as stream, replacing(self.run_path) as ranking:
-                packer = zlib.compressobj(wbits=GZIP)
+                packer, tag = zlib.compressobj(wbits=GZIP), f"e2r-{manifest.method}"
                 for place in places:
                     record = lines.record(place)
                     stream.write(_line(record))
-                    ranking.write(packer.compress(_run_lines(record, manifest)))
+                    lines_of_it = run_lines(record.qid, record.ranking, tag)
+                    ranking.write(packer.compress(lines_of_it))
                 ranking.write(packer.flush())
         files = {name: sha256_of(self.path / name, follow=False) for name in FINAL_FILES}
         self.write_manifest(manifest.model_copy(update={"files": files}))
@@ -301,12 +303,3 @@ class RunFolder:
 def _line(record: QueryRecord) -> bytes:
     """A line of per_query.jsonl."""
     return json.dumps(asdict(record)).encode() + b"\n"
-
-
-def _run_lines(record: QueryRecord, manifest: Manifest) -> bytes:
-    """TREC run lines whose scores fall strictly, from the list's length down to 1."""
-    tag = f"e2r-{manifest.method}"
-    return "".join(
-        f"{record.qid} Q0 {docid} {rank} {len(record.ranking) - rank + 1} {tag}\n"
-        for rank, docid in enumerate(record.ranking, start=1)
-    ).encode()

@@ -34,6 +34,8 @@ ROWS_A_BATCH = 2**12
 FREE_ROWS = 100_000
 """Rows of a ledger of any size; beyond them there is a byte for each at least."""
 FREE_MEMORY = 256 * MIB
+LARGE = 8 * MIB
+"""Bytes of a ledger whose leavings are worth giving back to the system."""
 LONGEST_ANSWER = 64 * KIB
 """Bytes of an answer: an order of documents names each of them."""
 
@@ -97,14 +99,18 @@ if [field.name for field in fields(Call)] != SCHEMA.names:
     raise TypeError("Call and SCHEMA must name the same columns in the same order")
 
 
-def write_part(path: Path, calls: Iterable[Call]) -> None:
-    """Write calls to `path` at once: to a temporary name, flushed to disk, then renamed."""
-    rows = list(calls)
-    columns = [[getattr(call, name) for call in rows] for name in SCHEMA.names]
+def table_of(calls: Sequence[Call]) -> pa.Table:
+    """Calls as rows of a ledger."""
+    columns = [[getattr(call, name) for call in calls] for name in SCHEMA.names]
     arrays = [
         pa.array(column, type=field.type) for column, field in zip(columns, SCHEMA, strict=True)
     ]
-    _write(path, [pa.Table.from_arrays(arrays, schema=SCHEMA)])
+    return pa.Table.from_arrays(arrays, schema=SCHEMA)
+
+
+def write_part(path: Path, calls: Sequence[Call]) -> None:
+    """Write calls to `path` at once: to a temporary name, flushed to disk, then renamed."""
+    _write(path, [table_of(calls)])
 
 
 def write_tables(path: Path, tables: Iterable[pa.Table]) -> None:
@@ -149,9 +155,9 @@ def read_ledger(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
             size = os.fstat(stream.fileno()).st_size
             with pq.ParquetFile(stream) as file:
                 _refuse_foreign(path, file, size)
-                kept = _batches(path, file, size, read, wanted)
+                columns = _columns(path, file, size, read, wanted)
         schema = pa.schema([_field(name) for name in wanted], metadata=SCHEMA.metadata)
-        return pa.Table.from_batches(kept, schema=schema)
+        return pa.Table.from_arrays(columns, schema=schema)
     except MissingFileError:
         raise DataError(f"{path}: no such file; is this a run folder?") from None
     except pa.ArrowException as error:
@@ -191,26 +197,37 @@ def _refuse_foreign(path: Path, file: pq.ParquetFile, size: int) -> None:
         )
 
 
-def _batches(
+def _columns(
     path: Path, file: pq.ParquetFile, size: int, read: list[str], wanted: list[str]
-) -> list[pa.RecordBatch]:
-    """The rows, a few at a time, so that what is out of range is seen before there is much."""
-    kept: list[pa.RecordBatch] = []
+) -> list[pa.Array]:
+    """The wanted columns, each in one piece.
+
+    They are read a few rows at a time, so that what is out of range is seen before there is much.
+    """
+    kept: dict[str, list[pa.Array]] = {name: [] for name in wanted}
     held = 0
     for batch in file.iter_batches(batch_size=ROWS_A_BATCH, columns=read, use_threads=False):
         for name in read:
             _check_column(path, name, batch.column(name))
-        columns = [
-            pc.cast(pc.list_value_length(batch.column("docids")), pa.int32())
-            if name == "passages"
-            else batch.column(name)
-            for name in wanted
-        ]
-        kept.append(pa.record_batch(columns, schema=pa.schema([_field(name) for name in wanted])))
-        held += kept[-1].nbytes
+        for name in wanted:
+            column = (
+                pc.cast(pc.list_value_length(batch.column("docids")), pa.int32())
+                if name == "passages"
+                else batch.column(name)
+            )
+            kept[name].append(column)
+            held += column.nbytes
         if held > FREE_MEMORY + 100 * size:
             raise DataError(f"{path}: unpacks to more than its calls can take")
-    return kept
+    whole: list[pa.Array] = []
+    for name in wanted:
+        pieces = kept.pop(name)
+        whole.append(pa.concat_arrays(pieces) if pieces else pa.array([], _field(name).type))
+        del pieces
+        if held > LARGE:
+            # Arrow keeps the room of a column's pieces for itself, and there are as many again.
+            pa.default_memory_pool().release_unused()
+    return whole
 
 
 def _check_column(path: Path, name: str, column: pa.Array) -> None:
