@@ -176,7 +176,8 @@ def _manifest(run: str, facts: dict[str, object], judged_by: str, shape: Shape) 
 def measure(name: str, words: list[str], module: str = "e2r") -> float:
     """Run `e2r`, or another module, with these words; print seconds of clock and CPU, and memory.
 
-    Returns the seconds of CPU. A new process's peak is that of its parent at least: the parent must hold little.
+    Returns the seconds of CPU. A new process's peak is that of its parent at least: the parent
+    must hold little.
     """
     began = time.perf_counter()
     with tempfile.TemporaryFile() as out:

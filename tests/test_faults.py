@@ -185,11 +185,11 @@ def test_a_file_that_cannot_grow_leaves_a_run_that_goes_on(
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 132 KB, mounted; skipped where the machine does not let us mount one."""
+    """A disk of 64 KB, mounted; skipped where the machine does not let us mount one."""
     place = tmp_path / "disk"
     place.mkdir()
     mount = shutil.which("mount")
-    words = [str(mount), "-t", "tmpfs", "-o", "size=132k", "e2r-test", str(place)]
+    words = [str(mount), "-t", "tmpfs", "-o", "size=64k", "e2r-test", str(place)]
     if mount is None or subprocess.run(words, capture_output=True, check=False).returncode:
         pytest.skip("no right to mount a small disk")
     yield place

@@ -11,7 +11,6 @@ import shlex
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
 from typing import BinaryIO
@@ -302,4 +301,4 @@ class RunFolder:
 
 def _line(record: QueryRecord) -> bytes:
     """A line of per_query.jsonl."""
-    return json.dumps(asdict(record)).encode() + b"\n"
+    return json.dumps(vars(record)).encode() + b"\n"

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -39,6 +38,10 @@ LARGE = 8 * MIB
 LONGEST_ANSWER = 64 * KIB
 """Bytes of an answer: an order of documents names each of them."""
 
+_LEDGER = {"compression": "zstd"}
+# A part is small and goes with the run's end: to pack it as well takes longer than all else.
+_PART = {"compression": "lz4", "use_dictionary": False, "write_statistics": False}
+
 SCHEMA = pa.schema(
     [
         ("qid", pa.string()),
@@ -62,9 +65,8 @@ SCHEMA = pa.schema(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One row of the ledger.
+class Call(NamedTuple):
+    """One row of the ledger; a tuple, as runs make millions of them.
 
     `round` and `call` count from 0 within the query. `docids` are those asked about, in prompt
     order. `prompt_tokens` includes `cached_tokens`; neither includes `padded_tokens`. A server that
@@ -95,13 +97,13 @@ class Call:
     batch_size: int
 
 
-if [field.name for field in fields(Call)] != SCHEMA.names:
+if list(Call._fields) != SCHEMA.names:
     raise TypeError("Call and SCHEMA must name the same columns in the same order")
 
 
 def table_of(calls: Sequence[Call]) -> pa.Table:
     """Calls as rows of a ledger."""
-    columns = [[getattr(call, name) for call in calls] for name in SCHEMA.names]
+    columns = list(zip(*calls, strict=True)) or [()] * len(SCHEMA)
     arrays = [
         pa.array(column, type=field.type) for column, field in zip(columns, SCHEMA, strict=True)
     ]
@@ -110,7 +112,7 @@ def table_of(calls: Sequence[Call]) -> pa.Table:
 
 def write_part(path: Path, calls: Sequence[Call]) -> None:
     """Write calls to `path` at once: to a temporary name, flushed to disk, then renamed."""
-    _write(path, [table_of(calls)])
+    _write(path, [table_of(calls)], _PART)
 
 
 def write_tables(path: Path, tables: Iterable[pa.Table]) -> None:
@@ -119,7 +121,7 @@ def write_tables(path: Path, tables: Iterable[pa.Table]) -> None:
     They are gathered into row groups, because a group a query makes reading slow; one group is in
     memory at a time.
     """
-    _write(path, _gathered(tables))
+    _write(path, _gathered(tables), _LEDGER)
 
 
 def _gathered(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
@@ -135,8 +137,8 @@ def _gathered(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
         yield pa.concat_tables(group).combine_chunks()
 
 
-def _write(path: Path, tables: Iterable[pa.Table]) -> None:
-    with replacing(path) as stream, pq.ParquetWriter(stream, SCHEMA, compression="zstd") as writer:
+def _write(path: Path, tables: Iterable[pa.Table], packing: Mapping[str, Any]) -> None:
+    with replacing(path) as stream, pq.ParquetWriter(stream, SCHEMA, **packing) as writer:
         for table in tables:
             writer.write_table(table)
 
@@ -222,7 +224,10 @@ def _columns(
     whole: list[pa.Array] = []
     for name in wanted:
         pieces = kept.pop(name)
-        whole.append(pa.concat_arrays(pieces) if pieces else pa.array([], _field(name).type))
+        if len(pieces) == 1:
+            whole += pieces
+        else:
+            whole.append(pa.concat_arrays(pieces) if pieces else pa.array([], _field(name).type))
         del pieces
         if held > LARGE:
             # Arrow keeps the room of a column's pieces for itself, and there are as many again.
