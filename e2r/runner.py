@@ -216,10 +216,9 @@ def run(
                 # Where this cannot be written, what has stopped the run says more.
                 with suppress(OSError, UsageError):
                     folder.write_manifest(manifest)
-        whole = all(record.status == "ok" for record in folder.records())
         manifest = manifest.model_copy(
             update={
-                "status": "complete" if whole else "partial",
+                "status": "partial" if limit.failed else "complete",
                 "finished": _now(),
                 "notes": notes,
                 "verification": verified,
@@ -254,14 +253,14 @@ class _FailureLimit:
         self._folder = folder
         self._most = most
         self._queries = queries
-        self._failed = 0
+        self.failed = 0
 
     def count(self, record: QueryRecord) -> None:
         """Raises IncompleteError at the failure that is one too many to go on."""
-        self._failed += record.status != "ok"
-        if record.status != "ok" and self._failed == self._most:
+        self.failed += record.status != "ok"
+        if record.status != "ok" and self.failed == self._most:
             raise IncompleteError(
-                f"{self._folder.path}: stopped by --max-failures, {self._failed} queries failed, "
+                f"{self._folder.path}: stopped by --max-failures, {self.failed} queries failed, "
                 f"the last is {record.qid} ({record.error}); "
                 f"{self._folder.how_much_is_missing(self._queries)}"
             )

@@ -222,40 +222,43 @@ class RunFolder:
         time; `tell` hears how many have been merged. Raises IncompleteError where the line or the
         calls of a query have gone since it finished.
         """
-        found = {
-            record.qid: place
-            for place, record in placed(self.per_query_path, cut_line_is_error=False)
-        }
+        found: dict[str, int] = {}
+        for place, record in placed(self.per_query_path, cut_line_is_error=False):
+            tell("looking for what each query left", len(found), len(order))
+            found[record.qid] = place
         places = [found[qid] for qid in order if qid in found]
         lost = {
             qid: f"{self.per_query_path}: has lost its line" for qid in order if qid not in found
         }
-        with self._lines() as lines:
+        packer, tag = zlib.compressobj(wbits=GZIP), f"e2r-{manifest.method}"
+        try:
+            with (
+                self._lines() as lines,
+                replacing(self.per_query_path) as stream,
+                replacing(self.run_path) as ranking,
+            ):
 
-            def merged() -> Iterator[QueryRecord]:
-                for number, place in enumerate(places):
-                    tell("putting the parts together", number, len(places))
-                    yield lines.record(place)
+                def merged() -> Iterator[QueryRecord]:
+                    for number, place in enumerate(places):
+                        tell("putting the parts together", number, len(places))
+                        record = lines.record(place)
+                        stream.write(_line(record))
+                        of_it = run_lines(record.qid, record.ranking, tag)
+                        ranking.write(packer.compress(of_it))
+                        yield record
 
-            try:
                 self.parts.merge(merged(), self.ledger_path)
-            except LostError as error:
-                lost |= error.queries
-            if lost:
-                qid, why = next(iter(lost.items()))
-                raise IncompleteError(
-                    f"{self.path}: {len(lost)} of {len(order)} queries have lost their calls since "
-                    f"they were answered, the first is {qid} ({why}); does somebody else write or "
-                    f"remove files there? They are asked again by {self.go_on}"
-                )
-            with replacing(self.per_query_path) as stream, replacing(self.run_path) as ranking:
-                packer, tag = zlib.compressobj(wbits=GZIP), f"e2r-{manifest.method}"
-                for place in places:
-                    record = lines.record(place)
-                    stream.write(_line(record))
-                    lines_of_it = run_lines(record.qid, record.ranking, tag)
-                    ranking.write(packer.compress(lines_of_it))
+                if lost:
+                    raise LostError(lost)
                 ranking.write(packer.flush())
+        except LostError as error:
+            lost |= error.queries
+            qid, why = next(iter(lost.items()))
+            raise IncompleteError(
+                f"{self.path}: {len(lost)} of {len(order)} queries have lost their calls since "
+                f"they were answered, the first is {qid} ({why}); does somebody else write or "
+                f"remove files there? They are asked again by {self.go_on}"
+            ) from None
         files = {name: sha256_of(self.path / name, follow=False) for name in FINAL_FILES}
         self.write_manifest(manifest.model_copy(update={"files": files}))
         if manifest.status == "complete":
