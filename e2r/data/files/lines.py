@@ -109,6 +109,25 @@ def lines_of(block: Block, tell: Teller) -> Iterator[Line]:
         offset += length + 1
 
 
+def columns(text: str, separator: str | None = None) -> list[list[str]] | None:
+    """The fields of all lines, column by column; None where lines differ in how many they have.
+
+    Between white space, or between separators, where a field may be empty. The text is split at
+    once, which takes a third of the time that line by line takes; a NUL character marks the ends.
+    """
+    if "\0" in text:
+        return None
+    between, text = separator or " ", text.removesuffix("\n")
+    fields = f"{text}\n".replace("\n", f"{between}\0{between}").split(separator)
+    if separator:
+        fields.pop()
+    ends = ["\0"] * (text.count("\n") + 1)
+    width, rest = divmod(len(fields), len(ends))
+    if rest or fields[width - 1 :: width] != ends:
+        return None
+    return [fields[place::width] for place in range(width - 1)]
+
+
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yield (line number from 1, line without its end) of every line that is not blank.
 

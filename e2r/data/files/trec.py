@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from e2r.data.files.lines import Block, blocks, lines_of
+from e2r.data.files.lines import Block, blocks, columns, lines_of
 from e2r.data.findings import Hear, Teller, refuse
 
 Run = dict[str, list[tuple[str, float]]]
@@ -140,10 +140,10 @@ def _table(block: Block, tell: Teller) -> _Table:
         raws.pop()
     try:
         text = block.raw.decode()
-        rows = list(map(str.split, text.split("\n")[: len(raws)]))
-        if "\0" in text or "#" in text:
+        found = None if "#" in text else columns(text)
+        if found is None or len(found) != 6:
             return _slow_table(block, tell)
-        qids, _, docids, ranks, scores, _ = zip(*rows, strict=True)
+        qids, _, docids, ranks, scores, _ = found
         values = list(map(float, scores))
         places = list(map(int, ranks))
     except ValueError:
