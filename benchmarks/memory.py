@@ -33,6 +33,7 @@ class Watch:
 
     def started(self, folder: Path, model: ModelRecord, queries: int, finished: int) -> None:
         self.at.append((0, resident()))
+        self.silence = (0.0, "")
         self.began = self._word = time.perf_counter()
 
     def note(self, text: str) -> None:
