@@ -30,6 +30,7 @@ from e2r.models import open_answerer
 from e2r.money.prices import PriceList
 from e2r.prompts.reading import asks, reading
 from e2r.records.collection import load_collection
+from e2r.records.commits import Commits
 from e2r.records.environment import code_version, environment
 from e2r.records.folder import RunFolder
 from e2r.records.ir_metadata import sidecar
@@ -186,22 +187,21 @@ def run(
             folder.start(asked.to_toml(), manifest, finished, faulty)
             progress.started(folder.path, model, len(collection.topics), len(finished))
             unread = Unread([stage.method.name for stage in stages], prompts)
-            limit = _FailureLimit(folder, max_failures, len(collection.topics))
+            limit = _FailureLimit(folder, max_failures, len(collection.topics), progress)
             order: list[str] = []
             waiting = _waiting(collection.topics, finished, order)
             try:
-                for event in engine.rerank(waiting) if left else ():
-                    match event:
-                        case Finished(record, calls):
-                            folder.commit(record, calls)
-                            progress.query_finished(record)
-                            limit.count(record)
-                        case Replied(replies):
-                            progress.answered(replies)
-                            if said := unread.hear(event):
-                                note(said)
-                        case Noted(text):
-                            note(text)
+                with Commits(folder, limit.count, alone=spec.execution.latency) as commits:
+                    for event in engine.rerank(waiting) if left else ():
+                        match event:
+                            case Finished(record, calls):
+                                commits.add(record, calls)
+                            case Replied(replies):
+                                progress.answered(replies)
+                                if said := unread.hear(event):
+                                    note(said)
+                            case Noted(text):
+                                note(text)
                 used = meter.stop(left)
                 if spec.execution.energy and used.joules is None:
                     note(
@@ -247,16 +247,18 @@ def _retrieval(collection: Collection) -> RetrievalRecord | None:
 
 
 class _FailureLimit:
-    """Stops a run in which too many queries have failed; None lets all of them fail."""
+    """Counts what is on disk; stops a run in which `most` have failed, None lets all of them."""
 
-    def __init__(self, folder: RunFolder, most: int | None, queries: int) -> None:
-        self._folder = folder
-        self._most = most
-        self._queries = queries
+    def __init__(
+        self, folder: RunFolder, most: int | None, queries: int, progress: Progress
+    ) -> None:
+        self._folder, self._most, self._queries = folder, most, queries
+        self._progress = progress
         self.failed = 0
 
     def count(self, record: QueryRecord) -> None:
         """Raises IncompleteError at the failure that is one too many to go on."""
+        self._progress.query_finished(record)
         self.failed += record.status != "ok"
         if record.status != "ok" and self.failed == self._most:
             raise IncompleteError(

@@ -78,10 +78,10 @@ def victim(words: list[str], log: Path) -> None:
     Random.answer = slow  # type: ignore[method-assign]
     commit = RunFolder.commit
 
-    def noted(self: RunFolder, record: Any, calls: Any) -> None:
-        commit(self, record, calls)
+    def noted(self: RunFolder, several: Any) -> None:
+        commit(self, several)
         with log.open("a") as stream:
-            stream.write(f"{record.qid}\n")
+            stream.write("".join(f"{record.qid}\n" for record, _ in several))
 
     RunFolder.commit = noted  # type: ignore[method-assign]
     with log.with_suffix(".out").open("a") as out:

@@ -208,11 +208,22 @@ class RunFolder:
                 faulty[record.qid] = fault
         return finished, faulty
 
-    def commit(self, record: QueryRecord, calls: Sequence[Call]) -> None:
-        """Put one finished query on disk: its calls first, then the line that says so."""
-        if calls:
-            self.parts.write(record.qid, calls)
-        append(self.per_query_path, _line(record))
+    def commit(self, several: Sequence[tuple[QueryRecord, Sequence[Call]]]) -> None:
+        """Put finished queries on disk: their calls first, then the lines that say so.
+
+        Where not all have room, as many as have.
+        """
+        try:
+            self._commit(several)
+        except OSError:
+            if len(several) == 1:
+                raise
+            for one in several:
+                self._commit([one])
+
+    def _commit(self, several: Sequence[tuple[QueryRecord, Sequence[Call]]]) -> None:
+        self.parts.write({record.qid: calls for record, calls in several if calls})
+        append(self.per_query_path, b"".join(_line(record) for record, _ in several))
 
     def finish(self, manifest: Manifest, order: Sequence[str], tell: Counting = unheard) -> None:
         """Merge the parts, write the ranking, close the manifest and remove the parts.
@@ -262,7 +273,7 @@ class RunFolder:
         files = {name: sha256_of(self.path / name, follow=False) for name in FINAL_FILES}
         self.write_manifest(manifest.model_copy(update={"files": files}))
         if manifest.status == "complete":
-            self.parts.remove()
+            self.parts.remove(tell)
 
     def per_query(self, cut_line_is_error: bool = True) -> list[QueryRecord]:
         """The finished queries, in file order. Raises DataError with the line for a broken one."""

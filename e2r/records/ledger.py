@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -113,8 +113,12 @@ def table_of(calls: Sequence[Call]) -> pa.Table:
 
 
 def write_part(path: Path, calls: Sequence[Call]) -> None:
-    """Write calls to `path` at once: to a temporary name, flushed to disk, then renamed."""
-    _write(path, [table_of(calls)], _PART)
+    """Write calls to `path` at once: to a temporary name, flushed to disk, then renamed.
+
+    The new name is on disk once its folder is flushed, which is left to who writes several parts.
+    """
+    with replacing(path, flush_name=False) as stream:
+        _write(stream, [table_of(calls)], _PART)
 
 
 def write_tables(path: Path, tables: Iterable[pa.Table]) -> None:
@@ -123,7 +127,8 @@ def write_tables(path: Path, tables: Iterable[pa.Table]) -> None:
     They are gathered into row groups, because a group a query makes reading slow; one group is in
     memory at a time.
     """
-    _write(path, _gathered(tables), _LEDGER)
+    with replacing(path) as stream:
+        _write(stream, _gathered(tables), _LEDGER)
 
 
 def _gathered(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
@@ -143,8 +148,8 @@ def _gathered(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
         yield pa.concat_tables([*group, *few]).combine_chunks()
 
 
-def _write(path: Path, tables: Iterable[pa.Table], packing: Mapping[str, Any]) -> None:
-    with replacing(path) as stream, pq.ParquetWriter(stream, SCHEMA, **packing) as writer:
+def _write(stream: BinaryIO, tables: Iterable[pa.Table], packing: Mapping[str, Any]) -> None:
+    with pq.ParquetWriter(stream, SCHEMA, **packing) as writer:
         for table in tables:
             writer.write_table(table)
 
