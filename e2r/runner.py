@@ -25,11 +25,12 @@ from e2r.engines.progress import Progress, Silent
 from e2r.engines.purse import Purse
 from e2r.engines.unread import Unread
 from e2r.engines.verification import summary, verify
-from e2r.errors import IncompleteError, UsageError
+from e2r.errors import UsageError
 from e2r.models import open_answerer
 from e2r.money.prices import PriceList
 from e2r.prompts.reading import asks, reading
 from e2r.records.collection import load_collection
+from e2r.records.commits import Commits, FailureLimit
 from e2r.records.environment import code_version, environment
 from e2r.records.folder import RunFolder
 from e2r.records.ir_metadata import sidecar
@@ -43,7 +44,6 @@ from e2r.records.manifest import (
     Session,
     VerifiedCall,
 )
-from e2r.records.query import QueryRecord
 from e2r.records.resources import Meter
 from e2r.records.spec import Spec, changed, identity
 
@@ -187,23 +187,23 @@ def run(
             folder.start(asked.to_toml(), manifest, finished, faulty)
             progress.started(folder.path, model, len(collection.topics), len(finished))
             unread = Unread([stage.method.name for stage in stages], prompts)
-            limit = _FailureLimit(folder, max_failures, len(collection.topics))
+            queries = len(collection.topics)
+            limit = FailureLimit(folder, max_failures, queries, progress.query_finished)
             order: list[str] = []
             waiting = _waiting(collection.topics, finished, order)
             try:
-                for event in engine.rerank(waiting) if left else ():
-                    match event:
-                        case Finished(record, calls):
-                            folder.commit(record, calls)
-                            progress.query_finished(record)
-                            limit.count(record)
-                        case Replied(replies):
-                            progress.answered(replies)
-                            again = again and again.heard(replies, event.failed)
-                            if said := unread.hear(event):
-                                note(said)
-                        case Noted(text):
-                            note(text)
+                with Commits(folder, limit.count, alone=spec.execution.latency) as commits:
+                    for event in engine.rerank(waiting) if left else ():
+                        match event:
+                            case Finished(record, calls):
+                                commits.add(record, calls)
+                            case Replied(replies):
+                                progress.answered(replies)
+                                again = again and again.heard(replies, event.failed)
+                                if said := unread.hear(event):
+                                    note(said)
+                            case Noted(text):
+                                note(text)
                 used = meter.stop(left)
                 if spec.execution.energy and used.joules is None:
                     note(
@@ -218,10 +218,9 @@ def run(
                 # Where this cannot be written, what has stopped the run says more.
                 with suppress(OSError, UsageError):
                     folder.write_manifest(manifest)
-        whole = all(record.status == "ok" for record in folder.records())
         manifest = manifest.model_copy(
             update={
-                "status": "complete" if whole else "partial",
+                "status": "partial" if limit.failed else "complete",
                 "finished": _now(),
                 "notes": notes,
                 "verification": verified,
@@ -247,26 +246,6 @@ def _waiting(topics: Topics, finished: Container[str], order: list[str]) -> Iter
 def _retrieval(collection: Collection) -> RetrievalRecord | None:
     found = collection.retrieval
     return None if found is None else RetrievalRecord(**asdict(found))
-
-
-class _FailureLimit:
-    """Stops a run in which too many queries have failed; None lets all of them fail."""
-
-    def __init__(self, folder: RunFolder, most: int | None, queries: int) -> None:
-        self._folder = folder
-        self._most = most
-        self._queries = queries
-        self._failed = 0
-
-    def count(self, record: QueryRecord) -> None:
-        """Raises IncompleteError at the failure that is one too many to go on."""
-        self._failed += record.status != "ok"
-        if record.status != "ok" and self._failed == self._most:
-            raise IncompleteError(
-                f"{self._folder.path}: stopped by --max-failures, {self._failed} queries failed, "
-                f"the last is {record.qid} ({record.error}); "
-                f"{self._folder.how_much_is_missing(self._queries)}"
-            )
 
 
 def _verified(

@@ -104,8 +104,8 @@ def test_a_terminal_that_goes_ends_a_run_unless_nohup_says_otherwise(
         "import os, signal, sys, e2r.cli\n"
         "from e2r.records.folder import RunFolder\n"
         "commit = RunFolder.commit\n"
-        "def noted(self, record, calls):\n"
-        "    commit(self, record, calls)\n"
+        "def noted(self, several):\n"
+        "    commit(self, several)\n"
         "    os.kill(os.getpid(), signal.SIGHUP)\n"
         "RunFolder.commit = noted\n"
         "e2r.cli.main(sys.argv[1:])\n"
@@ -121,4 +121,4 @@ def test_a_terminal_that_goes_ends_a_run_unless_nohup_says_otherwise(
     assert status(runs) == ("complete" if ignored else "started")
     [manifest] = runs.rglob("manifest.json")
     finished = RunFolder(manifest.parent).per_query()
-    assert len(finished) == (30 if ignored else 1)
+    assert len(finished) == 30 if ignored else 1 <= len(finished) < 30

@@ -78,10 +78,10 @@ def victim(words: list[str], log: Path) -> None:
     Random.answer = slow  # type: ignore[method-assign]
     commit = RunFolder.commit
 
-    def noted(self: RunFolder, record: Any, calls: Any) -> None:
-        commit(self, record, calls)
+    def noted(self: RunFolder, several: Any) -> None:
+        commit(self, several)
         with log.open("a") as stream:
-            stream.write(f"{record.qid}\n")
+            stream.write("".join(f"{record.qid}\n" for record, _ in several))
 
     RunFolder.commit = noted  # type: ignore[method-assign]
     with log.with_suffix(".out").open("a") as out:
@@ -185,11 +185,11 @@ def test_a_file_that_cannot_grow_leaves_a_run_that_goes_on(
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 132 KB, mounted; skipped where the machine does not let us mount one."""
+    """A disk of 64 KB, mounted; skipped where the machine does not let us mount one."""
     place = tmp_path / "disk"
     place.mkdir()
     mount = shutil.which("mount")
-    words = [str(mount), "-t", "tmpfs", "-o", "size=132k", "e2r-test", str(place)]
+    words = [str(mount), "-t", "tmpfs", "-o", "size=64k", "e2r-test", str(place)]
     if mount is None or subprocess.run(words, capture_output=True, check=False).returncode:
         pytest.skip("no right to mount a small disk")
     yield place

@@ -127,7 +127,7 @@ def test_a_replay_is_the_run(collection: Path, tmp_path: Path, method: str) -> N
 
 @pytest.mark.parametrize("method", ASKING)
 def test_the_oracle_sorts_by_grade(collection: Path, tmp_path: Path, method: str) -> None:
-    from e2r.data.files.trec import read_qrels
+    from e2r.data.files.qrels import read_qrels
 
     judgments = read_qrels(collection / "qrels" / "test.tsv")
     folder = run(spec(collection, method, "oracle"), tmp_path)
@@ -185,7 +185,11 @@ def test_interrupted_anywhere_and_resumed_equals_undisturbed(
         assert len(set(answers)) > 3
 
 
-def test_resume_drops_a_cut_line_and_asks_nothing_twice(collection: Path, tmp_path: Path) -> None:
+def test_resume_drops_a_cut_line_and_asks_nothing_twice(
+    collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each query is waited for, so that the disk holds no more than was counted."""
+    monkeypatch.setattr("e2r.records.commits.AHEAD", 0)
     asked = spec(collection, "pointwise.qlm", "random:7")
     undisturbed = run(asked, tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):

@@ -8,7 +8,7 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePath
 from typing import BinaryIO
@@ -82,10 +82,13 @@ def make_folder(path: Path, root: Path) -> None:
 
 
 @contextmanager
-def replacing(path: Path, root: Path | None = None, *, durable: bool = True) -> Iterator[BinaryIO]:
+def replacing(
+    path: Path, root: Path | None = None, *, durable: bool = True, flush_name: bool = True
+) -> Iterator[BinaryIO]:
     """Write a file at once: to a new name that nobody can foresee, flushed to disk, then renamed.
 
-    What can be made again need not be `durable`, and is not waited for. A write that fails leaves
+    What can be made again need not be `durable`, and is not waited for; whoever writes several
+    files into one folder flushes their names together, by `flush_folder`. A write that fails leaves
     `path` as it was and gives back the room that the rest had taken. Raises UsageError where `path`
     is there and no regular file, or a link is on the way from `root`.
     """
@@ -100,12 +103,18 @@ def replacing(path: Path, root: Path | None = None, *, durable: bool = True) -> 
                 if durable:
                     os.fsync(stream.fileno())
             os.replace(name, path.name, src_dir_fd=folder, dst_dir_fd=folder)
-            if durable:
+            if durable and flush_name:
                 _flush_folder(folder)
         except BaseException:
             with suppress(OSError):
                 os.unlink(name, dir_fd=folder)
             raise
+
+
+def flush_folder(path: Path) -> None:
+    """Put the names of files that were written into a folder on disk."""
+    with named(path), _folder(path) as folder:
+        _flush_folder(folder)
 
 
 def _flush_folder(handle: int) -> None:
@@ -171,14 +180,22 @@ def lock_file(path: Path) -> BinaryIO:
         return os.fdopen(os.open(path.name, flags, 0o666, dir_fd=folder), "rb+", buffering=0)
 
 
-def remove_own(folder: Path, names: re.Pattern[str], kept: frozenset[str] = frozenset()) -> None:
+def remove_own(
+    folder: Path,
+    names: re.Pattern[str],
+    kept: frozenset[str] = frozenset(),
+    tell: Callable[[int, int], None] = lambda done, count: None,
+) -> None:
     """Remove the regular files of a folder whose whole names fit, and temporary ones of ours.
 
     Whatever else lies there stays. A folder that is a link is refused, one that is missing is fine.
+    `tell` hears how many of how many names have been looked at.
     """
     try:
         with _folder(folder) as handle:
-            for name in os.listdir(handle):
+            held = os.listdir(handle)
+            for number, name in enumerate(held):
+                tell(number, len(held))
                 own = names.fullmatch(name) or _TEMPORARY.fullmatch(name)
                 if name not in kept and own and _is_regular(name, handle):
                     os.unlink(name, dir_fd=handle)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
@@ -22,6 +23,8 @@ from e2r.records.query import QueryRecord
 
 MANY = 1000
 """Parts below which reading or merging them takes no time worth a word."""
+SILENCE = 5.0
+"""Seconds of such work after which a line says how far it is."""
 
 
 class Lines:
@@ -32,6 +35,7 @@ class Lines:
         self.flops = 0
         self.queries = self.finished = self.before = 0
         self.money = ""
+        self._told = time.monotonic()
         self._architecture: Architecture | None = None
 
     def paid(self, spent: Decimal, currency: str) -> None:
@@ -59,7 +63,11 @@ class Lines:
         click.echo(shown(f"waiting: {text}"), err=True)
 
     def working(self, text: str, done: int, count: int) -> None:
-        if count >= MANY and done % (count // 10) == 0:
+        if count < MANY:
+            return
+        now = time.monotonic()
+        if done % (count // 10) == 0 or now - self._told > SILENCE:
+            self._told = now
             click.echo(shown(f"{text}: {done:,} of {count:,}"), err=True)
 
     def answered(self, replies: Sequence[Reply]) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 from e2r.data.collection import Judgments
 from e2r.data.dataset import Queries
 from e2r.data.files.corpus import FileCorpus
+from e2r.data.files.qrels import read_qrels
 from e2r.data.files.topics import read_queries
-from e2r.data.files.trec import Run, read_qrels, read_run
+from e2r.data.files.trec import Run, read_run
 from e2r.errors import DataError
 
 DEMO = Path(__file__).parent / "demo"

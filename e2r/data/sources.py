@@ -14,9 +14,9 @@ from e2r.data.bm25 import search as bm25
 from e2r.data.collection import Collection, Judgments, Retrieval
 from e2r.data.dataset import Corpus, Dataset, HeldTexts, Indexed, Queries, Texts
 from e2r.data.files.corpus import FileCorpus
+from e2r.data.files.qrels import read_qrels
 from e2r.data.files.run_index import RunIndex
 from e2r.data.files.topics import read_queries
-from e2r.data.files.trec import read_qrels
 from e2r.data.findings import Finding, Hear, Report, refuse, some
 from e2r.data.stream import Cut, Held, Joined, Rankings, Requests, Source
 from e2r.data.survey import queries_without_candidates, survey

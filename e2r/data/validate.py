@@ -11,10 +11,11 @@ from e2r.data.beir import qrels_path
 from e2r.data.collection import Candidate, CandidateList, Judgments, Query
 from e2r.data.files.corpus import IDS, TEXTS, FileCorpus
 from e2r.data.files.lines import Line, is_markup, is_object, json_object, lines
+from e2r.data.files.qrels import is_judgment_line, judgment_fields, read_qrels
 from e2r.data.files.rank_llm import read_requests
 from e2r.data.files.run_index import RunIndex
 from e2r.data.files.topics import read_queries
-from e2r.data.files.trec import is_judgment_line, is_run_line, judgment_fields, read_qrels
+from e2r.data.files.trec import is_run_line
 from e2r.data.findings import Hear, Teller, TooManyError, deaf, finding_of, some
 from e2r.data.survey import survey
 from e2r.errors import DataError

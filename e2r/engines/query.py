@@ -32,10 +32,15 @@ def rerank_query(
     Alone, its seconds are those that pass; in company they are its share of the batches.
     """
     calls: list[Call] = []
+    docids: dict[int, tuple[str, ...]] = {}
     began = time.perf_counter()
 
     def hear(round_: int, question: Question, answered: Answered) -> None:
-        calls.append(_call(round_, len(calls), question, answered))
+        # Each stage has candidates of its own, and asks many questions about them.
+        if question.stage not in docids:
+            docids[question.stage] = tuple(each.docid for each in question.topic.candidates)
+        named = docids[question.stage]
+        calls.append(_call(round_, len(calls), question, answered, named))
 
     done: Reranked = yield from rerank(topic, stages, hear)
     seconds = time.perf_counter() - began if alone else sum(call.seconds for call in calls)
@@ -120,9 +125,10 @@ def _answer_or_fail(answerer: Answerer, questions: list[Question]) -> list[Answe
         return [failed] * len(questions)
 
 
-def _call(round_: int, number: int, question: Question, answered: Answered) -> Call:
+def _call(
+    round_: int, number: int, question: Question, answered: Answered, docids: tuple[str, ...]
+) -> Call:
     reply = answered.reply
-    docids = tuple(candidate.docid for candidate in question.topic.candidates)
     return Call(
         qid=question.topic.query.qid,
         round=round_,

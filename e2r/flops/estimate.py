@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -78,6 +78,23 @@ class Estimate:
             Cost(op.part, op.name, evaluate({op.unit: op.coefficient}, self.variables))
             for op in priced(self.architecture, self.convention)
         )
+
+    def pieces(self, most: int) -> Iterator[tuple[slice, Estimate]]:
+        """The same of at most so many calls at a time, and their places; for usages of arrays.
+
+        What is made of a piece's figures need not be held for all calls at once.
+        """
+        of_usage = {field.name: getattr(self.usage, field.name) for field in fields(Usage)}
+        [calls] = _shape(self.variables) or (0,)
+
+        def cut(counts: Mapping[str, Any], places: slice) -> dict[str, Any]:
+            arrays = {name: value for name, value in counts.items() if hasattr(value, "shape")}
+            return {**counts, **{name: value[places] for name, value in arrays.items()}}
+
+        for start in range(0, calls, most):
+            places = slice(start, start + most)
+            usage = Usage(**cut(of_usage, places))
+            yield places, replace(self, usage=usage, variables=cut(self.variables, places))
 
     @property
     def not_counted(self) -> tuple[str, ...]:

@@ -218,7 +218,7 @@ def _whole(name: str, value: Any) -> Any:
     array = numpy.asarray(value)
     if array.dtype.kind not in "iu":
         raise DataError(f"{name} holds {array.dtype} values; give whole numbers of tokens")
-    return array.astype(numpy.int64)
+    return array.astype(numpy.int64, copy=False)
 
 
 def _check_range(name: str, value: Any) -> None:

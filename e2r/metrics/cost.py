@@ -20,6 +20,8 @@ from e2r.metrics.runs.recorded import Recorded, Share
 from e2r.records.query import QueryRecord
 
 PETA = 10**15
+CALLS_AT_ONCE = 2**16
+"""Calls whose figures of every operation are held at a time."""
 
 
 @dataclass(frozen=True)
@@ -96,14 +98,15 @@ def price(run: Recorded, convention: str = "ideal") -> Cost:
             priced = estimate(
                 Architecture.load(share.architecture or {}), usage_of(calls), convention
             )
-            costs = [(op.part, op.name, op.flops) for op in priced.operations]
-            flops = _array(priced.flops, len(rows))
         except DataError as error:
             raise DataError(f"{run.folder.path}: cannot be priced: {error}") from None
-        part = sum_by(run.query_of_call[rows], flops, len(queries))
-        sums = [before + more for before, more in zip(sums, part, strict=True)]
-        for place, name, amounts in costs:
-            totals[place, name] = totals.get((place, name), 0) + _total(_array(amounts, len(rows)))
+        for places, piece in priced.pieces(CALLS_AT_ONCE):
+            own = run.query_of_call[rows[places]]
+            part = sum_by(own, _array(piece.flops, len(own)), len(queries))
+            sums = [before + more for before, more in zip(sums, part, strict=True)]
+            for op in piece.operations:
+                amount = _total(_array(op.flops, len(own)))
+                totals[op.part, op.name] = totals.get((op.part, op.name), 0) + amount
         not_counted |= dict.fromkeys(priced.not_counted)
     return Cost(
         dict(zip(queries, sums, strict=True)),

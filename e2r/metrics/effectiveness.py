@@ -17,7 +17,7 @@ _NOT_GIVEN = re.compile(r"=<object object at \w+>")
 # gdeval, which computes ERR for ir-measures, takes every judgment as a grade of 0 to 4.
 _GDEVAL_SCALE = 4
 
-QUERIES_AT_ONCE = 1000
+QUERIES_AT_ONCE = 250
 """Queries whose rankings and judgments the library holds in its own forms at a time."""
 
 Ranking = Mapping[str, Sequence[tuple[str, float]]]

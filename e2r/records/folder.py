@@ -11,7 +11,6 @@ import shlex
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
 from typing import BinaryIO
@@ -39,6 +38,7 @@ from e2r.records.lines import Counting, Placed, placed, unheard
 from e2r.records.manifest import Manifest
 from e2r.records.parts import NOTHING, LostError, Parts
 from e2r.records.query import QueryRecord
+from e2r.records.ranking import run_lines
 
 # No space, no quota, a file over its limit, a disk that fails or has been made read-only.
 DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
@@ -208,11 +208,22 @@ class RunFolder:
                 faulty[record.qid] = fault
         return finished, faulty
 
-    def commit(self, record: QueryRecord, calls: Sequence[Call]) -> None:
-        """Put one finished query on disk: its calls first, then the line that says so."""
-        if calls:
-            self.parts.write(record.qid, calls)
-        append(self.per_query_path, _line(record))
+    def commit(self, several: Sequence[tuple[QueryRecord, Sequence[Call]]]) -> None:
+        """Put finished queries on disk: their calls first, then the lines that say so.
+
+        Where not all have room, as many as have.
+        """
+        try:
+            self._commit(several)
+        except OSError:
+            if len(several) == 1:
+                raise
+            for one in several:
+                self._commit([one])
+
+    def _commit(self, several: Sequence[tuple[QueryRecord, Sequence[Call]]]) -> None:
+        self.parts.write({record.qid: calls for record, calls in several if calls})
+        append(self.per_query_path, b"".join(_line(record) for record, _ in several))
 
     def finish(self, manifest: Manifest, order: Sequence[str], tell: Counting = unheard) -> None:
         """Merge the parts, write the ranking, close the manifest and remove the parts.
@@ -222,43 +233,47 @@ class RunFolder:
         time; `tell` hears how many have been merged. Raises IncompleteError where the line or the
         calls of a query have gone since it finished.
         """
-        found = {
-            record.qid: place
-            for place, record in placed(self.per_query_path, cut_line_is_error=False)
-        }
+        found: dict[str, int] = {}
+        for place, record in placed(self.per_query_path, cut_line_is_error=False):
+            tell("looking for what each query left", len(found), len(order))
+            found[record.qid] = place
         places = [found[qid] for qid in order if qid in found]
         lost = {
             qid: f"{self.per_query_path}: has lost its line" for qid in order if qid not in found
         }
-        with self._lines() as lines:
+        packer, tag = zlib.compressobj(wbits=GZIP), f"e2r-{manifest.method}"
+        try:
+            with (
+                self._lines() as lines,
+                replacing(self.per_query_path) as stream,
+                replacing(self.run_path) as ranking,
+            ):
 
-            def merged() -> Iterator[QueryRecord]:
-                for number, place in enumerate(places):
-                    tell("putting the parts together", number, len(places))
-                    yield lines.record(place)
+                def merged() -> Iterator[QueryRecord]:
+                    for number, place in enumerate(places):
+                        tell("putting the parts together", number, len(places))
+                        record = lines.record(place)
+                        stream.write(_line(record))
+                        of_it = run_lines(record.qid, record.ranking, tag)
+                        ranking.write(packer.compress(of_it))
+                        yield record
 
-            try:
                 self.parts.merge(merged(), self.ledger_path)
-            except LostError as error:
-                lost |= error.queries
-            if lost:
-                qid, why = next(iter(lost.items()))
-                raise IncompleteError(
-                    f"{self.path}: {len(lost)} of {len(order)} queries have lost their calls since "
-                    f"they were answered, the first is {qid} ({why}); does somebody else write or "
-                    f"remove files there? They are asked again by {self.go_on}"
-                )
-            with replacing(self.per_query_path) as stream, replacing(self.run_path) as ranking:
-                packer = zlib.compressobj(wbits=GZIP)
-                for place in places:
-                    record = lines.record(place)
-                    stream.write(_line(record))
-                    ranking.write(packer.compress(_run_lines(record, manifest)))
+                if lost:
+                    raise LostError(lost)
                 ranking.write(packer.flush())
+        except LostError as error:
+            lost |= error.queries
+            qid, why = next(iter(lost.items()))
+            raise IncompleteError(
+                f"{self.path}: {len(lost)} of {len(order)} queries have lost their calls since "
+                f"they were answered, the first is {qid} ({why}); does somebody else write or "
+                f"remove files there? They are asked again by {self.go_on}"
+            ) from None
         files = {name: sha256_of(self.path / name, follow=False) for name in FINAL_FILES}
         self.write_manifest(manifest.model_copy(update={"files": files}))
         if manifest.status == "complete":
-            self.parts.remove()
+            self.parts.remove(tell)
 
     def per_query(self, cut_line_is_error: bool = True) -> list[QueryRecord]:
         """The finished queries, in file order. Raises DataError with the line for a broken one."""
@@ -300,13 +315,4 @@ class RunFolder:
 
 def _line(record: QueryRecord) -> bytes:
     """A line of per_query.jsonl."""
-    return json.dumps(asdict(record)).encode() + b"\n"
-
-
-def _run_lines(record: QueryRecord, manifest: Manifest) -> bytes:
-    """TREC run lines whose scores fall strictly, from the list's length down to 1."""
-    tag = f"e2r-{manifest.method}"
-    return "".join(
-        f"{record.qid} Q0 {docid} {rank} {len(record.ranking) - rank + 1} {tag}\n"
-        for rank, docid in enumerate(record.ranking, start=1)
-    ).encode()
+    return json.dumps(vars(record)).encode() + b"\n"

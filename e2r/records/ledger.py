@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -31,11 +30,19 @@ from e2r.errors import DataError
 
 ROWS_A_GROUP = 2**15
 ROWS_A_BATCH = 2**12
+TABLES_TOGETHER = 64
+"""Tables of a few calls each that are made one: apart they take ten times the room."""
 FREE_ROWS = 100_000
 """Rows of a ledger of any size; beyond them there is a byte for each at least."""
 FREE_MEMORY = 256 * MIB
+LARGE = 8 * MIB
+"""Bytes of a ledger whose leavings are worth giving back to the system."""
 LONGEST_ANSWER = 64 * KIB
 """Bytes of an answer: an order of documents names each of them."""
+
+_LEDGER = {"compression": "zstd"}
+# A part is small and goes with the run's end: to pack it as well takes longer than all else.
+_PART = {"compression": "lz4", "use_dictionary": False, "write_statistics": False}
 
 SCHEMA = pa.schema(
     [
@@ -60,9 +67,8 @@ SCHEMA = pa.schema(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One row of the ledger.
+class Call(NamedTuple):
+    """One row of the ledger; a tuple, as runs make millions of them.
 
     `round` and `call` count from 0 within the query. `docids` are those asked about, in prompt
     order. `prompt_tokens` includes `cached_tokens`; neither includes `padded_tokens`. A server that
@@ -93,18 +99,26 @@ class Call:
     batch_size: int
 
 
-if [field.name for field in fields(Call)] != SCHEMA.names:
+if list(Call._fields) != SCHEMA.names:
     raise TypeError("Call and SCHEMA must name the same columns in the same order")
 
 
-def write_part(path: Path, calls: Iterable[Call]) -> None:
-    """Write calls to `path` at once: to a temporary name, flushed to disk, then renamed."""
-    rows = list(calls)
-    columns = [[getattr(call, name) for call in rows] for name in SCHEMA.names]
+def table_of(calls: Sequence[Call]) -> pa.Table:
+    """Calls as rows of a ledger."""
+    columns = list(zip(*calls, strict=True)) or [()] * len(SCHEMA)
     arrays = [
         pa.array(column, type=field.type) for column, field in zip(columns, SCHEMA, strict=True)
     ]
-    _write(path, [pa.Table.from_arrays(arrays, schema=SCHEMA)])
+    return pa.Table.from_arrays(arrays, schema=SCHEMA)
+
+
+def write_part(path: Path, calls: Sequence[Call]) -> None:
+    """Write calls to `path` at once: to a temporary name, flushed to disk, then renamed.
+
+    The new name is on disk once its folder is flushed, which is left to who writes several parts.
+    """
+    with replacing(path, flush_name=False) as stream:
+        _write(stream, [table_of(calls)], _PART)
 
 
 def write_tables(path: Path, tables: Iterable[pa.Table]) -> None:
@@ -113,24 +127,29 @@ def write_tables(path: Path, tables: Iterable[pa.Table]) -> None:
     They are gathered into row groups, because a group a query makes reading slow; one group is in
     memory at a time.
     """
-    _write(path, _gathered(tables))
+    with replacing(path) as stream:
+        _write(stream, _gathered(tables), _LEDGER)
 
 
 def _gathered(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
     group: list[pa.Table] = []
+    few: list[pa.Table] = []
     rows = 0
     for table in tables:
-        group.append(table)
+        few.append(table)
         rows += table.num_rows
+        if len(few) == TABLES_TOGETHER or rows >= ROWS_A_GROUP:
+            group.append(pa.concat_tables(few).combine_chunks())
+            few.clear()
         if rows >= ROWS_A_GROUP:
             yield pa.concat_tables(group).combine_chunks()
             group, rows = [], 0
-    if group:
-        yield pa.concat_tables(group).combine_chunks()
+    if group or few:
+        yield pa.concat_tables([*group, *few]).combine_chunks()
 
 
-def _write(path: Path, tables: Iterable[pa.Table]) -> None:
-    with replacing(path) as stream, pq.ParquetWriter(stream, SCHEMA, compression="zstd") as writer:
+def _write(stream: BinaryIO, tables: Iterable[pa.Table], packing: Mapping[str, Any]) -> None:
+    with pq.ParquetWriter(stream, SCHEMA, **packing) as writer:
         for table in tables:
             writer.write_table(table)
 
@@ -149,9 +168,9 @@ def read_ledger(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
             size = os.fstat(stream.fileno()).st_size
             with pq.ParquetFile(stream) as file:
                 _refuse_foreign(path, file, size)
-                kept = _batches(path, file, size, read, wanted)
+                columns = _columns(path, file, size, read, wanted)
         schema = pa.schema([_field(name) for name in wanted], metadata=SCHEMA.metadata)
-        return pa.Table.from_batches(kept, schema=schema)
+        return pa.Table.from_arrays(columns, schema=schema)
     except MissingFileError:
         raise DataError(f"{path}: no such file; is this a run folder?") from None
     except pa.ArrowException as error:
@@ -191,26 +210,40 @@ def _refuse_foreign(path: Path, file: pq.ParquetFile, size: int) -> None:
         )
 
 
-def _batches(
+def _columns(
     path: Path, file: pq.ParquetFile, size: int, read: list[str], wanted: list[str]
-) -> list[pa.RecordBatch]:
-    """The rows, a few at a time, so that what is out of range is seen before there is much."""
-    kept: list[pa.RecordBatch] = []
+) -> list[pa.Array]:
+    """The wanted columns, each in one piece.
+
+    They are read a few rows at a time, so that what is out of range is seen before there is much.
+    """
+    kept: dict[str, list[pa.Array]] = {name: [] for name in wanted}
     held = 0
     for batch in file.iter_batches(batch_size=ROWS_A_BATCH, columns=read, use_threads=False):
         for name in read:
             _check_column(path, name, batch.column(name))
-        columns = [
-            pc.cast(pc.list_value_length(batch.column("docids")), pa.int32())
-            if name == "passages"
-            else batch.column(name)
-            for name in wanted
-        ]
-        kept.append(pa.record_batch(columns, schema=pa.schema([_field(name) for name in wanted])))
-        held += kept[-1].nbytes
+        for name in wanted:
+            column = (
+                pc.cast(pc.list_value_length(batch.column("docids")), pa.int32())
+                if name == "passages"
+                else batch.column(name)
+            )
+            kept[name].append(column)
+            held += column.nbytes
         if held > FREE_MEMORY + 100 * size:
             raise DataError(f"{path}: unpacks to more than its calls can take")
-    return kept
+    whole: list[pa.Array] = []
+    for name in wanted:
+        pieces = kept.pop(name)
+        if len(pieces) == 1:
+            whole += pieces
+        else:
+            whole.append(pa.concat_arrays(pieces) if pieces else pa.array([], _field(name).type))
+        del pieces
+        if held > LARGE:
+            # Arrow keeps the room of a column's pieces for itself, and there are as many again.
+            pa.default_memory_pool().release_unused()
+    return whole
 
 
 def _check_column(path: Path, name: str, column: pa.Array) -> None:

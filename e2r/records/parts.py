@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from e2r.borders.writing import make_folder, move, remove_folder_if_empty, remove_own
+from e2r.borders.writing import flush_folder, make_folder, move, remove_folder_if_empty, remove_own
 from e2r.errors import DataError
 from e2r.records.ledger import Call, read_ledger, write_part, write_tables
+from e2r.records.lines import Counting, unheard
 
 PART = re.compile(r"[0-9a-f]{16}\.parquet")
 """Names of parts; a query id may hold any character, and so its hash names its part."""
@@ -53,9 +55,12 @@ class Parts:
         """Where a query's calls lie."""
         return self.path / f"{hashlib.sha256(qid.encode()).hexdigest()[:16]}.parquet"
 
-    def write(self, qid: str, calls: Sequence[Call]) -> None:
-        """Put a query's calls on disk at once."""
-        write_part(self.of(qid), calls)
+    def write(self, several: Mapping[str, Sequence[Call]]) -> None:
+        """Put queries' calls on disk, each query's at once."""
+        for qid, calls in several.items():
+            write_part(self.of(qid), calls)
+        if several:
+            flush_folder(self.path)
 
     def read(self, record: Counted) -> pa.Table:
         """A query's calls. Raises DataError where they are not those that its line counts."""
@@ -112,9 +117,9 @@ class Parts:
         if lost:
             raise LostError(lost)
 
-    def remove(self) -> None:
+    def remove(self, tell: Counting = unheard) -> None:
         """Remove the parts and what was moved aside, once the ledger holds every call."""
-        remove_own(self.path, PART)
+        remove_own(self.path, PART, tell=partial(tell, "removing the parts"))
         remove_own(self.path, ASIDE)
         remove_folder_if_empty(self.path)
 

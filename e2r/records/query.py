@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 from e2r.borders.figures import fault
 from e2r.borders.reading import JSON_LINE_BYTES, LONGEST_NAME, json_value
@@ -66,13 +68,20 @@ def query_record(line: bytes) -> QueryRecord:
         if (why := fault(OF_A_QUERY.get(name, name), value)) is not None:
             raise ValueError(f"{name} {why}")
     ranking, error = values["ranking"], values.get("error")
-    if not isinstance(ranking, list) or not all(isinstance(name, str) for name in ranking):
+    if not isinstance(ranking, list) or not set(map(type, ranking)) <= {str}:
         raise ValueError("ranking is no list of document ids")
-    for word in (values["qid"], *ranking):
-        if not isinstance(word, str) or word.split() != [word] or len(word) > LONGEST_NAME:
-            raise ValueError(f"{str(word)[:40]!r} is no id")
+    if not _are_ids(words := [values["qid"], *ranking]):
+        wrong = next(word for word in words if not _are_ids([word]))
+        raise ValueError(f"{str(wrong)[:40]!r} is no id")
     if values["status"] not in STATUSES:
         raise ValueError(f"status is {str(values['status'])[:40]!r}; ok or failed is wanted")
     if error is not None and not isinstance(error, str):
         raise ValueError("error is no text")
     return QueryRecord(**{**values, "ranking": tuple(ranking)})
+
+
+def _are_ids(words: Sequence[Any]) -> bool:
+    """Whether all are words of a possible length, without white space."""
+    if set(map(type, words)) != {str}:
+        return False
+    return " ".join(words).split() == words and max(map(len, words)) <= LONGEST_NAME

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from e2r.data.files.trec import read_qrels
+from e2r.data.files.qrels import read_qrels
 from e2r.metrics import evaluate
 from e2r.records.folder import RunFolder
 from e2r.records.ledger import read_ledger

@@ -120,3 +120,16 @@ def test_long_work_on_parts_is_told_in_ten_lines_and_short_work_not_at_all(
     for done in range(999):
         Lines().working("putting the parts together", done, 999)
     assert not capsys.readouterr().err
+
+
+def test_long_work_is_told_again_after_some_seconds(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever a tenth of it takes: here each part takes two seconds."""
+    clock = iter(range(0, 10_000, 2))
+    monkeypatch.setattr("time.monotonic", lambda: float(next(clock)))
+    lines = Lines()
+    for done in range(1, 10):
+        lines.working("putting the parts together", done, 20_000)
+    said = capsys.readouterr().err.splitlines()
+    assert said == [f"putting the parts together: {n} of 20,000" for n in (3, 6, 9)]

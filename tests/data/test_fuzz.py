@@ -11,10 +11,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from e2r.data.files.corpus import FileCorpus
+from e2r.data.files.qrels import read_qrels
 from e2r.data.files.rank_llm import read_requests
 from e2r.data.files.run_index import RunIndex
 from e2r.data.files.topics import read_queries
-from e2r.data.files.trec import read_qrels, read_run
+from e2r.data.files.trec import read_run
 from e2r.data.findings import Report
 from e2r.data.validate import CHECKS, check, kind_of
 from e2r.errors import DataError

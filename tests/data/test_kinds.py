@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from e2r.data.files.qrels import read_qrels
 from e2r.data.files.topics import read_queries
-from e2r.data.files.trec import read_qrels
 from e2r.data.validate import kind_of
 from e2r.errors import DataError
 

@@ -12,7 +12,7 @@ import datasets
 import ir_datasets
 import pytest
 
-from e2r.data.files.trec import read_qrels
+from e2r.data.files.qrels import read_qrels
 from e2r.data.sources import Sources, load
 from tests.data.stored import beir_qrels, hub_folder, register, tsv, write
 

@@ -330,3 +330,17 @@ def test_skipped_layers_cost_nothing_and_compression_costs_a_shorter_prompt() ->
     ):
         with pytest.raises(DataError):
             wrong()
+
+
+@pytest.mark.parametrize("name", ["Qwen3-0.6B", "t5-base", "bert-base-uncased", "gpt-oss-20b"])
+@pytest.mark.parametrize("most", [1, 7, 100])
+def test_pieces_of_many_calls_cost_what_all_do(name: str, most: int) -> None:
+    calls = np.arange(1, 31)
+    arch = Architecture.load(name)
+    whole = estimate(arch, Usage(100 * calls, head_positions=calls % 2), "deepspeed")
+    pieces = [piece for _, piece in whole.pieces(most)]
+    assert [flops for piece in pieces for flops in piece.flops] == list(whole.flops)
+    assert [len(places) for places in np.split(calls, range(most, 30, most))] == [
+        len(piece.flops) for piece in pieces
+    ]
+    assert sum(piece.total for piece in pieces) == whole.total

@@ -170,23 +170,21 @@ def record(root: Path, asked: Asked) -> RunFolder:
             for number, (prompt, generated, head) in enumerate(asked.calls.get(qid, ()))
         ]
         failed = qid in asked.failed
-        folder.commit(
-            QueryRecord(
-                qid=qid,
-                status="failed" if failed else "ok",
-                calls=len(calls),
-                rounds=len(calls),
-                prompt_tokens=sum(call.prompt_tokens for call in calls),
-                generated_tokens=sum(call.generated_tokens for call in calls),
-                parse_failures=sum(not call.parsed for call in calls),
-                truncated=sum(call.truncated > 0 for call in calls),
-                seconds=sum(call.seconds for call in calls),
-                query_terms=place + 3,
-                ranking=() if failed else tuple(ranking),
-                error="the model broke" if failed else None,
-            ),
-            calls,
+        record = QueryRecord(
+            qid=qid,
+            status="failed" if failed else "ok",
+            calls=len(calls),
+            rounds=len(calls),
+            prompt_tokens=sum(call.prompt_tokens for call in calls),
+            generated_tokens=sum(call.generated_tokens for call in calls),
+            parse_failures=sum(not call.parsed for call in calls),
+            truncated=sum(call.truncated > 0 for call in calls),
+            seconds=sum(call.seconds for call in calls),
+            query_terms=place + 3,
+            ranking=() if failed else tuple(ranking),
+            error="the model broke" if failed else None,
         )
+        folder.commit([(record, calls)])
     status = "partial" if asked.failed else "complete"
     folder.finish(manifest.model_copy(update={"status": status}), asked.rankings)
     return folder

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import pytrec_eval
 
-from e2r.data.files.trec import read_qrels, read_run
+from e2r.data.files.qrels import read_qrels
+from e2r.data.files.trec import read_run
 from e2r.errors import DataError, UsageError
 from e2r.metrics import effectiveness
 from e2r.metrics.effectiveness import parse_measures, score

@@ -15,7 +15,7 @@ from typing import IO, Any, NamedTuple
 
 import orjson
 
-from e2r.borders.reading import FileError, opened, refuse_depth, text_stream
+from e2r.borders.reading import DEEPEST, FileError, opened, refuse_depth, text_stream
 from e2r.data.findings import Hear, Teller, refuse
 from e2r.errors import DataError
 
@@ -109,6 +109,25 @@ def lines_of(block: Block, tell: Teller) -> Iterator[Line]:
         offset += length + 1
 
 
+def columns(text: str, separator: str | None = None) -> list[list[str]] | None:
+    """The fields of all lines, column by column; None where lines differ in how many they have.
+
+    Between white space, or between separators, where a field may be empty. The text is split at
+    once, which takes a third of the time that line by line takes; a NUL character marks the ends.
+    """
+    if "\0" in text:
+        return None
+    between, text = separator or " ", text.removesuffix("\n")
+    fields = f"{text}\n".replace("\n", f"{between}\0{between}").split(separator)
+    if separator:
+        fields.pop()
+    ends = ["\0"] * (text.count("\n") + 1)
+    width, rest = divmod(len(fields), len(ends))
+    if rest or fields[width - 1 :: width] != ends:
+        return None
+    return [fields[place::width] for place in range(width - 1)]
+
+
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yield (line number from 1, line without its end) of every line that is not blank.
 
@@ -161,7 +180,9 @@ def parse(text: str) -> Any:
     except orjson.JSONDecodeError:
         pass
     else:
-        refuse_depth(value)
+        # What lies deep has brackets; to look at every value takes longer than to count them.
+        if text.count("[") + text.count("{") > DEEPEST:
+            refuse_depth(value)
         return value
     try:
         value = json.loads(text)

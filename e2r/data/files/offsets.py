@@ -49,8 +49,12 @@ class Offsets:
     def of(self, names: Sequence[str]) -> list[list[Place]]:
         """The places of each id, in the order in which they were added; none for an unknown id."""
         wanted = np.fromiter((hash(name) for name in names), dtype=np.int64, count=len(names))
-        first = np.searchsorted(self.ids, wanted, side="left").tolist()
-        last = np.searchsorted(self.ids, wanted, side="right").tolist()
+        begin = np.searchsorted(self.ids, wanted, side="left")
+        end = np.searchsorted(self.ids, wanted, side="right")
+        if (end - begin == 1).all():
+            starts, lengths = self.starts[begin].tolist(), self.lengths[begin].tolist()
+            return [[place] for place in zip(starts, lengths, strict=True)]
+        first, last = begin.tolist(), end.tolist()
         return [
             list(zip(self.starts[i:j].tolist(), self.lengths[i:j].tolist(), strict=True))
             for i, j in zip(first, last, strict=True)

@@ -1,4 +1,4 @@
-"""TREC runs and judgments (qrels)."""
+"""TREC runs."""
 
 from __future__ import annotations
 
@@ -11,10 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from e2r.data.files.lines import Block, blocks, lines, lines_of
+from e2r.data.files.lines import Block, blocks, columns, lines_of
 from e2r.data.findings import Hear, Teller, refuse
-
-HIGHEST_GRADE = 2**31
 
 Run = dict[str, list[tuple[str, float]]]
 """Scored documents by query, best first."""
@@ -142,10 +140,10 @@ def _table(block: Block, tell: Teller) -> _Table:
         raws.pop()
     try:
         text = block.raw.decode()
-        rows = list(map(str.split, text.split("\n")[: len(raws)]))
-        if "\0" in text or "#" in text:
+        found = None if "#" in text else columns(text)
+        if found is None or len(found) != 6:
             return _slow_table(block, tell)
-        qids, _, docids, ranks, scores, _ = zip(*rows, strict=True)
+        qids, _, docids, ranks, scores, _ = found
         values = list(map(float, scores))
         places = list(map(int, ranks))
     except ValueError:
@@ -240,72 +238,3 @@ def is_run_line(text: str) -> bool:
         return isfinite(float(fields[4])) and int(fields[3]) is not None
     except ValueError:
         return False
-
-
-def is_judgment_line(text: str) -> bool:
-    """Whether a line is one of judgments: three or four fields, the last a grade, or BEIR's header.
-
-    One tab before several words is a query.
-    """
-    fields = judgment_fields(text)
-    if fields[:2] == ["query-id", "corpus-id"]:
-        return True
-    if text.count("\t") == 1 or len(fields) not in (3, 4):
-        return False
-    return fields[-1].removeprefix("-").isdecimal()
-
-
-def judgment_fields(text: str) -> list[str]:
-    """The fields of a line of judgments: between tabs where it has several, else between spaces."""
-    return [field.strip() for field in text.split("\t")] if text.count("\t") > 1 else text.split()
-
-
-def read_qrels(path: Path, hear: Hear = refuse) -> dict[str, dict[str, int]]:
-    """Read judgments: TREC (`qid 0 docid grade`) or BEIR (`query-id corpus-id score` with header).
-
-    Raises DataError with file and line for a malformed line, two grades for one document, no line.
-    """
-    tell = Teller(path, hear)
-    judgments: dict[str, dict[str, int]] = {}
-    for line in lines(path, hear):
-        fields = judgment_fields(line.text)
-        if fields[0].startswith("#") or fields[:2] == ["query-id", "corpus-id"]:
-            continue
-        if len(fields) == 4:
-            qid, _, docid, grade = fields
-        elif len(fields) == 3:
-            qid, docid, grade = fields
-        else:
-            tell.error(
-                "a judgment has 4 fields (qid 0 docid grade) or, in BEIR files, 3 (qid docid "
-                f"grade); this line has {len(fields)}",
-                line.number,
-            )
-            continue
-        spaced = next((name for name in (qid, docid) if name.split() != [name]), None)
-        if spaced is not None:
-            tell.error(
-                f"id {spaced!r} cannot stand in a TREC run: it is empty or has white space",
-                line.number,
-            )
-            continue
-        try:
-            value = int(grade)
-        except ValueError:
-            tell.error(f"grade {grade!r} is not an integer", line.number, "grade")
-            continue
-        if abs(value) > HIGHEST_GRADE:
-            tell.error(f"grade {grade} is out of any scale", line.number, "grade")
-            continue
-        known = judgments.setdefault(qid, {})
-        if docid in known and known[docid] == value:
-            tell.warning(f"document {docid} is judged twice for query {qid}", line.number, "docid")
-        elif known.setdefault(docid, value) != value:
-            tell.error(
-                f"document {docid} has two grades for query {qid}: {known[docid]} and {value}",
-                line.number,
-                "grade",
-            )
-    if not judgments:
-        tell.error("no judgment in it")
-    return judgments

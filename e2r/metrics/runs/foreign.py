@@ -24,6 +24,7 @@ from e2r.metrics.runs.usages import CLOSED, COUNTS, UNNAMED, Usages, read_usages
 from e2r.records.folder import RunFolder
 from e2r.records.manifest import UNKNOWN, DatasetRecord, Environment, Manifest, ModelRecord
 from e2r.records.query import QueryRecord
+from e2r.records.ranking import Ranked
 
 METERED = re.compile(r".*\.models/(.+)-[0-9a-f]{8}\.json")
 """The facts that `e2r meter` lays beside its rows: the model's name is in the file's."""
@@ -80,7 +81,11 @@ def read_foreign(foreign: Foreign, dataset: str = UNKNOWN) -> Recorded:
         dealt = calls.qids.count("")
         calls = _dealt_out(calls, qids, foreign.usage)
     places = {qid: place for place, qid in enumerate(qids)}
-    ranked = {qid: judged_order(rows) for qid, rows in run.items()}
+    ranked, listed = Ranked(), {}
+    for qid, rows in run.items():
+        ranked.add(qid, judged := judged_order(rows))
+        if judged != (own := [docid for docid, _ in rows]):
+            listed[qid] = tuple(own)
     unknown = {"outcomes"}
     if ranking is None:
         unknown.add("ranking")
@@ -97,12 +102,9 @@ def read_foreign(foreign: Foreign, dataset: str = UNKNOWN) -> Recorded:
         manifest=_manifest(
             foreign, foreign.dataset or calls.dataset or dataset, run, calls, shares
         ),
-        records=tuple(_records(qids, ranked, calls)),
-        listed={
-            qid: tuple(docid for docid, _ in rows)
-            for qid, rows in run.items()
-            if ranked[qid] != [docid for docid, _ in rows]
-        },
+        records=tuple(_records(qids, calls)),
+        ranked=ranked,
+        listed=listed,
         ledger=_ledger(calls, calls.counts),
         computed=None if calls.computed is None else _ledger(calls, calls.computed),
         dealt=dealt,
@@ -181,9 +183,7 @@ def _leaves(name: str, home: Path) -> bool:
         return False
 
 
-def _records(
-    qids: Iterable[str], ranked: Mapping[str, Sequence[str]], calls: Usages
-) -> Iterable[QueryRecord]:
+def _records(qids: Iterable[str], calls: Usages) -> Iterable[QueryRecord]:
     asked = Counter(calls.qids)
     prompts, generated = (_by_query(calls, name) for name in ("prompt_tokens", "generated_tokens"))
     seconds: dict[str, float] = {}
@@ -201,7 +201,7 @@ def _records(
             truncated=0,
             seconds=seconds.get(qid, 0.0),
             query_terms=0,
-            ranking=tuple(ranked.get(qid, ())),
+            ranking=(),
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,7 +16,6 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from e2r.borders.figures import Asked, impossible
-from e2r.borders.reading import text_stream, told_of
 from e2r.errors import DataError
 from e2r.forecast.lengths import thinks
 from e2r.metrics.runs.declared import Declared, declared
@@ -26,10 +24,8 @@ from e2r.records.ledger import read_ledger
 from e2r.records.manifest import Manifest
 from e2r.records.priced import PRICED, Priced
 from e2r.records.query import QueryRecord
+from e2r.records.ranking import PER_QUERY, Ranked, check_ranking
 
-PER_QUERY = "per_query.jsonl"
-LONGEST_LINE = 2000
-"""Bytes of a run line: two ids, three numbers and a tag."""
 DEEPEST = 5
 """How many levels below a named folder run folders are looked for; e2r run leaves them at three."""
 COLUMNS = [
@@ -77,6 +73,7 @@ class Share:
 class Recorded:
     """What a run left on disk; `ledger` has the columns COLUMNS, one row a call.
 
+    `ranked` holds the rankings, and `records` all but them.
     `query_of_call` holds, for each row of the ledger, the place of its query in `records`. Runs
     made elsewhere name the models of their calls in `shares`, and in `unknown` what nobody wrote
     down: "ranking", "calls", "cached" (tokens from a cache), or "outcomes" (rounds, parse failures,
@@ -94,6 +91,7 @@ class Recorded:
     records: tuple[QueryRecord, ...]
     ledger: pa.Table
     query_of_call: NDArray[np.intp]
+    ranked: Ranked = field(default_factory=Ranked)
     shares: tuple[Share, ...] = ()
     unknown: frozenset[str] = frozenset()
     listed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -125,7 +123,7 @@ class Recorded:
     @cached_property
     def ranking(self) -> Mapping[str, list[tuple[str, float]]]:
         """The reranked documents by query, best first, with scores that fall to 1."""
-        return _Ranked(self.records)
+        return _Scored(self.ranked)
 
     def with_absent(self, qids: Iterable[str]) -> Recorded:
         """The run with records, of status absent, for those of the queries that it has none of."""
@@ -148,14 +146,14 @@ class Recorded:
         if manifest.status == "started":
             raise DataError(f"{path}: this run has not finished; go on with it by --resume")
         folder.verify_files()
-        records = tuple(folder.per_query())
+        records, ranked = _read(folder)
         ledger = read_ledger(folder.ledger_path, [*COLUMNS, *CHECKED])
         _refuse_impossible(folder, manifest, ledger)
         passages = ledger["passages"].to_numpy().astype(np.int64)
         ledger = ledger.select(COLUMNS)
         query_of_call = _assign(folder, records, ledger)
-        _check_ranking(folder, records)
-        return cls(folder, manifest, records, ledger, query_of_call, passages=passages)
+        check_ranking(folder.run_path, ranked)
+        return cls(folder, manifest, records, ledger, query_of_call, ranked, passages=passages)
 
 
 def find_runs(places: Iterable[str | Path]) -> list[Place]:
@@ -197,14 +195,15 @@ def _nested(place: Path, levels: int = DEEPEST) -> Iterator[Path]:
                 yield from _nested(place / entry.name, levels - 1)
 
 
-class _Ranked(Mapping[str, list[tuple[str, float]]]):
+class _Scored(Mapping[str, list[tuple[str, float]]]):
     """Rankings with scores, made one at a time: those of all queries take more than the run."""
 
-    def __init__(self, records: Iterable[QueryRecord]) -> None:
-        self._ranked = {record.qid: record.ranking for record in records if record.ranking}
+    def __init__(self, ranked: Ranked) -> None:
+        self._ranked = ranked
 
     def __getitem__(self, qid: str) -> list[tuple[str, float]]:
-        return [(docid, float(-place)) for place, docid in _from_end(self._ranked[qid])]
+        docids = self._ranked[qid]
+        return list(zip(docids, map(float, range(len(docids), 0, -1)), strict=True))
 
     def __contains__(self, qid: object) -> bool:
         return qid in self._ranked
@@ -216,8 +215,14 @@ class _Ranked(Mapping[str, list[tuple[str, float]]]):
         return len(self._ranked)
 
 
-def _from_end(ranking: Sequence[str]) -> Iterator[tuple[int, str]]:
-    return enumerate(ranking, start=-len(ranking))
+def _read(folder: RunFolder) -> tuple[tuple[QueryRecord, ...], Ranked]:
+    """The queries without their rankings, and the rankings."""
+    ranked = Ranked()
+    records = []
+    for record in folder.records():
+        ranked.add(record.qid, record.ranking)
+        records.append(replace(record, ranking=()))
+    return tuple(records), ranked
 
 
 def _assign(
@@ -272,24 +277,3 @@ def _refuse_impossible(folder: RunFolder, manifest: Manifest, ledger: pa.Table) 
                 f"{folder.ledger_path}: {column} {why}, {int(places.sum())} times; the first is "
                 f"call {row} of the file, {calls[column][row]} of {calls['passages'][row]} passages"
             )
-
-
-def _check_ranking(folder: RunFolder, records: Iterable[QueryRecord]) -> None:
-    """Refuse a run file that does not rank exactly what per_query.jsonl says, in that order."""
-    path = folder.run_path
-    wrong = DataError(f"{path}: ranks otherwise than {PER_QUERY}; the run must be made again")
-    with told_of(path, "a gzipped TREC run"), text_stream(path, follow=False) as stream:
-        for record in records:
-            before = math.inf
-            for docid in record.ranking:
-                fields = stream.readline(LONGEST_LINE).decode().split()
-                if len(fields) != 6 or (fields[0], fields[2]) != (record.qid, docid):
-                    raise wrong
-                score = float(fields[4])
-                if not math.isfinite(score):
-                    raise DataError(f"{path}: a score is not finite; the run must be made again")
-                if score >= before:
-                    raise wrong
-                before = score
-        if stream.read(1):
-            raise wrong

@@ -22,6 +22,8 @@ CONFIDENCE = 0.95
 SEED = 0
 _BLOCK_ENTRIES = 2**22
 _KEPT_BLOCKS = 4
+# Counting jumps from place to place: what it counts at a time stays in a processor's cache.
+_COUNTED_ENTRIES = 2**15
 # A resample that equals the sample in exact arithmetic may differ from it in the last bits, which
 # vary from processor to processor; such resamples count as equal.
 _TIE = 1e-12
@@ -100,21 +102,27 @@ def resampled_means(columns: Floats) -> Floats:
 
 @lru_cache(maxsize=4)
 def _kept(queries: int) -> tuple[Floats, ...]:
-    return tuple(_weights(queries))
+    return tuple(block.copy() for block in _weights(queries))
 
 
 def _weights(queries: int) -> Iterator[Floats]:
-    """How often each query is drawn: blocks of shape (resamples, queries) that share the draws."""
+    """How often each query is drawn: blocks of shape (resamples, queries) that share the draws.
+
+    All lie in one place: a block is written over by the next.
+    """
     generator = np.random.default_rng(SEED)
     rows = max(1, _BLOCK_ENTRIES // queries)
+    few = max(1, _COUNTED_ENTRIES // queries)
+    block = np.empty((min(rows, RESAMPLES), queries))
     for start in range(0, RESAMPLES, rows):
         count = min(rows, RESAMPLES - start)
-        drawn = generator.integers(0, queries, (count, queries))
-        drawn += np.arange(count)[:, None] * queries
-        times = np.bincount(drawn.ravel(), minlength=count * queries).reshape(count, queries)
-        # Each of these holds as much as the block.
-        del drawn
-        yield times.astype(float)
+        for first in range(0, count, few):
+            some = min(few, count - first)
+            drawn = generator.integers(0, queries, (some, queries))
+            drawn += np.arange(some)[:, None] * queries
+            counts = np.bincount(drawn.ravel(), minlength=some * queries)
+            block[first : first + some] = counts.reshape(some, queries)
+        yield block[:count]
 
 
 def _quotient(above: int, below: Sequence[int]) -> Statistic:

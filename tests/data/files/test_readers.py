@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 
 from e2r.data.collection import CandidateList
 from e2r.data.files.corpus import FileCorpus
+from e2r.data.files.qrels import read_qrels
 from e2r.data.files.rank_llm import read_requests
 from e2r.data.files.run_index import RunIndex
 from e2r.data.files.topics import read_queries
-from e2r.data.files.trec import read_qrels, read_run
+from e2r.data.files.trec import read_run
+from e2r.data.findings import Finding
 from e2r.errors import DataError
 
 
@@ -171,3 +173,22 @@ def test_any_bytes_give_data_or_a_data_error(
     except DataError as error:
         refusal = str(error)
     assert data or str(path) in str(refusal)
+
+
+FIELDS = st.sampled_from(["q1", "q2", "0", "1", "-2", "a", "b", "", " a", "x y", "1.5", "query-id"])
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.lists(FIELDS, min_size=3, max_size=4), min_size=1), st.sampled_from("\t "))
+def test_judgments_read_in_blocks_are_those_read_line_by_line(
+    tmp_path: Path, rows: list[list[str]], separator: str
+) -> None:
+    """A comment makes the reader look at each line by itself."""
+    text = "".join(separator.join(row) + "\n" for row in rows)
+
+    def read(name: str, content: str) -> tuple[object, list[str]]:
+        path, told = tmp_path / name, list[Finding]()
+        path.write_text(content)
+        return read_qrels(path, told.append), [f"{each.line}: {each.message}" for each in told]
+
+    assert read("x", text) == read("x", f"{text}# done\n")
