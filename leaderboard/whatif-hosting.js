@@ -4,7 +4,7 @@
   const SVG = "http://www.w3.org/2000/svg";
   const { list, told, oneCurrency, offered, versus, both, lines, number } = window.e2rMoney;
   const { make, short } = window.e2r;
-  const WIDTHS = [300, 620];
+  const NARROWEST = 300;
   const HEIGHT = 300;
   const MARGIN = { top: 14, right: 16, bottom: 44, left: 74 };
   const POINTS = 300;
@@ -45,7 +45,7 @@
   }
 
   function picture(rules, found, setting, room) {
-    const width = Math.min(Math.max(WIDTHS[0], room), WIDTHS[1]);
+    const width = Math.max(NARROWEST, Math.round(room));
     const qps = setting.qps;
     const marks = [qps, ...found.map(({ held }) => held.first && number(held.first)).filter(Boolean)];
     const [low, high] = [Math.min(...marks) / 5, Math.max(...marks) * 5];
@@ -108,9 +108,27 @@
     const held = offers(rules, word, prices, found, setting);
     place.replaceChildren(...tell(rules, held, setting));
     figure.hidden = !held.length;
-    figure.querySelector("svg")?.remove();
-    if (held.length) figure.prepend(picture(rules, held, setting, figure.clientWidth));
+    draw(figure, held.length ? (room) => picture(rules, held, setting, room) : null);
     return held.map((each) => each.word);
+  }
+
+  // Letters keep their size: a figure whose room changes is drawn anew.
+  const drawings = new WeakMap();
+  let observer = null;
+
+  function resized(entries) {
+    for (const { target } of entries) {
+      const { made, room } = drawings.get(target);
+      if (room !== target.clientWidth) draw(target, made);
+    }
+  }
+
+  function draw(figure, made) {
+    drawings.set(figure, { made, room: figure.clientWidth });
+    figure.querySelector("svg")?.remove();
+    if (made) figure.prepend(made(figure.clientWidth));
+    observer ??= new ResizeObserver(resized);
+    observer.observe(figure);
   }
 
   window.e2rHosting = { show };
