@@ -83,6 +83,9 @@ def price(run: Recorded, convention: str = "ideal") -> Cost:
         return Cost(dict.fromkeys(queries, 0), first_stage, note=note)
     # A call without tokens is an earlier answer given again (see --reuse): nothing was computed.
     computed = np.flatnonzero(run.ledger["prompt_tokens"].to_numpy())
+    if computed.size == 0 and any(record.status == "failed" for record in run.records):
+        note = "no call is recorded of queries that failed: PFLOPs, RPP and QPP are unknown"
+        return Cost(None, first_stage, note=note)
     if computed.size == 0:
         note = "no call was made: RPP and QPP are undefined"
         return Cost(dict.fromkeys(queries, 0), first_stage, note=note)

@@ -82,6 +82,12 @@ def test_a_query_without_calls_costs_nothing(make_run) -> None:
     assert cost.per_query["q2"] == 0
 
 
+def test_what_failed_queries_cost_is_unknown_where_no_call_is_recorded(make_run) -> None:
+    cost = price(Recorded.load(make_run(calls={}, failed=("q1",)).path))
+    assert cost.per_query is None
+    assert "unknown" in cost.note
+
+
 def test_a_model_that_the_estimator_does_not_know_is_refused_by_run(make_run) -> None:
     folder = make_run(architecture={"model_type": "sponge"})
     with pytest.raises(DataError, match=r"0123abcd.*sponge"):
