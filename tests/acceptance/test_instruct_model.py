@@ -27,6 +27,18 @@ FOLLOWED = {
     "setwise.heapsort.likelihood": (None, 0.0),
     "listwise.likelihood": (None, 0.0),
     "listwise.first": (None, 0.0),
+    "pointwise.graded": (None, 0.0),
+    "pairwise.allpair": ("pairwise_passage", 0.2),
+    "pairwise.bubblesort": ("pairwise_passage", 0.2),
+    "setwise.bubblesort": ("setwise_passage", 0.2),
+    "setwise.insertion": ("setwise_passage", 0.2),
+    "setwise.bubblesort.likelihood": (None, 0.0),
+    "setwise.insertion.likelihood": (None, 0.0),
+    "tournament.tourrank": (None, 0.5),
+    "tournament.blitzrank": (None, 0.5),
+    "tournament.jointrank": (None, 0.5),
+    "tournament.acurank": (None, 0.5),
+    "partition.tdpart": (None, 0.5),
 }
 
 
