@@ -165,6 +165,13 @@ def _least(run: Recorded, prices: PriceList, most: Sequence[Money]) -> list[Mone
     return bill(prices, run.query_of_call, len(most), prompt, cached, generated, run.passages)
 
 
+def _reused(run: Recorded) -> np.ndarray[Any, np.dtype[np.intp]]:
+    """The calls that were answered by an earlier answer; a simulated one has no tokens either."""
+    calls = run.ledger
+    none = (calls["prompt_tokens"].to_numpy() == 0) & (calls["batch_size"].to_numpy() == 0)
+    return np.flatnonzero(none)
+
+
 def _how_paid(run: Recorded, prices: PriceList, ranged: bool) -> list[str]:
     """Which calls are paid for, where services differ."""
     notes = []
@@ -173,8 +180,7 @@ def _how_paid(run: Recorded, prices: PriceList, ranged: bool) -> list[str]:
             "nobody reported how many prompt tokens were cached: its money is a range, from all of "
             "them cached (least) to none"
         )
-    prompt = run.ledger["prompt_tokens"].to_numpy()
-    if again := int((prompt == 0).sum()):
+    if again := len(_reused(run)):
         notes.append(
             f"{again} answers were reused: nothing was sent, and nothing is paid for them (all "
             "sent: what they would have cost as their first asking did)"
@@ -221,7 +227,7 @@ def _all_sent(run: Recorded, prices: PriceList, queries: int) -> list[Money] | N
     """The bill with each reused answer asked for as its first asking was; None without any."""
     columns = ["prompt_tokens", "cached_tokens", "generated_tokens"]
     counts = [run.ledger[name].fill_null(0).to_numpy().copy() for name in columns]
-    reused = np.flatnonzero((counts[0] == 0) & (run.ledger["batch_size"].to_numpy() == 0))
+    reused = _reused(run)
     if not len(reused):
         return None
     asked = read_ledger(run.folder.ledger_path, ["qid", "task", "docids"]).to_pylist()

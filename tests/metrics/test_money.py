@@ -12,7 +12,10 @@ from e2r.metrics import evaluate
 from e2r.money.prices import PriceList, Rate, Searches, Tokens
 from e2r.money.recorded import recorded_list
 from e2r.money.words import price_list, tariff
+from e2r.records.spec import Spec
+from e2r.runner import run
 from tests.metrics.recorded_runs import MakeRun
+from tests.small_collection import write_collection
 
 WORD = "in=0.15,out=0.60,cached=0.075"
 
@@ -32,6 +35,18 @@ def test_a_thousand_queries_money_is_that_of_the_calls(make_run: MakeRun) -> Non
     assert row.paid.total.low is not None
     assert row.standing.frontiers["money"].on
     assert row.to_json()["money"]["prices"]["currency"] == "USD"
+
+
+def test_a_simulated_answer_is_no_reused_one(tmp_path: Path) -> None:
+    """Neither has tokens."""
+    collection = write_collection(tmp_path / "small", 2)
+    data = {"dataset": f"beir:{collection}", "candidates": str(collection / "first.run")}
+    tables = {"data": data, "model": {"source": "random:7"}, "method": {"name": "pointwise.qlm"}}
+    folder = run(Spec.of(tables, "the test"), tmp_path / "runs")
+    [row] = evaluate(folder.path, tariff=tariff([WORD]), note=[].append).rows
+    assert row.paid is not None
+    assert row.paid.exact.total == 0
+    assert not any("reused" in note for note in row.notes)
 
 
 def test_without_a_list_nothing_speaks_of_money(make_run: MakeRun) -> None:
