@@ -71,10 +71,9 @@ def test_every_call_costs_what_a_count_by_hand_says(folder: RunFolder) -> None:
     assert row["qpp"]["value"] == pytest.approx(1 / row["petaflops_per_query"])
 
 
+@pytest.mark.parametrize("folder", ["pointwise.qlm"], indirect=True)
 def test_token_counts_are_those_of_the_model_s_own_tokenizer(folder: RunFolder) -> None:
-    """Counted again with transformers alone, from the published prompt."""
-    if not folder.manifest().method.startswith("pointwise"):
-        pytest.skip("the prompt of one passage is written out here")
+    """Counted again with transformers alone, from the published prompt of one passage."""
     from transformers import AutoTokenizer
 
     from e2r.data import sources
