@@ -22,8 +22,25 @@ FORMS = (
     "of an accelerator, genai:PROVIDER/MODEL, FILE.toml:NAME"
 )
 WIDTH = 80
+
+
+def _one(_: click.Context, __: click.Parameter, words: tuple[str, ...]) -> str | None:
+    """The word of an option that click would take the last of, whatever stood before it."""
+    if len(words) > 1:
+        raise UsageError(
+            f"--price {' and '.join(words)}: one model is priced by one list here; "
+            "`e2r capacity --versus` holds others against it"
+        )
+    return words[0] if words else None
+
+
 PRICE_LIST = click.option(
-    "--price", "price_list", metavar="LIST", help=f"Money too: {FORMS} (docs/money.md)."
+    "--price",
+    "price_list",
+    multiple=True,
+    callback=_one,
+    metavar="LIST",
+    help=f"Money too: {FORMS} (docs/money.md).",
 )
 PRICES = click.option(
     "--price",

@@ -89,6 +89,21 @@ def test_one_command_says_which_to_take(capsys: pytest.CaptureFixture[str], tmp_
     assert code_of([*words, "--picture", str(tmp_path / "x.pdf")]) == 2
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["estimate", "Qwen/Qwen2.5-7B-Instruct", "--method", "pointwise.qlm"],
+        ["plan", "--dataset", "demo", "--model", "openai:x", "--method", "pointwise.qlm"],
+        ["run", "--dataset", "demo", "--model", "random:1", "--method", "pointwise.qlm"],
+    ],
+)
+def test_a_second_list_is_refused_and_not_taken_for_the_first(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert code_of([*words, "--price", "in=9,out=9,currency=EUR", "--price", "in=1,out=1"]) == 2
+    assert "one list" in capsys.readouterr().err
+
+
 def test_a_plan_says_what_is_not_known_before(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["plan", "--dataset", "demo", "--limit", "3", "--depth", "4", "--model"]
     words += ["openai:gpt-4o-mini", "--method", "setwise.bubblesort", "--json", "--price"]
