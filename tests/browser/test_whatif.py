@@ -203,6 +203,14 @@ def test_buying_and_hosting_are_told_as_the_command_tells_them(desk) -> None:
     desk.goto("about:blank")
     desk.goto(address)
     assert desk.locator("#offers").text_content() == told_before
+    # The picture is drawn for the room it has, at first and after the window has changed.
+    fits = """() => {
+        const figure = document.querySelector("#month");
+        return figure.querySelector("svg").viewBox.baseVal.width === figure.clientWidth;
+    }"""
+    desk.wait_for_function(fits)
+    desk.set_viewport_size({"width": 500, "height": 900})
+    desk.wait_for_function(fits)
     # What is wrong is told beside the field, and nothing is answered to it.
     desk.get_by_label("Offers to hold hosting against").fill("search=2,currency=EUR")
     assert "cannot be compared" in desk.locator("#versus-said").text_content()
