@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import time
@@ -121,6 +122,12 @@ class Machines:
     def kill_raylet(self, number: int) -> None:
         """End what holds a node together, and with it the node."""
         assert self.start(number, self._folder / "kill.log", "-c", KILL).wait() == 0
+
+    def kill(self, started: subprocess.Popen[str]) -> None:
+        """Kill what was started on a machine; nsenter, its parent here, would leave it running."""
+        [inside] = psutil.Process(started.pid).children()
+        inside.kill()
+        assert started.wait(60) == -signal.SIGKILL
 
     def cut(self, number: int) -> None:
         """Pull a machine's cable."""

@@ -142,9 +142,9 @@ def test_a_killed_driver_is_followed_by_one_on_another_machine(
         filling = machines.start(number, log, "-c", FILL, machines.address)
         machines.until(lambda log=log: "full" in log.read_text(), filling, log)
     driver = begin(machines, tmp_path)
-    driver.kill()
-    driver.wait()
+    machines.kill(driver)
     before = only_folder(tmp_path / "runs")
     assert before.manifest().status == "started"
     stand_ins.allow(tmp_path, QUERIES)
-    ended(drive(machines, 2, tmp_path, str(before.spec_path), "--resume"), tmp_path, "driver-2.log")
+    second = drive(machines, 2, tmp_path, str(before.spec_path), "--resume")
+    assert len(ended(second, tmp_path, "driver-2.log").manifest().earlier) == 1
