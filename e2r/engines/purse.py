@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from e2r.borders.reading import shortened
 from e2r.errors import DataError, IncompleteError, UsageError
 from e2r.models.answerer import Answered, Answerer, Question
 from e2r.models.prompted import Prompted, TooLong
@@ -25,9 +26,11 @@ TEMPLATE_TOKENS = 64
 class Purse:
     """Answers as `answerer` does, and adds up what that costs; `spent` is in the list's currency.
 
-    `least` is what it costs if the prompts of replies that say nothing of a cache were all cached.
-    With `most`, nothing is sent that could cost more than is left. No token is shorter than a byte,
-    so that a prompt's bytes bound its tokens, and a request says how much it may generate.
+    `least` is what it costs if the prompts of replies that say nothing of a cache were all cached,
+    `attempts` what it costs if requests that were sent again, or for nothing, are charged too.
+    With `most`, nothing is sent that could cost more than is left by `attempts`. No token is
+    shorter than a byte, so that a prompt's bytes bound its tokens, and a request says how much it
+    may generate.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class Purse:
         self.device = answerer.device
         self.spent = Decimal(0)
         self.least = Decimal(0)
+        self.attempts = Decimal(0)
         self._prices = prices
         self._most = most
         self._tell = tell
@@ -63,14 +67,15 @@ class Purse:
         return self.inner.counted() if isinstance(self.inner, Prompted) else []
 
     def facts(self) -> dict[str, Any]:
-        """The list and what was spent by it, for the manifest; `least` where that is a range."""
-        ranged = {"least": str(self.least)} if self.least != self.spent else {}
+        """The list and what was spent by it, for the manifest; what else it may be, if it may."""
+        others = {"least": self.least, "attempts": self.attempts}
+        ranged = {name: str(it) for name, it in others.items() if it != self.spent}
         return {**self._prices.to_json(), "spent": str(self.spent), **ranged}
 
     def go_on(self, before: Manifest) -> None:
         """Begin with what earlier sessions of the run have spent, unfinished queries included.
 
-        Raises UsageError where that was in another currency.
+        Raises UsageError where that was in another currency, DataError where it is no money.
         """
         recorded = before.prices
         if recorded is None:
@@ -79,20 +84,18 @@ class Purse:
             raise UsageError(
                 f"the run was begun in {recorded.get('currency')}; give a list in that currency"
             )
-        try:
-            self.spent = Decimal(str(recorded.get("spent")))
-            self.least = Decimal(str(recorded.get("least", self.spent)))
-        except InvalidOperation:
-            raise DataError(
-                f"{before.run}: manifest.json says {recorded.get('spent')!r} was spent"
-            ) from None
+        self.spent = _amount(before.run, recorded.get("spent"))
+        self.least = _amount(before.run, recorded.get("least", self.spent))
+        self.attempts = _amount(before.run, recorded.get("attempts", self.spent))
 
     def answer(self, questions: Sequence[Question]) -> list[Answered]:
         if self._most is not None and isinstance(self.inner, Prompted):
             self._refuse_more(questions, self._most)
         answered = self.inner.answer(questions)
         replies = [found.reply for found in answered]
-        self.spent += self._money(questions, replies)
+        spent = self._money(questions, replies)
+        self.spent += spent
+        self.attempts += spent + self._sent_again(questions, replies)
         self.least += self._money(questions, [_all_cached(reply) for reply in replies])
         self._tell(self.spent, self._prices.currency)
         return answered
@@ -101,12 +104,26 @@ class Purse:
         assert isinstance(self.inner, Prompted)  # noqa: S101 — said for the type checker
         asked = [_most_of(self.inner.request_of(question)[0]) for question in questions]
         worst = self._money(questions, asked)
-        if self.spent + worst > most:
+        if self.attempts + worst > most:
+            again = self.attempts - self.spent
+            repeated = f" ({again:.6f} more if failed requests are charged)" if again else ""
             raise IncompleteError(
-                f"stopped by --most {most}: {self._prices.currency} {self.spent:.6f} are spent, "
-                f"and the next {len(questions)} calls could cost up to {worst:.6f}; what has "
-                "finished is kept: go on by --resume with a larger --most"
+                f"stopped by --most {most}: {self._prices.currency} {self.spent:.6f} are spent"
+                f"{repeated}, and the next {len(questions)} calls could cost up to {worst:.6f}; "
+                "what has finished is kept: go on by --resume with a larger --most"
             )
+
+    def _sent_again(self, questions: Sequence[Question], replies: Sequence[Reply]) -> Decimal:
+        """Money of requests beyond the first: as their reply's, or the most where none came."""
+        total = Decimal(0)
+        for question, reply in zip(questions, replies, strict=True):
+            if reply.error is None:
+                if reply.attempts > 1:
+                    total += (reply.attempts - 1) * self._money([question], [reply])
+            elif isinstance(self.inner, Prompted):
+                worst = _most_of(self.inner.request_of(question)[0])
+                total += reply.attempts * self._money([question], [worst])
+        return total
 
     def _money(self, questions: Sequence[Question], replies: Sequence[Reply]) -> Decimal:
         qids = list(dict.fromkeys(question.topic.query.qid for question in questions))
@@ -122,6 +139,18 @@ class Purse:
             np.array([len(question.task.candidates) for question in questions], dtype=np.int64),
         )
         return summed(paid).total
+
+
+def _amount(run: str, recorded: Any) -> Decimal:
+    """Money that a manifest says was paid, not to be believed below 0."""
+    try:
+        found = Decimal(str(recorded))
+    except InvalidOperation:
+        found = Decimal("nan")
+    if not (found.is_finite() and found >= 0):
+        said = shortened(str(recorded))
+        raise DataError(f"{run}: manifest.json says that {said} was spent, which is no money")
+    return found
 
 
 def _all_cached(reply: Reply) -> Reply:

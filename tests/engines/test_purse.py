@@ -12,7 +12,7 @@ import pytest
 
 import e2r.runner
 from e2r.engines.purse import Purse
-from e2r.errors import IncompleteError, UsageError
+from e2r.errors import DataError, IncompleteError, UsageError
 from e2r.metrics import evaluate
 from e2r.models import prompts_by_stage
 from e2r.models.prompted import Prompted
@@ -136,6 +136,7 @@ def test_what_a_server_leaves_open_is_a_range_in_run_and_evaluate(
     assert sum(money.total for money in row.paid.per_query.values()) == spent > least
     assert row.paid.least == least * 1000 / len(row.qids)
     assert row.paid.attempts == 2 * row.paid.exact.total
+    assert Decimal(str(manifest.prices["attempts"])) == 2 * spent
     assert row.paid.all_sent is None
     assert any("sent again until a reply came" in text for text in row.notes)
 
@@ -159,6 +160,47 @@ def test_it_stops_before_the_money_is_exceeded_and_goes_on(spec: Spec, tmp_path:
     assert prices is not None
     # What unfinished queries had cost is paid again, and counted.
     assert Decimal(str(prices["spent"])) >= Decimal(str(whole["spent"]))
+
+
+class Broken(Busy):
+    """The same, and the first prompt that holds a word is refused at the second attempt."""
+
+    def reply(
+        self, requests: Sequence[Request], scopes: Sequence[str] | None = None
+    ) -> list[Reply]:
+        return [
+            Reply(None, error="refused", attempts=2) if place == 0 else reply
+            for place, reply in enumerate(super().reply(requests, scopes))
+        ]
+
+
+@pytest.mark.parametrize("service", [Busy, Broken])
+def test_what_failed_attempts_may_cost_is_held_against_the_most(
+    service: type[Busy], spec: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service that charges each attempt must not take more than --most either."""
+
+    def opened(spec: Spec, *more: Any) -> Prompted:
+        return Prompted(service(), prompts_by_stage(spec), query_tokens=64, passage_tokens=64)
+
+    monkeypatch.setattr(e2r.runner, "open_answerer", opened)
+    whole = e2r.runner.run(spec, tmp_path / "whole", prices=price_list(WORD)).manifest().prices
+    assert whole is not None
+    spent, attempts = (Decimal(str(whole[name])) for name in ("spent", "attempts"))
+    assert attempts >= 2 * spent
+    with pytest.raises(IncompleteError, match="more if failed requests are charged"):
+        e2r.runner.run(spec, tmp_path / "runs", prices=price_list(WORD), most=attempts * 3 / 4)
+    [path] = (tmp_path / "runs").glob("demo/*/*")
+    stopped = e2r.runner.RunFolder(path).manifest().prices
+    assert stopped is not None
+    assert Decimal(str(stopped["attempts"])) <= attempts * 3 / 4
+    # What was paid is in the manifest of a folder that may be anybody's.
+    told = path / "manifest.json"
+    for no_money in ("NaN", "-1", "Infinity", "much"):
+        told.write_text(told.read_text().replace(f'"{stopped["attempts"]}"', f'"{no_money}"'))
+        with pytest.raises(DataError, match="which is no money"):
+            e2r.runner.run(spec, tmp_path / "runs", resume=True, prices=price_list(WORD))
+        stopped = {"attempts": no_money}
 
 
 def test_a_run_goes_on_in_its_own_currency(spec: Spec, tmp_path: Path) -> None:
