@@ -30,7 +30,11 @@ SORTS = {
 @click.command("budget")
 @click.option("--petaflops", type=float, help="PetaFLOPs per query.")
 @click.option("--milliseconds", type=float, help="Milliseconds of a query, with --on.")
-@click.option("--money", type=float, help="Of a million queries, with --price or --price-per-hour.")
+@click.option(
+    "--money",
+    type=float,
+    help="Of a million queries (1,000 times money/1k), with --price or --price-per-hour.",
+)
 @click.option("--models", help="Names with commas; default: the whole catalogue.")
 @click.option("--methods", help="Names with commas; default: those a model is made for.")
 @click.option("--depths", default="20,100", show_default=True, help="Candidates a query.")
@@ -128,6 +132,7 @@ def command(
             "quality": known.get((_tail(option.model), option.method, option.depth)),
             **(option.timed.figures() if option.timed else {}),
             "price_per_million_queries": option.price_per_million,
+            "money_per_thousand_queries": option.money_per_thousand,
         }
         for option in found.options
     ]
@@ -150,7 +155,7 @@ def command(
             f"ms: {'expected, from ' + said if said else 'the floor, which no run beats'}", err=True
         )
     if prices is not None:
-        for line in folded(f"money/1M: a million queries, {prices.told()}"):
+        for line in folded(f"money/1k: a thousand queries, {prices.told()}"):
             click.echo(line.strip(), err=True)
     click.echo(f"{len(found.options)} of {found.weighed} combinations fit", err=True)
     for reason in found.refused:
@@ -162,7 +167,7 @@ def _table(rows: list[dict[str, Any]]) -> list[str]:
     shown = {
         "PFLOPs": [_cell(row["petaflops_per_query"]) for row in rows],
         "ms": [_cell(row["milliseconds_per_query"]) for row in rows],
-        "money/1M": [_cell(row["price_per_million_queries"]) for row in rows],
+        "money/1k": [_cell(row["money_per_thousand_queries"]) for row in rows],
         "calls": [_cell(row["calls_per_query"]) for row in rows],
         "depth": [str(row["depth"]) for row in rows],
         "set": [str(row["set_size"] or "") for row in rows],

@@ -14,7 +14,7 @@ from e2r.forecast.lengths import TEXTS, Lengths, thinks
 from e2r.forecast.method import PETA, Forecast, forecast
 from e2r.forecast.money import money_of
 from e2r.money.bill import Money
-from e2r.money.prices import MILLION, PriceList
+from e2r.money.prices import MILLION, THOUSAND, PriceList
 from e2r.ranking import METHODS
 from e2r.ranking import method as find
 
@@ -71,6 +71,13 @@ class Option:
         if self.paid is not None:
             return float(self.paid.total * MILLION)
         return None if self.timed is None else self.timed.told("price_per_million")
+
+    @property
+    def money_per_thousand(self) -> float | None:
+        """The same of a thousand queries."""
+        if self.paid is not None:
+            return float(self.paid.total * THOUSAND)
+        return None if self.price_per_million is None else self.price_per_million / THOUSAND
 
 
 @dataclass(frozen=True)
