@@ -71,7 +71,7 @@ def run(
     progress = progress or Silent()
     stages = stages_of(spec)
     method = name_of(stages)
-    collection = load_collection(spec, progress.note)
+    collection = load_collection(spec, progress.note, progress.working)
     notes: list[str] = []
 
     def note(text: str) -> None:

@@ -109,7 +109,7 @@ ALCOVES = {
         "reports": {"statistics", "row", "groups", "cost", "evaluation", "contrast", "findings"},
     },
     "data": {
-        "files": {"collection", "findings"},
+        "files": {"collection", "counting", "findings"},
         "bm25": {"files", "cache", "collection"},
     },
 }

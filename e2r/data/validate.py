@@ -156,7 +156,7 @@ def _check_corpus(path: Path, hear: Hear, judgments: Judgments | None) -> None:
                 "text",
             )
 
-    FileCorpus(path).lookup(hear, look)
+    FileCorpus(path).lookup(hear, look=look)
 
 
 def _check_folder(path: Path, hear: Hear, judgments: Judgments | None) -> None:

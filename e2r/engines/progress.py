@@ -21,7 +21,7 @@ class Progress(Protocol):
 
     def waiting(self, text: str) -> None: ...
 
-    def working(self, text: str, done: int, count: int) -> None: ...
+    def working(self, text: str, done: int, count: int | None) -> None: ...
 
     def answered(self, replies: Sequence[Reply]) -> None: ...
 
@@ -42,7 +42,7 @@ class Silent:
     def waiting(self, text: str) -> None:
         pass
 
-    def working(self, text: str, done: int, count: int) -> None:
+    def working(self, text: str, done: int, count: int | None) -> None:
         pass
 
     def answered(self, replies: Sequence[Reply]) -> None:

@@ -7,18 +7,25 @@ from pathlib import Path
 
 from e2r.data import sources
 from e2r.data.collection import Collection
+from e2r.data.counting import Counting, unheard
 from e2r.data.findings import without_words
 from e2r.errors import DataError
 from e2r.records.spec import Spec
 
 
-def load_collection(spec: Spec, tell: Callable[[str], None] = lambda text: None) -> Collection:
-    """The collection that a spec names, cut to its depth and limit; `tell` hears of long work.
+def load_collection(
+    spec: Spec,
+    tell: Callable[[str], None] = lambda text: None,
+    working: Counting = unheard,
+) -> Collection:
+    """The collection that a spec names, cut to its depth and limit.
+
+    `tell` hears of long work, `working` how far the reading is.
 
     Of files outside of its folder that a spec file alone names, no word is shown.
     """
     try:
-        return _load_collection(spec, tell)
+        return _load_collection(spec, tell, working)
     except DataError as error:
         if spec.home is None or not _leaves(spec):
             raise
@@ -34,7 +41,7 @@ def _leaves(spec: Spec) -> bool:
     return any(not Path(path).resolve().is_relative_to(inside) for path in paths if path != "demo")
 
 
-def _load_collection(spec: Spec, tell: Callable[[str], None]) -> Collection:
+def _load_collection(spec: Spec, tell: Callable[[str], None], working: Counting) -> Collection:
     data = spec.data
     return sources.load(
         sources.Sources(
@@ -52,4 +59,5 @@ def _load_collection(spec: Spec, tell: Callable[[str], None]) -> Collection:
         data.depth,
         data.limit,
         tell,
+        working,
     )

@@ -31,10 +31,11 @@ from e2r.borders.writing import (
     replacing,
     write,
 )
+from e2r.data.counting import Counting, unheard
 from e2r.data.files.trec import Run, read_run
 from e2r.errors import DataError, IncompleteError, UsageError
 from e2r.records.ledger import Call
-from e2r.records.lines import Counting, Placed, placed, unheard
+from e2r.records.lines import Placed, placed
 from e2r.records.manifest import Manifest
 from e2r.records.parts import NOTHING, LostError, Parts
 from e2r.records.query import QueryRecord

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from e2r.borders.reading import JSON_LINE_BYTES, opened, shortened
 from e2r.errors import DataError
 from e2r.records.query import QueryRecord, query_record
-
-Counting = Callable[[str, int, int], None]
-"""Hears what long work is done, how many of how many are done, once for each."""
-
-
-def unheard(text: str, done: int, count: int) -> None:
-    """Who hears of no progress."""
 
 
 def placed(path: Path, cut_line_is_error: bool = True) -> Iterator[tuple[int, QueryRecord]]:

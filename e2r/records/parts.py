@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from e2r.borders.writing import flush_folder, make_folder, move, remove_folder_if_empty, remove_own
+from e2r.data.counting import Counting, unheard
 from e2r.errors import DataError
 from e2r.records.ledger import Call, read_ledger, write_part, write_tables
-from e2r.records.lines import Counting, unheard
 
 PART = re.compile(r"[0-9a-f]{16}\.parquet")
 """Names of parts; a query id may hold any character, and so its hash names its part."""

@@ -133,3 +133,16 @@ def test_long_work_is_told_again_after_some_seconds(
         lines.working("putting the parts together", done, 20_000)
     said = capsys.readouterr().err.splitlines()
     assert said == [f"putting the parts together: {n} of 20,000" for n in (3, 6, 9)]
+
+
+def test_what_is_read_in_the_dark_is_told_after_some_seconds(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody knows how many lines a file has: there are no tenths to tell of."""
+    clock = iter(range(0, 10_000, 2))
+    monkeypatch.setattr("time.monotonic", lambda: float(next(clock)))
+    lines = Lines()
+    for done in range(1, 7):
+        lines.working("documents read of corpus.jsonl", 1000 * done, None)
+    said = capsys.readouterr().err.splitlines()
+    assert said == [f"documents read of corpus.jsonl: {n},000" for n in (3, 6)]

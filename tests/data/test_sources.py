@@ -104,6 +104,18 @@ def test_queries_of_another_split_need_no_candidates(beir: Path) -> None:
     assert len(load(sources(beir), depth=10).topics) == 2
 
 
+@pytest.mark.parametrize(("limit", "queries"), [(None, 2), (1, 1)])
+def test_each_reading_is_told(beir: Path, limit: int | None, queries: int) -> None:
+    """The last of them knows how many queries there are, cut or not."""
+    heard: list[tuple[str, int, int | None]] = []
+    load(sources(beir), 2, limit, working=lambda *told: heard.append(told))
+    assert heard == [
+        *(("queries read of bm25.run", done, None) for done in range(2)),
+        *(("documents read of corpus.jsonl", done, None) for done in range(4)),
+        *(("queries checked with their texts", done, queries) for done in range(queries)),
+    ]
+
+
 def test_a_part_is_chosen_unless_a_file_is_called_just_so(beir: Path) -> None:
     (beir / "qrels" / "dev.tsv").write_text("1\tb\t1\n")
     chosen = load(sources(beir, qrels=f"beir:{beir}#dev"), depth=2)

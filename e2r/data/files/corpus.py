@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from e2r.data.counting import Counting, counted, unheard
 from e2r.data.files.lines import Line, is_object, json_object, lines, unpacked, valid_id, valid_text
 from e2r.data.files.offsets import Offsets
 from e2r.data.findings import Hear, Teller, deaf, refuse
@@ -35,12 +36,14 @@ class FileCorpus:
     def label(self) -> str:
         return str(self.path)
 
-    def lookup(self, hear: Hear = refuse, look: Look | None = None) -> Lookup:
+    def lookup(
+        self, hear: Hear = refuse, tell: Counting = unheard, look: Look | None = None
+    ) -> Lookup:
         """Read the file once and index it; texts are then fetched by id.
 
         `look` is shown every document on the way.
         """
-        return Lookup(self, hear, look)
+        return Lookup(self, hear, tell, look)
 
     def texts(self, wanted: Set[str]) -> tuple[dict[str, str], int]:
         lookup = self.lookup()
@@ -73,12 +76,19 @@ class Lookup:
     gzipped file is unpacked to a nameless temporary file. Raises DataError with file and line.
     """
 
-    def __init__(self, corpus: FileCorpus, hear: Hear = refuse, look: Look | None = None) -> None:
+    def __init__(
+        self,
+        corpus: FileCorpus,
+        hear: Hear = refuse,
+        tell: Counting = unheard,
+        look: Look | None = None,
+    ) -> None:
         self.label = corpus.label
         self._path = corpus.path
         self._objects: bool | None = None
         self._offsets = Offsets()
-        for line, docid, text in corpus.rows(hear):
+        reading = f"documents read of {self._path.name}"
+        for line, docid, text in counted(corpus.rows(hear), reading, tell):
             if look is not None:
                 look(line, docid, text)
             if self._objects is None:

@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import IO
 
+from e2r.data.counting import Counting, counted, unheard
 from e2r.data.files.lines import unpacked
 from e2r.data.files.offsets import Offsets
 from e2r.data.files.trec import Group, groups, groups_of, merge
@@ -27,13 +28,14 @@ class RunIndex:
     warnings of ties, of ranks that contradict scores, and of queries whose lines are apart.
     """
 
-    def __init__(self, path: Path, hear: Hear = refuse) -> None:
+    def __init__(self, path: Path, hear: Hear = refuse, tell: Counting = unheard) -> None:
         self.path = path
         self.lines = 0
         self._tell = Teller(path, hear)
         self._offsets = Offsets()
         ties, contradictions = _Few("have tied scores"), _Few("have ranks that contradict scores")
-        for pieces, group in enumerate(groups(path, hear), start=1):
+        found = counted(groups(path, hear), f"queries read of {path.name}", tell)
+        for pieces, group in enumerate(found, start=1):
             self.lines += len(group.docids)
             if not group.in_order:
                 _judge_order(group, ties, contradictions)
