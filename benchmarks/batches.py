@@ -1,8 +1,9 @@
 """How many tokens a batch suit a processor: random models of four widths, batches of five sizes.
 
 Random weights are as fast as trained ones. Each line is a width and a kind: a classifier that
-scores 48 passages of BERT's usual lengths, or a decoder that reads 16. All sizes of a line take
-turns in one process, twice, and the best time of each is told.
+scores 48 passages of BERT's usual lengths, beside sentence-transformers' CrossEncoder on the same
+files, or a decoder that reads 16. All of a line take turns in one process, twice, and the best time
+of each is told.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import torch
 import transformers
+from sentence_transformers import CrossEncoder
 from tokenizers import ByteLevelBPETokenizer
 from tokenizers.processors import TemplateProcessing
 
@@ -84,7 +86,7 @@ def requests(kind: str, count: int) -> list[Request]:
         texts = [words(length, generator) for length in lengths]
         return [Classify((Message("query", query), Message("passage", text))) for text in texts]
     return [
-        Labels((Message("user", f"{query} {words(length, generator)}"),), ("w1", "w2"))
+        Labels((Message("user", f"{query} {words(length, generator)}"),), ("A", "B"))
         for length in lengths
     ]
 
@@ -103,26 +105,30 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as name:
                 make(Path(name), width)
                 best = timed(Path(name), requests(kind, 48 if kind == "classifier" else 16), given)
-            told = ", ".join(f"{tokens}: {best[tokens] / best[1024]:.2f}" for tokens in TOKENS)
-            print(f"{kind:10} {width:5} wide: {best[1024]:.3f} s with 1024; times that {told}")
+            told = ", ".join(f"{way}: {it / best['1024']:.2f}" for way, it in best.items())
+            print(f"{kind:10} {width:5} wide: {best['1024']:.3f} s with 1024; times that {told}")
 
 
-def timed(folder: Path, asked: list[Request], given: argparse.Namespace) -> dict[int, float]:
-    """The best seconds by tokens a batch."""
-    models = {
-        tokens: load(
-            ModelSpec(source=str(folder)),
-            ExecutionSpec(device="cpu", batch_size=given.batch_size, batch_tokens=tokens),
+def timed(folder: Path, asked: list[Request], given: argparse.Namespace) -> dict[str, float]:
+    """The best seconds by tokens a batch, and of the library that others use."""
+    ways: dict[str, Callable[[], object]] = {}
+    for tokens in TOKENS:
+        how = ExecutionSpec(device="cpu", batch_size=given.batch_size, batch_tokens=tokens)
+        model = load(ModelSpec(source=str(folder)), how)
+        ways[f"{tokens}"] = lambda model=model: model.reply(asked)
+    if isinstance(asked[0], Classify):
+        pairs = [tuple(message.content for message in each.messages) for each in asked]
+        theirs = CrossEncoder(str(folder), device="cpu")
+        ways["sentence-transformers"] = lambda: theirs.predict(
+            pairs, batch_size=given.batch_size, show_progress_bar=False
         )
-        for tokens in TOKENS
-    }
-    best = dict.fromkeys(TOKENS, float("inf"))
+    best = dict.fromkeys(ways, float("inf"))
     for turn in range(TURNS + 1):
-        for tokens, model in models.items():
+        for way, work in ways.items():
             began = time.perf_counter()
-            model.reply(asked)
+            work()
             if turn:
-                best[tokens] = min(best[tokens], time.perf_counter() - began)
+                best[way] = min(best[way], time.perf_counter() - began)
     return best
 
 
