@@ -115,14 +115,17 @@ class Purse:
 
     def _sent_again(self, questions: Sequence[Question], replies: Sequence[Reply]) -> Decimal:
         """Money of requests beyond the first: as their reply's, or the most where none came."""
-        total = Decimal(0)
+        left: list[tuple[int, Question, Reply]] = []
         for question, reply in zip(questions, replies, strict=True):
             if reply.error is None:
-                if reply.attempts > 1:
-                    total += (reply.attempts - 1) * self._money([question], [reply])
+                left.append((reply.attempts - 1, question, reply))
             elif isinstance(self.inner, Prompted):
                 worst = _most_of(self.inner.request_of(question)[0])
-                total += reply.attempts * self._money([question], [worst])
+                left.append((reply.attempts, question, worst))
+        total = Decimal(0)
+        # Each time together: by the search, documents of a query are one request.
+        while left := [(times - 1, it, reply) for times, it, reply in left if times]:
+            total += self._money([it for _, it, _ in left], [it for _, _, it in left])
         return total
 
     def _money(self, questions: Sequence[Question], replies: Sequence[Reply]) -> Decimal:

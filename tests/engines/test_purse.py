@@ -174,9 +174,9 @@ class Broken(Busy):
         ]
 
 
-@pytest.mark.parametrize("service", [Busy, Broken])
+@pytest.mark.parametrize(("service", "times"), [(Busy, 2), (Broken, 3)])
 def test_what_failed_attempts_may_cost_is_held_against_the_most(
-    service: type[Busy], spec: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    service: type[Busy], times: int, spec: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A service that charges each attempt must not take more than --most either."""
 
@@ -194,6 +194,12 @@ def test_what_failed_attempts_may_cost_is_held_against_the_most(
     stopped = e2r.runner.RunFolder(path).manifest().prices
     assert stopped is not None
     assert Decimal(str(stopped["attempts"])) <= attempts * 3 / 4
+    # By the search, the documents of a query are one request, which was sent twice or for nothing.
+    bought = e2r.runner.run(spec, tmp_path / "bought", prices=price_list("search=2")).manifest()
+    assert bought.prices is not None
+    searches = Decimal(2) * bought.dataset.queries / 1000
+    assert Decimal(str(bought.prices["spent"])) == searches
+    assert Decimal(str(bought.prices["attempts"])) == times * searches
     # What was paid is in the manifest of a folder that may be anybody's.
     told = path / "manifest.json"
     for no_money in ("NaN", "-1", "Infinity", "much"):
