@@ -79,8 +79,9 @@ demo/leaderboard: $(DEMO_VENV)/.demo
 	$(DEMO_BIN)/e2r evaluate demo/runs --measures nDCG@10
 	$(DEMO_BIN)/e2r leaderboard --runs demo/runs --out demo/leaderboard
 
-# Two processes, each with whole files, so that what a file sets up is set up once.
-PYTEST := $(BIN)/pytest -n 2 --dist loadfile
+# Two processes, each with whole files, so that what a file sets up is set up once. The order of
+# files is that of tests/conftest.py, not the number of their tests.
+PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test: lint types browser
 	$(PYTEST)

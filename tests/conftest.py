@@ -28,6 +28,13 @@ SHARED_DATA = ROOT.parent / "shared" / "data"
 HERE = (None, "", "localhost", "127.0.0.1", "::1", b"127.0.0.1", socket.gethostname())
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of several processes, none is left alone with a slow file at the end: those come first."""
+    if hasattr(config, "workerinput"):
+        slow = {item.path for item in items if item.get_closest_marker("slow")}
+        items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real collections that lies beside the project, never inside it."""
