@@ -161,16 +161,14 @@ def read_ledger(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     Raises DataError where it is missing, broken, foreign or larger than its calls can make it.
     """
     wanted = list(columns or SCHEMA.names)
-    read = [name for name in wanted if name != "passages"]
-    read += ["docids"] if "passages" in wanted and "docids" not in read else []
     try:
         with told_of(path, "a readable ledger"), opened(path, follow=False) as stream:
             size = os.fstat(stream.fileno()).st_size
             with pq.ParquetFile(stream) as file:
                 _refuse_foreign(path, file, size)
-                columns = _columns(path, file, size, read, wanted)
+                read = _columns(path, file, size, wanted)
         schema = pa.schema([_field(name) for name in wanted], metadata=SCHEMA.metadata)
-        return pa.Table.from_arrays(columns, schema=schema)
+        return pa.Table.from_arrays(read, schema=schema)
     except MissingFileError:
         raise DataError(f"{path}: no such file; is this a run folder?") from None
     except pa.ArrowException as error:
@@ -210,31 +208,26 @@ def _refuse_foreign(path: Path, file: pq.ParquetFile, size: int) -> None:
         )
 
 
-def _columns(
-    path: Path, file: pq.ParquetFile, size: int, read: list[str], wanted: list[str]
-) -> list[pa.Array]:
+def _columns(path: Path, file: pq.ParquetFile, size: int, wanted: Sequence[str]) -> list[pa.Array]:
     """The wanted columns, each in one piece.
 
-    They are read a few rows at a time, so that what is out of range is seen before there is much.
+    They are read one by one, so that never more than one is in memory twice, and a few rows at a
+    time, so that what is out of range is seen before there is much.
     """
-    kept: dict[str, list[pa.Array]] = {name: [] for name in wanted}
-    held = 0
-    for batch in file.iter_batches(batch_size=ROWS_A_BATCH, columns=read, use_threads=False):
-        for name in read:
-            _check_column(path, name, batch.column(name))
-        for name in wanted:
-            column = (
-                pc.cast(pc.list_value_length(batch.column("docids")), pa.int32())
-                if name == "passages"
-                else batch.column(name)
-            )
-            kept[name].append(column)
-            held += column.nbytes
-        if held > FREE_MEMORY + 100 * size:
-            raise DataError(f"{path}: unpacks to more than its calls can take")
     whole: list[pa.Array] = []
+    held = 0
     for name in wanted:
-        pieces = kept.pop(name)
+        read = "docids" if name == "passages" else name
+        pieces: list[pa.Array] = []
+        for batch in file.iter_batches(batch_size=ROWS_A_BATCH, columns=[read], use_threads=False):
+            column = batch.column(read)
+            _check_column(path, read, column)
+            if name == "passages":
+                column = pc.cast(pc.list_value_length(column), pa.int32())
+            pieces.append(column)
+            held += column.nbytes
+            if held > FREE_MEMORY + 100 * size:
+                raise DataError(f"{path}: unpacks to more than its calls can take")
         if len(pieces) == 1:
             whole += pieces
         else:

@@ -205,9 +205,8 @@ def _words(checked: Checked) -> list[tuple[Path, str]]:
     """The files in which words could hide, as text without the escapes of JSON."""
     folder = checked.folder
     ledger = read_ledger(folder.ledger_path, ["task", "answer"])
-    found = [
-        (folder.ledger_path, " ".join(ledger["task"].to_pylist() + ledger["answer"].to_pylist()))
-    ]
+    once = [text for column in ledger.columns for text in column.unique().to_pylist()]
+    found = [(folder.ledger_path, " ".join(once))]
     values: list[Any] = [vars(record) for record in checked.records]
     found.append((folder.per_query_path, " ".join(_strings(values))))
     for path, most in ((folder.manifest_path, MANIFEST_BYTES), (folder.result_path, RESULT_BYTES)):
