@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from e2r.cli.money import lists_told
 from e2r.errors import DataError, UsageError
 from e2r.metrics import evaluate
 from e2r.money.prices import PriceList, Rate, Searches, Tokens
@@ -47,6 +48,14 @@ def test_a_simulated_answer_is_no_reused_one(tmp_path: Path) -> None:
     assert row.paid is not None
     assert row.paid.exact.total == 0
     assert not any("reused" in note for note in row.notes)
+
+
+def test_a_list_for_a_model_that_is_not_there_is_not_passed_over(make_run: MakeRun) -> None:
+    said: list[str] = []
+    paid = tariff([WORD, "absent@hour=1"])
+    rows = evaluate(make_run().path, tariff=paid, note=said.append).rows
+    assert "absent" not in lists_told(rows, paid)
+    assert [note for note in said if "absent@" in note]
 
 
 def test_without_a_list_nothing_speaks_of_money(make_run: MakeRun) -> None:
