@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -82,11 +82,10 @@ def money_of_word(word: str | None) -> Decimal | None:
     """The money of --most. Raises UsageError for what is none."""
     if word is None:
         return None
-    try:
-        value = Decimal(word) if len(word) <= 40 else Decimal("nan")
-    except InvalidOperation:
-        value = Decimal("nan")
-    if not value.is_finite() or value <= 0:
+    from e2r.money.terms import number
+
+    value = number(word.strip())
+    if value is None or value <= 0:
         raise UsageError(f"--most {word[:40]!r}: give money, more than 0, as in 5.00")
     return value
 
