@@ -195,6 +195,14 @@ def test_children_and_threads_write_whole_rows_into_one_file(
 
 
 @pytest.mark.slow
+def test_a_child_that_is_not_followed_is_said(program: Any, tmp_path: Path) -> None:
+    child = "subprocess.run([sys.executable, '-I', '-c', '1'], check=True)"
+    path = program(f"ask('a fox')\nimport subprocess\n{child}")
+    done = metered(tmp_path / "calls.csv", sys.executable, path)
+    assert "in no row: a Python process was started with -I" in done.stderr
+
+
+@pytest.mark.slow
 def test_calls_that_go_on_across_a_fork_are_written_once(program: Any, tmp_path: Path) -> None:
     """A cache that is still alive is an open call; the child's copy of it is not the child's."""
     llama = tiny_models.save_llama(tmp_path / "llama")
