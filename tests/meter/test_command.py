@@ -15,6 +15,7 @@ import pytest
 
 pytest.importorskip("transformers")
 
+from e2r.cli import main
 from tests import tiny_models
 
 LOAD = """
@@ -114,6 +115,22 @@ def test_a_program_that_makes_no_call_ends_with_4_and_says_why(
     assert done.returncode == 4
     assert told in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("summary", "told"),
+    [("calls.csv", "is there already"), ("absent/sums.json", "there is no folder")],
+)
+def test_a_summary_that_cannot_be_is_refused_before_the_program_runs(
+    summary: str, told: str, tmp_path: Path
+) -> None:
+    out, ran = tmp_path / "calls.csv", tmp_path / "ran"
+    words = ["meter", "--out", str(out), "--summary", str(tmp_path / summary)]
+    with pytest.raises(SystemExit) as left:
+        main([*words, "--", "touch", str(ran)])
+    assert left.value.code == 2
+    assert not ran.exists()
+    assert not out.exists()
 
 
 def test_nothing_is_written_over(program: Any, tmp_path: Path) -> None:

@@ -246,6 +246,12 @@ def test_queries_reach_threads_and_nest(load: Callable[[], Any], tmp_path: Path)
     assert sorted(meter.to_pandas()["qid"]) == ["", "q1", "q1", "q2"]
 
 
+@pytest.mark.parametrize("name", ["", ".", "calls.csv.gz", "/proc/calls.csv"])
+def test_a_sheet_that_cannot_be_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match=r"no name of a plain CSV|cannot be written"):
+        e2r.meter(name).__enter__()
+
+
 def test_a_meter_is_used_once_and_writes_over_nothing(tmp_path: Path) -> None:
     meter = e2r.meter(tmp_path / "calls.csv")
     with pytest.raises(UsageError, match="not been entered"):

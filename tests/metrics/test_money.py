@@ -126,6 +126,19 @@ def test_searches_count_the_recorded_documents(make_run: MakeRun) -> None:
     assert float(row.paid.exact.total) == pytest.approx(2 * row.work.calls_per_query)
 
 
+@pytest.mark.parametrize("cached", ["400", ""])
+def test_a_call_that_says_nothing_of_its_cache_makes_a_range(cached: str, tmp_path: Path) -> None:
+    calls = tmp_path / "calls.csv"
+    said = "qid,prompt_tokens,cached_tokens,generated_tokens\nq1,500,100,0\nq2,500,{},0\n"
+    calls.write_text(said.format(cached))
+    [row] = evaluate([calls], tariff=tariff([WORD]), note=[].append).rows
+    assert row.paid is not None
+    assert (row.paid.least is None) == bool(cached)
+    calls.write_text(said.format("501"))
+    with pytest.raises(DataError, match=r":3: cached_tokens is 501, more than"):
+        evaluate([calls], tariff=tariff([WORD]))
+
+
 def test_a_closed_model_of_token_counts_alone_has_money_and_no_flops(tmp_path: Path) -> None:
     (tmp_path / "qrels.txt").write_text("q1 0 a 1\nq2 0 b 1\n")
     (tmp_path / "theirs.run").write_text("q1 Q0 a 1 2 x\nq2 Q0 b 1 2 x\n")
