@@ -17,8 +17,8 @@ BEFORE_A_COMMAND = (";", "&", "|", "exec", "env", "then", "do")
 TAKES_A_VALUE = ("-W", "-X", "--check-hash-based-pycs")
 
 
-def watch(missing: Callable[[str], None], needed: Sequence[str]) -> None:
-    """Tell `missing` of each Python that will not begin the meter; there is no way to stop.
+def watch(note: Callable[[str], None], needed: Sequence[str]) -> None:
+    """Tell `note` of each Python that will not begin the meter; there is no way to stop.
 
     One does not where -I, -E or -S leave out the environment, or where the environment that it is
     given lacks one of the `needed` variables.
@@ -30,7 +30,7 @@ def watch(missing: Callable[[str], None], needed: Sequence[str]) -> None:
             with suppress(Exception):
                 why = unfollowed(event, args, needed)
                 if why is not None:
-                    missing(f"a Python process was started {why}: it is not followed")
+                    note(f"a Python process was started {why}: it is not followed")
 
     sys.addaudithook(hear)
 

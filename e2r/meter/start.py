@@ -24,5 +24,5 @@ def start() -> None:
     sheet.note(PROCESS, "")
     counter = Counter(sheet, topics)
     counter.start()
-    watch(counter.missing, (OUT, "PYTHONPATH"))
+    watch(counter.note, (OUT, "PYTHONPATH"))
     atexit.register(counter.close)
