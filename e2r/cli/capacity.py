@@ -182,7 +182,7 @@ def _service_lines(service: Service) -> list[str]:
     row("device seconds a query", "seconds_per_query", duration)
     row("joules a query, board power", "joules_per_query", lambda it: f"{it:,.4g}")
     row("money a million queries", "price_per_million_queries", lambda it: f"{it:,.4g}")
-    lines = [f"  {label:<28}" + "".join(f"{cell:>12}" for cell in cells) for label, cells in rows]
+    lines = [f"  {label:<28}" + "".join(f" {cell:>11}" for cell in cells) for label, cells in rows]
     lines.append(
         f"  {'memory of each':<28}{service.memory / 1e9:>9,.3g} GB of {device.memory / 1e9:,.0f}"
     )
@@ -206,6 +206,6 @@ def _lever_lines(service: Service, found: list[Lever]) -> list[str]:
         share = 1 - timed.best.total / now if now else 0.0
         latency = duration(timed.told("latency") or 0.0)
         lines.append(
-            f"  {lever.name:<34}{lever.service.accelerators:>9,}{latency:>11}{share:>9.0%}"
+            f"  {lever.name:<34}{lever.service.accelerators:>9,} {latency:>10}{share:>9.0%}"
         )
     return [*lines, "  saves: of the accelerators' seconds; less than 0 % is a loss"]

@@ -7,7 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from e2r.cli.money import folded
+from e2r.cli.money import fixed, folded
 from e2r.cli.options import note
 from e2r.errors import UsageError
 
@@ -57,13 +57,18 @@ def offered(word: str) -> tuple[str | None, str]:
 
 def known_both(words: Sequence[str], board: str | None, asked: Asked) -> list[Both | None]:
     """What a board knows of each offer's quality and one's own; None where it does not."""
-    from e2r.cli.qualities import both
+    from e2r.cli.qualities import BOARD_FILE, both
 
     own = asked.model.rpartition("/")[2], asked.method, asked.depth
-    return [
-        None if model is None else both(board, own, model)
-        for model in (offered(word)[0] for word in words)
-    ]
+    models = [offered(word)[0] for word in words]
+    found = [None if model is None else both(board, own, model) for model in models]
+    for model, known in zip(models, found, strict=True):
+        if model is not None and known is None:
+            note(
+                f"no collection of {board or BOARD_FILE} has nDCG@10 of both {model} and {own[0]}, "
+                f"{own[1]}, depth {own[2]}: their quality is not told; --board FILE names another"
+            )
+    return found
 
 
 def _quality_lines(known: Both, own: Decimal, bought: Decimal, currency: str) -> list[str]:
@@ -74,7 +79,7 @@ def _quality_lines(known: Both, own: Decimal, bought: Decimal, currency: str) ->
     dearer = own - bought
     if more and dearer and (more > 0) == (dearer > 0):
         point = abs(dearer) / abs(more) / 100
-        lines.append(f"  {'a point (0.01) more, a month':<34}{currency} {point:,.2f}")
+        lines.append(f"  {'a point (0.01) more, a month':<34}{currency} {fixed(point, 2)}")
     elif more and dearer:
         lines.append(f"  {'a point more':<34}the better one is the cheaper one")
     return lines
@@ -92,10 +97,10 @@ def versus_lines(
         lines += [
             "",
             *folded(f"versus {each.offer.told()}"),
-            f"  {'a thousand queries bought':<34}{name} {each.bought * 1000:,.4f}",
-            f"  {'own, never idle':<34}{name} {each.at_full_load * 1000:,.4f}",
-            f"  {f'a month at {float(qps):g} a second, bought':<34}{name} {bought:,.2f}",
-            f"  {f'own, {few}'[:34]:<34}{name} {own:,.2f}",
+            f"  {'a thousand queries bought':<34}{name} {fixed(each.bought * 1000, 4)}",
+            f"  {'own, never idle':<34}{name} {fixed(each.at_full_load * 1000, 4)}",
+            f"  {f'a month at {float(qps):g} a second, bought':<33} {name} {fixed(bought, 2)}",
+            f"  {f'own, {few}'[:34]:<34}{name} {fixed(own, 2)}",
         ]
         if quality is not None:
             lines += _quality_lines(quality, own, bought, name)
@@ -116,10 +121,8 @@ def _traffic(each: Versus, qps: Decimal, device: str) -> str:
     from e2r.forecast.money import SECONDS_A_MONTH
     from e2r.metrics.reports.tables import short
 
-    month = qps * SECONDS_A_MONTH
-    return (
-        f"{short(float(qps))} a second, {month:,.0f} a month, {each.accelerators(qps):,} {device}"
-    )
+    month = fixed(qps * SECONDS_A_MONTH, 0)
+    return f"{short(float(qps))} a second, {month} a month, {each.accelerators(qps):,} {device}"
 
 
 def draw(offers: Sequence[Versus], qps: float, path: Path) -> None:

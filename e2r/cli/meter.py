@@ -68,8 +68,12 @@ def command(
         if queries not in (None, len(texts)):
             raise UsageError(f"--queries says {queries}, but {topics} holds {len(texts)}")
         queries = len(texts)
-    if summary is not None and Path(summary).exists():
-        raise UsageError(f"{summary}: is there already; name another file by --summary")
+    if summary is not None:
+        place = Path(summary)
+        if place.exists() or place.absolute() == Path(out).absolute():
+            raise UsageError(f"{summary}: is there already; name another file by --summary")
+        if not place.parent.is_dir():
+            raise UsageError(f"{summary}: there is no folder {place.parent}; make it first")
     sheet = Sheet.begin(Path(out))
     try:
         code = launch(program, sheet, texts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -59,8 +59,14 @@ def tariff_of(words: Sequence[str]) -> Tariff | None:
 
 def lists_told(rows: Iterable[Row], tariff: Tariff | None) -> str:
     """The lists of --price, else those that the runs recorded, in words; nothing of none."""
-    lists = tariff.lists if tariff else [row.paid.prices for row in rows if row.paid is not None]
-    return "; ".join(dict.fromkeys(each.told() for each in lists))
+    rows = list(rows)
+    if tariff is None:
+        told = [row.paid.prices.told() for row in rows if row.paid is not None]
+    else:
+        strays = tariff.strays(row.manifest.model.name for row in rows)
+        told = [tariff.common.told()] if tariff.common else []
+        told += [f"{of}@{each.told()}" for of, each in tariff.own.items() if of not in strays]
+    return "; ".join(dict.fromkeys(told))
 
 
 def list_of(word: str | None) -> PriceList | None:
@@ -76,11 +82,10 @@ def money_of_word(word: str | None) -> Decimal | None:
     """The money of --most. Raises UsageError for what is none."""
     if word is None:
         return None
-    try:
-        value = Decimal(word) if len(word) <= 40 else Decimal("nan")
-    except InvalidOperation:
-        value = Decimal("nan")
-    if not value.is_finite() or value <= 0:
+    from e2r.money.terms import number
+
+    value = number(word.strip())
+    if value is None or value <= 0:
         raise UsageError(f"--most {word[:40]!r}: give money, more than 0, as in 5.00")
     return value
 
@@ -123,6 +128,13 @@ class Otherwise:
 NOT_OTHERWISE = Otherwise()
 
 
+def fixed(amount: Decimal, places: int) -> str:
+    """An amount with so many places; `<0.0001` of one that is less than they show, never 0."""
+    text = f"{amount:,.{places}f}"
+    least = Decimal(1).scaleb(-places)
+    return f"<{least:f}" if amount and not Decimal(text.replace(",", "")) else text
+
+
 def money_figures(
     prices: PriceList, thousand: Money, otherwise: Otherwise = NOT_OTHERWISE
 ) -> dict[str, Any]:
@@ -147,14 +159,14 @@ def money_lines(
     from e2r.money.bill import PARTS
 
     parts = {part: getattr(thousand, part) for part in PARTS}
-    split = ", ".join(f"{part} {amount:,.6f}" for part, amount in parts.items() if amount)
-    said = f"  {'money a thousand queries':<28} {prices.currency} {thousand.total:,.6f}"
+    split = ", ".join(f"{part} {fixed(amount, 6)}" for part, amount in parts.items() if amount)
+    said = f"  {'money a thousand queries':<28} {prices.currency} {fixed(thousand.total, 6)}"
     beside = f"{said}   ({split})"
     return [
         *([beside] if split and len(beside) <= WIDTH else [said]),
         *(folded(f"of it {split}") if split and len(beside) > WIDTH else ()),
         *(
-            f"  {label:<28} {prices.currency} {amount:,.6f}"
+            f"  {label:<28} {prices.currency} {fixed(amount, 6)}"
             for label, amount in otherwise.named().values()
         ),
         *folded(f"by {prices.told()}"),

@@ -11,6 +11,7 @@ from e2r.cli.grouped import ASKED, Grouped
 from e2r.cli.money import (
     NOT_OTHERWISE,
     Otherwise,
+    fixed,
     folded,
     list_of,
     money_figures,
@@ -185,13 +186,13 @@ def command(
             click.echo(line)
         if prices is not None and bought is not None:
             label = f"the run, {runs[0].queries} queries"
-            click.echo(f"  {label:<28} {prices.currency} {bought.total:,.6f}")
+            click.echo(f"  {label:<28} {prices.currency} {fixed(bought.total, 6)}")
             for line in money_lines(prices, thousand(bought, runs[0].queries), otherwise):
                 click.echo(line)
             if len(set(spread)) > 1:
                 low, high = min(spread), max(spread)
                 label = "over answerers, a thousand"
-                click.echo(f"  {label:<28} {prices.currency} {low:,.6f} to {high:,.6f}")
+                click.echo(f"  {label:<28} {prices.currency} {fixed(low, 6)} to {fixed(high, 6)}")
 
 
 # The flags of `run` are those of a plan, so that one command turns into the other by a word.

@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from e2r.borders.showing import bare, shown
+from e2r.cli.money import fixed
 from e2r.engines.progress import Progress
 from e2r.errors import E2RError
 from e2r.flops.architecture import Architecture
@@ -39,7 +40,7 @@ class Lines:
         self._architecture: Architecture | None = None
 
     def paid(self, spent: Decimal, currency: str) -> None:
-        self.money = f", {currency} {spent:,.4f}"
+        self.money = f", {currency} {fixed(spent, 4)}"
 
     def started(self, folder: Path, model: ModelRecord, queries: int, finished: int) -> None:
         self._price(model)

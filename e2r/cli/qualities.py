@@ -12,6 +12,7 @@ import click
 from e2r.errors import DataError
 
 BOARD_BYTES = 64 << 20
+BOARD_FILE = "leaderboard/board.json"
 MEASURE = "nDCG@10"
 BOARD = click.option(
     "--board",
@@ -58,7 +59,7 @@ def both(board: str | None, own: tuple[str, str, int], offered: str) -> Both | N
 def _rows(board: str | None) -> Iterator[tuple[tuple[str, str], str, str, int, float]]:
     from e2r.borders.reading import json_file
 
-    path = Path(board or "leaderboard/board.json")
+    path = Path(board or BOARD_FILE)
     if board is None and not path.is_file():
         return
     found = []

@@ -100,11 +100,17 @@ class Lever:
     why: str = ""
 
 
+MOST_QPS = 10**9
+"""More than all people ask together: beyond it a slip, whose figures no table holds."""
+
+
 def capacity(asked: Asked, clock: Clock, qps: float, first_stage: tuple[Stage, ...]) -> Service:
     """The service of a load. Raises UsageError for one of no queries, DataError where the model
     with a full batch does not fit into the device."""
-    if not 0 < qps < float("inf"):
-        raise UsageError(f"--qps is {qps}; give queries a second, more than 0")
+    if not 0 < qps <= MOST_QPS:
+        raise UsageError(
+            f"--qps is {qps:g}; give queries a second, more than 0 and at most {MOST_QPS:,}"
+        )
     priced = asked.forecast()
     return _service(asked, clock, qps, first_stage, priced, priced.demand(asked.architecture))
 

@@ -224,6 +224,8 @@ class Calls:
 
     def _alone(self, run: Encoded) -> Batch:
         reasons = () if run.model.reason is None else (run.model.reason,)
+        for reason in reasons:
+            self._note(reason)
         return Batch(run.model, run.qids, run.made, 0, run.made.width, reasons)
 
     def _close(self, batches: Sequence[Batch]) -> None:

@@ -40,7 +40,9 @@ class Counter:
         self._guard = threading.RLock()
         self._models = Models(sheet, self.note)
         self._calls = Calls(sheet, self.note)
-        self._hooks = Hooks(self._passed, self._failed, self._compiled, self._query)
+        self._hooks = Hooks(
+            self._passed, self._failed, self._layer_alone, self._compiled, self._query
+        )
         self._ends: list[Callable[[], None]] = []
         self._arrivals: Arrivals | None = None
 
@@ -170,6 +172,10 @@ class Counter:
 
     def _failed(self, module: Any) -> None:
         self.missing(f"a pass of {type(module).__name__} raised an error and is not counted")
+
+    def _layer_alone(self, module: Any) -> None:
+        kind = type(module).__name__
+        self.missing(f"a {kind} outside of a transformers model's own pass is not counted")
 
     def _compiled(self) -> None:
         self.missing(

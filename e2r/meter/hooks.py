@@ -14,26 +14,31 @@ from e2r.meter.direct import Direct, direct
 
 Told = Callable[[Any, tuple[Any, ...], Mapping[str, Any], Any, str], None]
 COMPILED = "OptimizedModule"
+LOOKED_UP = ("Embedding", "EmbeddingBag")
+OWN_COUNT = "vllm."
+"""Whose modules are vLLM's, whose requests are counted by their tokens."""
 
 
 class Hooks:
     """Tells `passed` of each outermost pass: module, arguments, keywords, output, query.
 
     A pass inside another is a part of it. Nothing is given back to PyTorch, so that no number of
-    the program changes. `failed` is told of a pass that raised, `compiled` of code that PyTorch
-    compiles where no watched pass is under way: such code calls no hook. `query` says whose passes
-    begin now.
+    the program changes. `failed` is told of a pass that raised, `alone` of a layer that multiplies
+    outside of every pass, `compiled` of code that PyTorch compiles where no watched pass is under
+    way: such code calls no hook. `query` says whose passes begin now.
     """
 
     def __init__(
         self,
         passed: Told,
         failed: Callable[[Any], None],
+        alone: Callable[[Any], None],
         compiled: Callable[[], None],
         query: Callable[[], str],
     ) -> None:
         self._passed = passed
         self._failed = failed
+        self._alone = alone
         self._compiled = compiled
         self._query = query
         self._local = threading.local()
@@ -125,6 +130,8 @@ class Hooks:
             self._under_way.append(begun)
         elif mine:
             self._local.outer = module
+        elif _multiplies(module):
+            self._alone(module)
 
     def _end(self, made: Direct) -> None:
         """A pass by `forward` has ended some time ago."""
@@ -156,3 +163,13 @@ class Hooks:
             self._failed(model)
         else:
             self._passed(model, args, rest[0], rest[1], self._query())
+
+
+def _multiplies(module: Any) -> bool:
+    """Whether a layer has a matrix of its own that its inputs are multiplied by."""
+    kind, held = type(module), getattr(module, "_parameters", None)
+    if kind.__name__ in LOOKED_UP or kind.__module__.startswith(OWN_COUNT):
+        return False
+    if not isinstance(held, dict):
+        return False
+    return any(weight is not None and weight.ndim > 1 for weight in held.values())

@@ -73,6 +73,9 @@ class Models:
             architecture = Architecture.load(facts)
         except E2RError as error:
             reason = f"{name} has no price: {error}"
+            if kind.endswith("Encoder"):
+                # Of an encoder-decoder, whose price it is a part of: told where it stays alone.
+                return Model(name, f"{CLOSED}{name}", "encoder", False, reason)
             self._note(reason)
             pair = bool(getattr(config, "is_encoder_decoder", False))
             return Model(name, f"{CLOSED}{name}", "decoder" if pair else "causal", True, reason)

@@ -71,14 +71,20 @@ class Sheet:
 
     @classmethod
     def begin(cls, out: Path) -> Sheet:
-        """Make the files. Raises UsageError where one is there: nothing is written over."""
+        """Make the files. Raises UsageError where one is there, for nothing is written over, and
+        where none can be."""
+        if not out.name or out.name.endswith(".gz"):
+            raise UsageError(f"--out {str(out)!r}: is no name of a plain CSV, as in calls.csv")
         for path in (out, beside(out)):
             if path.exists() or path.is_symlink():
                 raise UsageError(f"{path}: is there already; name another file by --out")
         if not out.parent.is_dir():
             raise UsageError(f"{out}: there is no folder {out.parent}; make it first")
-        make_folder(beside(out), out.parent)
-        write(out, (",".join(HEADER) + "\n").encode(), durable=False)
+        try:
+            make_folder(beside(out), out.parent)
+            write(out, (",".join(HEADER) + "\n").encode(), durable=False)
+        except OSError as error:
+            raise UsageError(f"{out}: cannot be written ({error.strerror})") from None
         return cls(out)
 
     def remove(self) -> None:

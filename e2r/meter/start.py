@@ -7,6 +7,7 @@ import json
 import os
 from pathlib import Path
 
+from e2r.meter.children import watch
 from e2r.meter.counter import Counter
 from e2r.meter.sheet import PROCESS, Sheet
 from e2r.meter.topics import Topics
@@ -23,4 +24,5 @@ def start() -> None:
     sheet.note(PROCESS, "")
     counter = Counter(sheet, topics)
     counter.start()
+    watch(counter.note, (OUT, "PYTHONPATH"))
     atexit.register(counter.close)

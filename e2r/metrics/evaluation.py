@@ -136,6 +136,8 @@ def evaluate(
         run = read_foreign(named, name)
         judged = _judged(run, judge, False, tell)
         rows.append(_row(run, judged, judge, convention, tariff=tariff))
+    for stray in tariff.strays(row.manifest.model.name for row in rows) if tariff else ():
+        tell(f"--price {stray}@…: no run here is of that model, so that its list was not used")
     if not rows:
         raise DataError("none of the runs has finished; go on with one by e2r run --resume")
     return Evaluation(_placed(_of_one_currency(rows, tell)), tuple(parsed), convention)

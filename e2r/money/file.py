@@ -7,15 +7,26 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from e2r.borders.reading import shortened, toml_file
 from e2r.errors import DataError, UsageError, unknown
 from e2r.money.prices import CURRENCY, PriceList
-from e2r.money.terms import MOST, terms_of
+from e2r.money.terms import MOST, number, terms_of
 
-_Price = Annotated[Decimal, Field(ge=0, le=MOST, allow_inf_nan=False)]
-_Count = Annotated[int, Field(ge=1, le=10**9)]
+
+def _typed(value: object) -> object:
+    """What a file writes for a price: a text is read as on the command line."""
+    found = number(value) if isinstance(value, str) else value
+    if found is None:
+        raise ValueError("give a number")
+    if isinstance(found, int | float | Decimal) and str(found).startswith("-"):
+        raise ValueError(f"a price is 0 to {MOST:,}")
+    return found
+
+
+_Price = Annotated[Decimal, Field(le=MOST, allow_inf_nan=False), BeforeValidator(_typed)]
+_Count = Annotated[int, Field(ge=1, le=10**9, strict=True)]
 
 
 class _Listed(BaseModel):
@@ -43,6 +54,8 @@ def list_of_file(path: Path, name: str, word: str) -> PriceList:
     tables = toml_file(path)
     if name not in tables:
         raise unknown(f"price list of {path}", name, tables)
+    if not isinstance(tables[name], dict):
+        raise DataError(f"{path}: {name}: is no table of prices; write [{name}] and below it in=…")
     try:
         found = _Listed.model_validate(tables[name])
     except ValidationError as error:

@@ -12,6 +12,14 @@ from e2r.errors import UsageError
 MILLION = 1_000_000
 THOUSAND = 1000
 CURRENCY = "USD"
+LONGEST = 20
+"""Characters of a price that is told without an exponent."""
+
+
+def written(price: Decimal) -> str:
+    """A price as people write it: 1000, not 1E+3."""
+    plain = f"{price:f}"
+    return plain if len(plain) <= LONGEST else str(price)
 
 
 @dataclass(frozen=True)
@@ -54,8 +62,9 @@ class Tokens:
 
     def told(self) -> str:
         """The terms in a line."""
-        said = f"{self.input.base} in, {self.cached.base} cached, {self.output.base} out a million"
-        more = f", {self.call} a call" if self.call else ""
+        rates = [written(rate.base) for rate in (self.input, self.cached, self.output)]
+        said = f"{rates[0]} in, {rates[1]} cached, {rates[2]} out a million"
+        more = f", {written(self.call)} a call" if self.call else ""
         tiered = f", other rates for prompts above {self.starts[0]:,}" if self.starts else ""
         return f"{said} tokens{more}{tiered}"
 
@@ -91,7 +100,7 @@ class Searches:
 
     def told(self) -> str:
         """The terms in a line, the rule among them."""
-        said = f"{self.search} a thousand searches"
+        said = f"{written(self.search)} a thousand searches"
         if self.documents is not None:
             said += f", a search is up to {self.documents} documents"
         if self.document_tokens is not None:
@@ -115,7 +124,7 @@ class Hours:
 
     def told(self) -> str:
         """The terms in a line."""
-        return f"{self.hour} an hour of an accelerator"
+        return f"{written(self.hour)} an hour of an accelerator"
 
     def to_json(self) -> dict[str, Any]:
         """The terms; money as text, exact."""
@@ -167,6 +176,11 @@ class Tariff:
     def lists(self) -> list[PriceList]:
         """All of them."""
         return [*([self.common] if self.common else []), *self.own.values()]
+
+    def strays(self, models: Iterable[str]) -> list[str]:
+        """Models that have a list of their own and are none of these."""
+        names = set(models)
+        return sorted(self.own.keys() - names - {name.rpartition("/")[2] for name in names})
 
     def of(self, model: str) -> PriceList | None:
         """The list of a model, known by its name or the name's last part."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
 from e2r.errors import UsageError
@@ -17,6 +18,14 @@ PRICES = ("in", "out", "cached", "call", "search", "hour")
 COUNTS = ("documents", "document_tokens")
 HELD = {"in": PRICES[:4], "search": ("search", *COUNTS), "hour": ("hour",)}
 """What may stand in a list, by the price that says which kind it is."""
+
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
+"""As people type prices: Python would take digits of all scripts, underscores and nan too."""
+
+
+def number(text: str) -> Decimal | None:
+    """The number that a text writes, in at most 40 characters; None where it writes none."""
+    return Decimal(text) if len(text) <= 40 and _NUMBER.fullmatch(text) else None
 
 
 def terms_of(

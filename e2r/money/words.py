@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 
 from e2r.errors import UsageError
 from e2r.money.prices import CURRENCY, PriceList, Tariff
-from e2r.money.terms import COUNTS, EXAMPLES, MOST, PRICES, terms_of
+from e2r.money.terms import COUNTS, EXAMPLES, MOST, PRICES, number, terms_of
 
 
 def price_list(word: str) -> PriceList:
@@ -48,6 +48,8 @@ def tariff(words: Sequence[str]) -> Tariff | None:
                     f"--price {word}: {common.word} is for all models already; write MODEL@LIST"
                 )
             common = price_list(word)
+        elif not model:
+            raise UsageError(f"--price {word!r}: no model before the @; write MODEL@LIST")
         elif model in own:
             raise UsageError(f"--price {word}: {model} has a list already")
         else:
@@ -59,7 +61,7 @@ def _typed(word: str) -> PriceList:
     given: dict[str, str] = {}
     for part in word.split(","):
         name, equals, value = part.strip().partition("=")
-        name = name.replace("-", "_")
+        name = name.strip().replace("-", "_")
         if not equals or name not in (*PRICES, *COUNTS, "currency"):
             raise UsageError(f"--price {word!r}: {part.strip()!r} has no unit; write {EXAMPLES}")
         if name in given:
@@ -74,13 +76,10 @@ def _typed(word: str) -> PriceList:
 
 
 def _money(word: str, name: str, text: str) -> Decimal:
-    try:
-        value = Decimal(text) if len(text) <= 40 else Decimal("nan")
-    except InvalidOperation:
-        value = Decimal("nan")
-    if not value.is_finite():
+    value = number(text)
+    if value is None:
         raise UsageError(f"--price {word!r}: {name} is {text[:40]!r}; give a number")
-    if value < 0 or value > MOST:
+    if value.is_signed() or value > MOST:
         raise UsageError(f"--price {word!r}: {name} is {text}; a price is 0 to {MOST:,}")
     return value
 

@@ -23,6 +23,7 @@ from click.testing import CliRunner
 from e2r.cli.budget import command as budget
 from e2r.cli.estimate import command as estimate
 from e2r.cli.hosting import versus_lines
+from e2r.cli.money import fixed
 from e2r.cli.qualities import Both
 from e2r.errors import E2RError, UsageError
 from e2r.flops.architecture import Architecture
@@ -105,7 +106,8 @@ def price_word(generator: random.Random) -> str:
     """A list by the token, the search or the hour, with odd digits."""
 
     def money(most: int) -> str:
-        return str(Decimal(generator.randrange(1, most)) / 10 ** generator.choice((1, 3, 6)))
+        amount = Decimal(generator.randrange(1, most)) / 10 ** generator.choice((1, 3, 6))
+        return generator.choice((str(amount), f"{amount:e}", f"0{amount:f}", f" {amount}E-9"))
 
     return generator.choice(
         (
@@ -275,7 +277,7 @@ def money_agrees(setting: dict[str, Any], page: dict[str, Any], told: dict[str, 
         # By seconds, which are floats: the page's own may differ in their last bits.
         assert float(exact) == pytest.approx(float(told["exact"]), rel=NEAR)
     else:
-        assert (Decimal(exact), shown) == (Decimal(told["exact"]), f"{Decimal(told['exact']):,.6f}")
+        assert (Decimal(exact), shown) == (Decimal(told["exact"]), fixed(Decimal(told["exact"]), 6))
     clock = clock_of(setting, setting["concurrency"])
     if isinstance(prices.terms, Hours):
         clock = replace(clock, price_per_hour=float(prices.terms.hour))
@@ -306,6 +308,7 @@ def test_bad_price_lists_are_told_alike() -> None:
     if node is None:
         pytest.skip("needs Node")
     words = ["in=-1,out=2", "in=1", "out=1", "0.15", "in=1,out=nan", "in=1,out=1e99", "hour="]
+    words += ["in=-0,out=1", "in=٣,out=1", "in=1_0,out=1", "in = x,out=1"]
     words += [
         "search=1,in=2,out=3",
         "search=1,documents=0",

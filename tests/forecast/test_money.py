@@ -70,6 +70,22 @@ def code_of(words: list[str]) -> object:
     return left.value.code
 
 
+def test_no_figure_touches_another_and_no_money_is_shown_as_none(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ["capacity", "BAAI/bge-reranker-base", "--method", "pointwise.cross_encoder"]
+    words += ["--on", "L4", "--price", "hour=1e-30", "--versus", "in=1e-30,out=0"]
+    assert code_of([*words, "--qps", "1e-9", "--utilization", "1e-9"]) == 0
+    out = capsys.readouterr().out
+    assert "12.4 ms 12,445,318 s" in out
+    assert "passages of 37 tokens" in out
+    assert "bought         USD <0.0001\n" in out
+    assert "USD <0.01\n" in out
+    assert "a thousand queries     USD <0.000001" in out
+    assert code_of([*words, "--qps", "1e10", "--utilization", "1"]) == 2
+    assert "at most 1,000,000,000" in capsys.readouterr().err
+
+
 def test_one_command_says_which_to_take(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     words = ["capacity", "BAAI/bge-reranker-base", "--method", "pointwise.cross_encoder"]
     words += ["--qps", "5", "--on", "L4", "--utilization", "0.4", "--price", "hour=0.80"]
@@ -148,6 +164,8 @@ def test_both_qualities_are_told_where_the_board_knows_them(
     # 26,280 bought and 584 own, for 10 points.
     assert "USD 2,569.60" in out
     assert code_of([*words, "--versus", "hour=1", "--json"]) == 2
+    assert code_of([*words, "--versus", "absent@search=1"]) == 0
+    assert "nDCG@10 of both absent and" in capsys.readouterr().err
     assert code_of([*words, "--json"]) == 0
     [found] = [each["quality"] for each in json.loads(capsys.readouterr().out)["versus"]]
     assert found == {"dataset": "dl19", "own": 0.6, "offered": 0.7}

@@ -15,6 +15,7 @@ import pytest
 
 pytest.importorskip("transformers")
 
+from e2r.cli import main
 from tests import tiny_models
 
 LOAD = """
@@ -116,6 +117,22 @@ def test_a_program_that_makes_no_call_ends_with_4_and_says_why(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("summary", "told"),
+    [("calls.csv", "is there already"), ("absent/sums.json", "there is no folder")],
+)
+def test_a_summary_that_cannot_be_is_refused_before_the_program_runs(
+    summary: str, told: str, tmp_path: Path
+) -> None:
+    out, ran = tmp_path / "calls.csv", tmp_path / "ran"
+    words = ["meter", "--out", str(out), "--summary", str(tmp_path / summary)]
+    with pytest.raises(SystemExit) as left:
+        main([*words, "--", "touch", str(ran)])
+    assert left.value.code == 2
+    assert not ran.exists()
+    assert not out.exists()
+
+
 def test_nothing_is_written_over(program: Any, tmp_path: Path) -> None:
     out = tmp_path / "calls.csv"
     out.write_text("mine")
@@ -192,6 +209,14 @@ def test_children_and_threads_write_whole_rows_into_one_file(
     # A spawned child imports the program anew, and asks what stands at its top.
     assert len(rows(out)) == CALLS[how]
     assert all(None not in row and None not in row.values() for row in rows(out))
+
+
+@pytest.mark.slow
+def test_a_child_that_is_not_followed_is_said(program: Any, tmp_path: Path) -> None:
+    child = "subprocess.run([sys.executable, '-I', '-c', '1'], check=True)"
+    path = program(f"ask('a fox')\nimport subprocess\n{child}")
+    done = metered(tmp_path / "calls.csv", sys.executable, path)
+    assert "unsure: a Python process was started with -I" in done.stderr
 
 
 @pytest.mark.slow

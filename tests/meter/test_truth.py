@@ -137,6 +137,7 @@ PROGRAMS = {
     "over a prefix": ("llama", LM, over_a_prefix),
     "own loop": ("qwen2", LM, own_loop),
     "pair": ("t5", PAIR, generated),
+    "pair of another family": ("t5gemma", PAIR, generated),
     "pair, ended early": ("t5", PAIR, ended_early),
     "pair from three tokens": ("t5", PAIR, unlike),
     "pair, likelihood": ("t5", PAIR, likelihood),

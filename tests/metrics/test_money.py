@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from e2r.cli.money import lists_told
 from e2r.errors import DataError, UsageError
 from e2r.metrics import evaluate
 from e2r.money.prices import PriceList, Rate, Searches, Tokens
@@ -47,6 +48,14 @@ def test_a_simulated_answer_is_no_reused_one(tmp_path: Path) -> None:
     assert row.paid is not None
     assert row.paid.exact.total == 0
     assert not any("reused" in note for note in row.notes)
+
+
+def test_a_list_for_a_model_that_is_not_there_is_not_passed_over(make_run: MakeRun) -> None:
+    said: list[str] = []
+    paid = tariff([WORD, "absent@hour=1"])
+    rows = evaluate(make_run().path, tariff=paid, note=said.append).rows
+    assert "absent" not in lists_told(rows, paid)
+    assert [note for note in said if "absent@" in note]
 
 
 def test_without_a_list_nothing_speaks_of_money(make_run: MakeRun) -> None:
@@ -115,6 +124,19 @@ def test_searches_count_the_recorded_documents(make_run: MakeRun) -> None:
     assert row.paid is not None
     assert row.work.calls_per_query is not None
     assert float(row.paid.exact.total) == pytest.approx(2 * row.work.calls_per_query)
+
+
+@pytest.mark.parametrize("cached", ["400", ""])
+def test_a_call_that_says_nothing_of_its_cache_makes_a_range(cached: str, tmp_path: Path) -> None:
+    calls = tmp_path / "calls.csv"
+    said = "qid,prompt_tokens,cached_tokens,generated_tokens\nq1,500,100,0\nq2,500,{},0\n"
+    calls.write_text(said.format(cached))
+    [row] = evaluate([calls], tariff=tariff([WORD]), note=[].append).rows
+    assert row.paid is not None
+    assert (row.paid.least is None) == bool(cached)
+    calls.write_text(said.format("501"))
+    with pytest.raises(DataError, match=r":3: cached_tokens is 501, more than"):
+        evaluate([calls], tariff=tariff([WORD]))
 
 
 def test_a_closed_model_of_token_counts_alone_has_money_and_no_flops(tmp_path: Path) -> None:

@@ -94,6 +94,9 @@ def test_money_is_additive_over_ledgers() -> None:
         ("in=1,in=2,out=1", "is there twice"),
         ("prices.toml", "name one"),
         ("in=1,out=1,currency=a b", "names no currency"),
+        ("in=-0,out=1", "a price is 0 to"),
+        ("in=٣,out=1", "give a number"),
+        ("in=1_000,out=1", "give a number"),
     ],
 )
 def test_bad_words_are_refused(word: str, said: str) -> None:
@@ -117,6 +120,28 @@ def test_lists_come_from_a_file_that_holds_many(tmp_path: Path) -> None:
         price_list(f"{path}:e")
 
 
+@pytest.mark.parametrize(
+    ("listed", "said"),
+    [
+        ("a = 1", "is no table of prices"),
+        ("[a]\nin = -0.0\nout = 1", "a price is 0 to"),
+        ("[a]\nin = '٣'\nout = 1", "give a number"),
+        ("[a]\nin = '1_000'\nout = 1", "give a number"),
+        ("[a]\nsearch = 2\ndocuments = true", "documents: input should be a valid integer"),
+    ],
+)
+def test_a_file_takes_no_more_than_the_command_line(tmp_path: Path, listed: str, said: str) -> None:
+    path = tmp_path / "prices.toml"
+    path.write_text(listed)
+    with pytest.raises(DataError, match=said):
+        price_list(f"{path}:a")
+
+
+def test_prices_are_told_as_people_write_them() -> None:
+    assert " 1000 in, 1000 cached, 0.0000001 out" in price_list("in = 1e3, out=1E-7").told()
+    assert " 1E-30 in" in price_list("in=1e-30,out=0").told()
+
+
 def test_models_have_their_own_lists_in_one_currency() -> None:
     found = tariff(["in=1,out=1", "gpt@hour=2"])
     assert found is not None
@@ -127,6 +152,7 @@ def test_models_have_their_own_lists_in_one_currency() -> None:
     for words, said in [
         (["in=1,out=1", "in=2,out=2"], "for all models already"),
         (["a@hour=1", "a@hour=2"], "has a list already"),
+        (["@hour=1"], "no model before the @"),
         (["hour=1", "a@hour=1,currency=EUR"], "EUR and USD cannot be compared"),
     ]:
         with pytest.raises(UsageError, match=said):

@@ -106,6 +106,7 @@ def _usage_csv(path: Path) -> Usages:
     counts: dict[str, list[int]] = {name: [] for name in COUNTS}
     computed: dict[str, list[int]] = {name: [] for name in COUNTS}
     seconds: list[float] = []
+    told = "cached_tokens" in names
     for number, values in reader:
         where = f"{path}:{number}"
         if len(values) != len(names):
@@ -119,6 +120,12 @@ def _usage_csv(path: Path) -> Usages:
             if metered:
                 column = f"{COMPUTED}{name}"
                 computed[name].append(_count(row[column] or absent, name, column, where))
+        if counts["cached_tokens"][-1] > counts["prompt_tokens"][-1]:
+            raise DataError(
+                f"{where}: cached_tokens is {counts['cached_tokens'][-1]}, more than the "
+                f"{counts['prompt_tokens'][-1]} of prompt_tokens, of which they are a part"
+            )
+        told = told and bool(row.get("cached_tokens", "").strip())
         if SECONDS in names:
             seconds.append(_seconds(row[SECONDS], where))
     if not qids:
@@ -130,7 +137,7 @@ def _usage_csv(path: Path) -> Usages:
         seconds if SECONDS in names else None,
         computed=computed if metered else None,
         missing=_missing(path) if metered else (),
-        cached_told="cached_tokens" in names,
+        cached_told=told,
     )
 
 
