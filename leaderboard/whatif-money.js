@@ -62,9 +62,20 @@
   }
   const number = ({ c, e }) => Number(`${c}e${e}`);
 
-  // With so many places and commas, as Python's `:,.6f`.
+  // As Python writes a price: without an exponent where that is short.
+  function written({ c, e }) {
+    const digits = String(c);
+    const split = (text, places) => (places ? `${text.slice(0, -places)}.${text.slice(-places)}` : text);
+    const plain = e > 0 ? (c ? digits + "0".repeat(e) : "0") : split(digits.padStart(1 - e, "0"), -e);
+    const above = digits.length - 1 + e;
+    if (plain.length <= 20 || (e <= 0 && above >= -6)) return plain;
+    return `${split(digits, digits.length - 1)}E${above < 0 ? "" : "+"}${above}`;
+  }
+
+  // With so many places and commas, as Python's `:,.6f`; "<0.0001" of what is more than nothing.
   function fixed({ c, e }, places) {
     const whole = e + places >= 0 ? c * ten(e + places) : cut(c, -e - places);
+    if (c && !whole) return `<${fixed({ c: 1n, e: -places }, places)}`;
     const digits = String(size(whole)).padStart(places + 1, "0");
     const head = digits.slice(0, digits.length - places).replace(/\B(?=(\d{3})+$)/g, ",");
     return `${whole < 0n ? "-" : ""}${head}${places ? `.${digits.slice(-places)}` : ""}`;
@@ -80,7 +91,7 @@
     const given = new Map();
     for (const part of word.split(",")) {
       const [head, ...rest] = part.trim().split("=");
-      const name = head.replaceAll("-", "_");
+      const name = head.trim().replaceAll("-", "_");
       if (!rest.length || ![...rules.prices, ...rules.counts, "currency"].includes(name)) {
         throw new Error(`'${part.trim()}' has no unit; write ${rules.examples}`);
       }
@@ -106,14 +117,13 @@
       if (!prices.out) throw new Error("the price of generated tokens is missing; add out=… (0 if free)");
       prices.cached ??= prices.in;
     }
-    const texts = Object.fromEntries(given);
-    return { word, kind, prices, counts, currency, texts: { ...texts, cached: texts.cached ?? texts.in } };
+    return { word, kind, prices, counts, currency };
   }
 
   function price(rules, name, text) {
     const found = parsed(text);
     if (!found) throw new Error(`${name} is '${text.slice(0, 40)}'; give a number`);
-    if (found.c < 0n || compare(found, rules.most) > 0) {
+    if (text.startsWith("-") || compare(found, rules.most) > 0) {
       throw new Error(`${name} is ${text}; a price is 0 to ${rules.most.toLocaleString("en")}`);
     }
     return found;
@@ -126,13 +136,14 @@
     return Number(text);
   }
 
-  function told({ word, kind, prices, counts, currency, texts }) {
+  function told({ word, kind, prices, counts, currency }) {
+    const text = (name) => written(prices[name]);
     const said = {
-      in: () => `${texts.in} in, ${texts.cached} cached, ${texts.out} out a million tokens${prices.call && prices.call.c ? `, ${texts.call} a call` : ""}`,
-      search: () => `${texts.search} a thousand searches` +
+      in: () => `${text("in")} in, ${text("cached")} cached, ${text("out")} out a million tokens${prices.call && prices.call.c ? `, ${text("call")} a call` : ""}`,
+      search: () => `${text("search")} a thousand searches` +
         (counts.documents ? `, a search is up to ${counts.documents} documents` : "") +
         (counts.document_tokens ? `, query and document of more than ${counts.document_tokens} tokens count as more` : ""),
-      hour: () => `${texts.hour} an hour of an accelerator`,
+      hour: () => `${text("hour")} an hour of an accelerator`,
     };
     return `${word}: ${currency} ${said[kind]()}`;
   }
