@@ -113,7 +113,7 @@ class OpenAICompatible:
         note: Callable[[str], None],
     ) -> None:
         self._note = note
-        self._unlisted = self._unreported = False
+        self._unlisted = self._unreported = self._unsummed = False
         self._others: set[str] = set()
         self.batch_size = server.concurrency
         self._server = server
@@ -174,6 +174,12 @@ class OpenAICompatible:
                     f"{CONTRADICTS}{shown(other)} has answered, where "
                     f"{shown(self._calls.manner.model)} was asked; is it another name of it?"
                 )
+        if not self._unsummed and not all(reply.adds_up for reply in replies):
+            self._unsummed = True
+            self._note(
+                f"{CONTRADICTS}total_tokens is not the sum of prompt_tokens and completion_tokens, "
+                "which are recorded; does it count thoughts that no answer shows?"
+            )
         if not self._unlisted and any(reply.unlisted for reply in replies):
             self._unlisted = True
             self._note(
