@@ -19,7 +19,7 @@ from e2r.models.server.word_tokenizer import WordTokenizer
 from e2r.prompts.read import Reading
 from e2r.prompts.request import Classify, Reply, Request
 from e2r.prompts.template import Message, PromptTemplate
-from e2r.records.manifest import UNKNOWN, ModelRecord, ServerRecord
+from e2r.records.manifest import UNCOUNTED, UNKNOWN, ModelRecord, ServerRecord
 from e2r.records.spec import Spec
 
 QUERY, PASSAGES = "rain", ("water falls from clouds", "a chair has four legs")
@@ -66,7 +66,7 @@ def connect(
             reported={} if isinstance(listed, Failed) else entry_of(listed, name),
             software=headers.get("server"),
             answer_start="none",
-            counted_by=counted_by,
+            counted_by=counted_by if own or told else UNCOUNTED,
             logprobs=None,
             prompt_form=shape.name,
             trial=[list(trial.scores)],

@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
+from e2r.data.findings import Finding
 from e2r.errors import DataError, UsageError
+from e2r.metrics import evaluate
+from e2r.metrics.runs.gate import check_run
 from e2r.models.server.http import Server
 from e2r.models.server.rerank import connect
 from e2r.prompts.reading import reading
@@ -219,3 +222,19 @@ def test_tokens_that_cannot_be_are_no_reply(usage: dict[str, Any] | None) -> Non
         replies = connect(spec_of(url), STAGES, server).reply(asked("a", "bb", "ccc"), ["1"] * 3)
         server.close()
     assert all("no count" in str(r.error) or "usage" in str(r.error) for r in replies)
+
+
+@pytest.mark.parametrize("shape", ["tei", "cohere"])
+def test_a_run_whose_tokens_nobody_counts_is_valid_and_has_no_price(
+    tmp_path: Path, shape: str
+) -> None:
+    collection = write_collection(tmp_path / "small", queries=2, candidates=4)
+    with serving(endpoint(shape, usage=False)) as url:
+        spec = spec_of(url).model_dump()
+        spec["data"] = {"dataset": f"beir:{collection}", "candidates": f"{collection}/first.run"}
+        folder = run(Spec.of(spec, "the test"), tmp_path / "runs")
+    found: list[Finding] = []
+    check_run(folder.path, found.append, follow=True)
+    assert [str(finding) for finding in found if finding.level == "error"] == []
+    [row] = evaluate([folder.path]).rows
+    assert (row.cost.per_query, row.work.prompt_tokens_per_query) == (None, None)
