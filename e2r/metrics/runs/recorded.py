@@ -260,7 +260,7 @@ def asked_of(manifest: Manifest) -> Asked:
     return Asked(
         free=model.architecture is None and uncounted,
         reuse=manifest.identity.get("reuse") is True,
-        thinks=any(map(thinks, manifest.method.split("+"))),
+        thinks=model.thinking == "on" or any(map(thinks, manifest.method.split("+"))),
         answer_tokens=limit if type(limit) is int else None,
         # A server may hold the same weights with positions for longer prompts.
         context=context if type(context) is int and model.server is None else None,

@@ -123,6 +123,27 @@ def errors(folder: Path) -> list[str]:
     return [str(finding) for finding in found if finding.level == "error"]
 
 
+@pytest.mark.parametrize("answer_tokens", [None, 50])
+@pytest.mark.parametrize("method", [SELECT, "listwise.generation", "listwise.reasoning"])
+def test_thoughts_that_use_all_their_room_are_valid(
+    collection: Path, tmp_path: Path, method: str, answer_tokens: int | None
+) -> None:
+    def answer(path: str, body: dict[str, Any] | None, headers: Mapping[str, str]) -> Said:
+        if body is None:
+            return Said.json({"data": [{"id": "tiny"}]}, 200 if path.endswith("models") else 404)
+        said = reply(body)
+        said["usage"] = {"prompt_tokens": 50, "completion_tokens": body["max_tokens"]}
+        return Said.json(said)
+
+    with serving(answer) as url:
+        tables = spec_of(collection, method, url).model_dump(exclude_none=True)
+        tables["model"]["thinking"] = True
+        tables["prompt"] = {} if answer_tokens is None else {"answer_tokens": answer_tokens}
+        folder = run(Spec.of(tables, "the test"), tmp_path)
+    assert folder.manifest().model.thinking == "on"
+    assert not errors(folder.path)
+
+
 def spec_of(collection: Path, method: str, url: str) -> Spec:
     return Spec.of(
         {
