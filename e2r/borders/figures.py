@@ -58,8 +58,8 @@ MOST_LAYERS = 100_000
 MOST_WIDTH = 10**8
 """Of a model: its layers, and any other size. The largest known have 10^2 and 10^6."""
 
-THOUGHT = 2048
-"""New tokens of a thought where the spec sets no other limit."""
+THOUGHT = 3072
+"""New tokens of the longest thought where the spec sets no other limit (listwise.reasoning)."""
 TOKENS_A_PASSAGE = 6
 """New tokens that an answer spends on a passage at most."""
 FEW = 20
@@ -84,8 +84,8 @@ class Asked:
 
     `free` says that no model computes, so that calls have no tokens; `reuse` that equal calls may
     have been answered from the first. `answer_tokens` limits new tokens, or None for the methods'
-    own limits; `thinks` says that one of them thinks. `context` is the model's, or None without a
-    known limit; of a model behind a server it is the server's affair.
+    own limits; `thinks` says that the model does, or one of them. `context` is the model's, or None
+    without a known limit; of a model behind a server it is the server's affair.
     """
 
     free: bool
@@ -132,7 +132,8 @@ def impossible(calls: Mapping[str, Any], asked: Asked) -> Iterator[tuple[str, st
 
 def _most_generated(passages: Any, asked: Asked) -> Any:
     """New tokens of a request that shows so many passages, in one array."""
-    open_limit = max(asked.answer_tokens or 0, FEW, THOUGHT if asked.thinks else 0)
+    # A thought has a limit of its own, beside that of the answer and of words that open it.
+    thought = (asked.answer_tokens or THOUGHT) if asked.thinks else 0
     if asked.answer_tokens is not None:
-        return passages * 0 + open_limit
-    return passages * TOKENS_A_PASSAGE + open_limit
+        return passages * 0 + asked.answer_tokens + FEW + thought
+    return passages * TOKENS_A_PASSAGE + FEW + thought

@@ -110,6 +110,10 @@ def main(words: list[str] | None = None) -> None:
         if interrupted.is_set() and code != 130:
             # A library may swallow what interrupts it; whoever pressed Ctrl-C is told so.
             code = _interrupted()
+    if words is None:
+        # What is to be told has been told: a second Ctrl-C must not change how it ends.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
     sys.exit(code)
 
 

@@ -14,6 +14,7 @@ from e2r.data.collection import Judgments
 from e2r.data.dataset import Queries
 from e2r.data.files.corpus import IDS, TEXTS, first_of, joined
 from e2r.data.files.lines import id_field
+from e2r.data.files.qrels import HIGHEST_GRADE
 from e2r.data.files.topics import IDS as QUERY_IDS
 from e2r.data.files.topics import TEXTS as QUERY_TEXTS
 from e2r.data.files.topics import chosen, unique
@@ -273,6 +274,8 @@ def _judgments(label: str, rows: Iterator[dict[str, Any]]) -> Judgments:
                 f"{label}: a judgment has {', '.join(names[0] for names in JUDGED)} (a whole "
                 f"number); this one is {row}"
             )
+        if abs(grade) > HIGHEST_GRADE:
+            raise DataError(f"{label}: grade {grade} of query {qid} is out of any scale")
         known = judgments.setdefault(str(qid), {})
         if known.setdefault(str(docid), int(grade)) != int(grade):
             raise DataError(f"{label}: document {docid} has two grades for query {qid}")

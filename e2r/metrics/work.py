@@ -10,6 +10,7 @@ import numpy as np
 
 from e2r.metrics.runs.recorded import Recorded
 from e2r.metrics.statistics.intervals import Floats, Interval
+from e2r.records.manifest import UNCOUNTED
 from e2r.records.query import QueryRecord
 
 FIGURES: Mapping[str, tuple[str, tuple[str, ...]]] = {
@@ -84,7 +85,8 @@ def counts(run: Recorded, skipped: Set[str]) -> dict[str, Floats]:
     """What was counted of each query but the skipped ones, arrays of shape (queries,).
 
     `truncated` and `parse_failures` count calls. What nobody recorded is left out: rounds and
-    failures of calls that were made elsewhere, seconds where no call was timed.
+    failures of calls that were made elsewhere, tokens that a server did not tell, seconds where no
+    call was timed.
     """
     if "calls" in run.unknown:
         return {}
@@ -110,6 +112,10 @@ def counts(run: Recorded, skipped: Set[str]) -> dict[str, Floats]:
     if "outcomes" in run.unknown:
         for name in ("rounds", "parse_failures", "truncated", "padded_tokens"):
             del found[name]
+    server = run.manifest.model.server
+    if server is not None and server.counted_by == UNCOUNTED:
+        for name in ("prompt_tokens", "cached_tokens", "padded_tokens"):
+            found.pop(name, None)
     if not found["seconds"].any():
         del found["seconds"]
     return found

@@ -71,6 +71,11 @@ class Prompted:
                 answered.append(Answered(None, False, Reply(None), truncated, str(request)))
                 continue
             reply = next(replied)
+            shown = len(question.task.candidates)
+            if self.device == "server" and 0 < reply.prompt_tokens < shown:
+                # None at all are those of an answer that was reused, or that nobody counts.
+                said = f"the server counts {reply.prompt_tokens} tokens of {shown} passages"
+                reply = Reply(None, error=said, attempts=reply.attempts)
             if reply.error is not None:
                 answered.append(Answered(None, False, reply, truncated, reply.error))
             else:

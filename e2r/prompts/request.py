@@ -96,7 +96,7 @@ class Reply:
     on this request. `cached_tokens` is None where a server does not say. `unlisted` counts labels
     that a server does not list: their values are upper bounds, all equal. `answered_by` is the
     model that a server says has answered, where that is another than was asked. `attempts` says how
-    often it was sent until a reply came.
+    often it was sent until a reply came; `adds_up` that a server's total is the sum of its parts.
     """
 
     value: str | tuple[float, ...] | tuple[tuple[float, ...], ...] | float | None
@@ -112,3 +112,4 @@ class Reply:
     unlisted: int = 0
     answered_by: str | None = None
     attempts: int = 1
+    adds_up: bool = True

@@ -271,6 +271,8 @@ class RunFolder:
                 f"they were answered, the first is {qid} ({why}); does somebody else write or "
                 f"remove files there? They are asked again by {self.go_on}"
             ) from None
+        # Of a run that goes on it tells of other files than these; `evaluate` writes it anew.
+        remove_file(self.result_path, self._root)
         files = {name: sha256_of(self.path / name, follow=False) for name in FINAL_FILES}
         self.write_manifest(manifest.model_copy(update={"files": files}))
         if manifest.status == "complete":

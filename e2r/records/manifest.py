@@ -17,6 +17,8 @@ UNKNOWN = "unknown"
 """What stands in a manifest for a fact that nobody recorded."""
 
 
+UNCOUNTED = "nobody"
+"""Who counts the tokens where a server tells none and no tokenizer is at hand."""
 CONTRADICTS = "the server contradicts what it was asked: "
 """How a note begins that `evaluate` repeats: figures of the run may be another model's."""
 SAME = 1e-3

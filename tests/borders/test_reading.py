@@ -309,8 +309,14 @@ COMPUTED = Asked(free=False, context=1024)
         ({"generated_tokens": [39]}, COMPUTED, "generated_tokens"),
         ({"generated_tokens": [38]}, COMPUTED, None),
         ({"generated_tokens": [2048]}, Asked(False, thinks=True), None),
-        ({"generated_tokens": [4096]}, Asked(False, answer_tokens=4096), None),
-        ({"generated_tokens": [4097]}, Asked(False, answer_tokens=4096), "generated_tokens"),
+        ({"generated_tokens": [4116]}, Asked(False, answer_tokens=4096), None),
+        ({"generated_tokens": [4117]}, Asked(False, answer_tokens=4096), "generated_tokens"),
+        ({"generated_tokens": [120]}, Asked(False, thinks=True, answer_tokens=50), None),
+        (
+            {"generated_tokens": [121]},
+            Asked(False, thinks=True, answer_tokens=50),
+            "generated_tokens",
+        ),
         ({"batch_size": [0]}, COMPUTED, "batch_size"),
     ],
 )

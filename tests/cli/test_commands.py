@@ -266,3 +266,14 @@ def test_a_reader_that_leaves_early_is_no_error(words: list[str]) -> None:
             [sys.executable, "-m", "e2r", *words], stdout=stdout, stderr=subprocess.PIPE, text=True
         )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_signal_while_a_command_leaves_changes_nothing() -> None:
+    """A second Ctrl-C, say: its end has been told and stands."""
+    program = (
+        "import atexit, os, signal, sys; from e2r.cli import main; "
+        "[atexit.register(os.kill, os.getpid(), n) for n in (signal.SIGINT, signal.SIGTERM)]; "
+        "sys.argv[1:] = ['list', 'conventions']; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -10,7 +10,8 @@ from pathlib import Path
 from e2r.data.files.lines import Block, blocks, columns, lines_of
 from e2r.data.findings import Hear, Teller, refuse
 
-HIGHEST_GRADE = 2**31
+HIGHEST_GRADE = 10_000
+"""trec_eval counts through all grades to the highest: 2^31 of them take it for ever."""
 _WIDTHS = (3, 4)
 """Fields of a line: BEIR's (qid docid grade) and TREC's (qid 0 docid grade)."""
 
@@ -92,6 +93,16 @@ def _groups(block: Block, tell: Teller) -> Iterator[_Group]:
         start = stop
 
 
+def integer(text: str) -> int:
+    """A whole number as every reader of such files reads it. Raises ValueError for any other.
+
+    `int` alone takes other scripts' digits too, and 1_0.
+    """
+    if "_" in text or not text.isascii():
+        raise ValueError(text)
+    return int(text)
+
+
 def _columns(raw: bytes) -> tuple[Sequence[str], Sequence[str], Sequence[int]] | None:
     """Query, document and grade of lines that are all alike and well, or None."""
     try:
@@ -102,7 +113,9 @@ def _columns(raw: bytes) -> tuple[Sequence[str], Sequence[str], Sequence[int]] |
         found = columns(text, tab)
         if found is None or len(found) not in _WIDTHS:
             return None
-        qids, docids, grades = found[0], found[-2], list(map(int, found[-1]))
+        written = dict.fromkeys(found[-1])
+        values = {grade: integer(grade) for grade in written}
+        qids, docids, grades = found[0], found[-2], [values[grade] for grade in found[-1]]
     except ValueError:
         return None
     # Between tabs, a field may be empty or hold white space.
@@ -133,7 +146,7 @@ def _slow_groups(block: Block, tell: Teller) -> Iterator[_Group]:
             )
             continue
         try:
-            value = int(grade)
+            value = integer(grade)
         except ValueError:
             tell.error(f"grade {grade!r} is not an integer", line.number, "grade")
             continue

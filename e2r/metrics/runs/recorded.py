@@ -21,7 +21,7 @@ from e2r.forecast.lengths import thinks
 from e2r.metrics.runs.declared import Declared, declared
 from e2r.records.folder import RunFolder
 from e2r.records.ledger import read_ledger
-from e2r.records.manifest import Manifest
+from e2r.records.manifest import UNCOUNTED, Manifest
 from e2r.records.priced import PRICED, Priced
 from e2r.records.query import QueryRecord
 from e2r.records.ranking import PER_QUERY, Ranked, check_ranking
@@ -256,10 +256,11 @@ def asked_of(manifest: Manifest) -> Asked:
     model, facts = manifest.model, manifest.model.architecture or {}
     context = facts.get("max_position_embeddings") or facts.get("n_positions")
     limit = manifest.identity.get("answer_tokens")
+    uncounted = model.server is None or model.server.counted_by == UNCOUNTED
     return Asked(
-        free=model.architecture is None and model.server is None,
+        free=model.architecture is None and uncounted,
         reuse=manifest.identity.get("reuse") is True,
-        thinks=any(map(thinks, manifest.method.split("+"))),
+        thinks=model.thinking == "on" or any(map(thinks, manifest.method.split("+"))),
         answer_tokens=limit if type(limit) is int else None,
         # A server may hold the same weights with positions for longer prompts.
         context=context if type(context) is int and model.server is None else None,

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 _ID = re.compile(r"token_id:(\d+)")
+ROUNDING = 0.01
+"""By how much a log probability may exceed 0: half precision rounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ def positions(choice: dict[str, Any]) -> list[Position] | None:
         return [
             Position(
                 item["token"],
-                item.get("logprob"),
+                _chance(item.get("logprob")),
                 _likeliest((other["token"], other["logprob"]) for other in item["top_logprobs"]),
             )
             for item in found["content"]
@@ -53,18 +55,30 @@ def positions(choice: dict[str, Any]) -> list[Position] | None:
         return None
     tops = found.get("top_logprobs") or [None] * len(found["tokens"])
     return [
-        Position(token, logprob, _likeliest((top or {}).items()))
+        Position(token, _chance(logprob), _likeliest((top or {}).items()))
         for token, logprob, top in zip(found["tokens"], found["token_logprobs"], tops, strict=True)
     ]
 
 
-def _likeliest(pairs: Iterable[tuple[str, float | None]]) -> dict[str, float]:
+def _likeliest(pairs: Iterable[tuple[str, Any]]) -> dict[str, float]:
     """Log probabilities by token: of tokens that print alike the highest, none that is null."""
     found: dict[str, float] = {}
-    for token, logprob in pairs:
-        if logprob is not None:
-            found[token] = max(float(logprob), found.get(token, -math.inf))
+    for token, value in pairs:
+        if (logprob := _chance(value)) is not None:
+            found[token] = max(logprob, found.get(token, -math.inf))
     return found
+
+
+def _chance(value: Any) -> float | None:
+    """A log probability, None for null. Raises ValueError for what no logarithm of one can be."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value <= ROUNDING:
+        raise ValueError(
+            f"{str(value)[:40]!r} is no log probability; does the server give logits instead "
+            "(--logprobs-mode)?"
+        )
+    return float(value)
 
 
 def as_ids(position: Position) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from e2r.borders.figures import MOST_TOKENS
 from e2r.borders.reading import LONGEST_NAME
 from e2r.errors import UsageError
 from e2r.models.encoding import Encoder
@@ -31,8 +32,8 @@ TOKENS_AS_IDS = (
     "the server names tokens by their ids (--return-tokens-as-token-ids), which only the model's "
     "tokenizer can read: pass --tokenizer FOLDER"
 )
-MOST_TOKENS = 2**31
-"""More tokens than any prompt can have."""
+LONGEST_TOKEN = 1024
+"""Characters of a token at most; the longest of known vocabularies, runs of spaces, have 512."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,8 @@ class Calls:
     def _reader(self, request: Request) -> Callable[[dict[str, Any]], Reply]:
         def read(data: dict[str, Any]) -> Reply:
             choice = data["choices"][0]
-            reply = _usage(data, self.new_tokens(request))
+            most = self.new_tokens(request)
+            reply = _usage(data, most)
             named = data.get("model")
             if isinstance(named, str) and named != self.manner.model:
                 reply = replace(reply, answered_by=named[:LONGEST_NAME])
@@ -160,7 +162,12 @@ class Calls:
             # A prompt that was written here may have begun the thought that the reply goes on with.
             written = self.own and self.manner.answer_start == "completions"
             opened = self._encoder.encode(request).opened if written else ""
-            return replace(reply, value=opened + _text(choice))
+            text = _text(choice)
+            if len(text) > most * LONGEST_TOKEN:
+                raise ValueError(f"its {len(text)} characters are more than {most} tokens hold")
+            if text and not reply.generated_tokens:
+                raise ValueError("its completion_tokens is none for a text that it wrote")
+            return replace(reply, value=opened + text)
 
         return read
 
@@ -237,12 +244,17 @@ def _is_plain(request: Request) -> bool:
 
 
 def _text(choice: dict[str, Any]) -> str:
-    """The answer's words: what the server parts from it as a thought is none of them."""
+    """The answer's words: what the server parts from it as a thought is none of them.
+
+    Raises ValueError for a content that is no text.
+    """
     content = choice["text"] if "text" in choice else choice["message"].get("content")
+    shown = [content or ""] if content is None or isinstance(content, str) else content
     if isinstance(content, list):
-        shown = (part for part in content if part.get("type") in ("text", "output_text"))
-        return "".join(str(part["text"]) for part in shown)
-    return str(content or "")
+        shown = [part["text"] for part in content if part.get("type") in ("text", "output_text")]
+    if not isinstance(shown, list) or not all(isinstance(part, str) for part in shown):
+        raise ValueError(f"its content is {type(content).__name__}, which is no text")
+    return "".join(shown)
 
 
 def _usage(data: dict[str, Any], most: int) -> Reply:
@@ -253,21 +265,24 @@ def _usage(data: dict[str, Any], most: int) -> Reply:
     usage = data.get("usage")
     if not isinstance(usage, dict):
         raise ValueError("it says nothing of usage")
-    prompt = _count(usage.get("prompt_tokens"), "prompt_tokens", 1, MOST_TOKENS)
+    prompt = count(usage.get("prompt_tokens"), "prompt_tokens", 1, MOST_TOKENS)
     details = usage.get("prompt_tokens_details") or {}
     cached = details.get("cached_tokens") if isinstance(details, dict) else None
     new = usage.get("completion_tokens")
+    written = 0 if new is None else count(new, "completion_tokens", 0, most)
+    total = usage.get("total_tokens")
     return Reply(
         value=None,
         prompt_tokens=prompt,
-        cached_tokens=None if cached is None else _count(cached, "cached_tokens", 0, prompt),
-        generated_tokens=0 if new is None else _count(new, "completion_tokens", 0, most),
+        cached_tokens=None if cached is None else count(cached, "cached_tokens", 0, prompt),
+        generated_tokens=written,
         head_positions=1,
+        adds_up=total is None or total == prompt + written,
     )
 
 
-def _count(value: Any, name: str, least: int, most: int) -> int:
-    """A number of tokens in its possible range."""
+def count(value: Any, name: str, least: int, most: int) -> int:
+    """A number of tokens in its possible range. Raises ValueError for any other."""
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         raise ValueError(f"its {name} is {value!r}, which is no count of {least} to {most}")
     return value

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from uuid import uuid4
 
 from e2r.borders.showing import shown
@@ -77,9 +77,9 @@ def connect(
         revision=spec.model.revision,
         dtype=UNKNOWN,
         architecture=architecture,
-        thinking=("on" if spec.model.thinking else "off")
-        if own and mode == "completions" and encoder.may_think
-        else None,
+        thinking=_thinking(
+            spec.model.thinking, own and mode == "completions" and encoder.may_think
+        ),
         server=ServerRecord(
             base_url=server.base_url,
             reported=reported,
@@ -113,7 +113,7 @@ class OpenAICompatible:
         note: Callable[[str], None],
     ) -> None:
         self._note = note
-        self._unlisted = self._unreported = False
+        self._unlisted = self._unreported = self._unsummed = False
         self._others: set[str] = set()
         self.batch_size = server.concurrency
         self._server = server
@@ -174,6 +174,12 @@ class OpenAICompatible:
                     f"{CONTRADICTS}{shown(other)} has answered, where "
                     f"{shown(self._calls.manner.model)} was asked; is it another name of it?"
                 )
+        if not self._unsummed and not all(reply.adds_up for reply in replies):
+            self._unsummed = True
+            self._note(
+                f"{CONTRADICTS}total_tokens is not the sum of prompt_tokens and completion_tokens, "
+                "which are recorded; does it count thoughts that no answer shows?"
+            )
         if not self._unlisted and any(reply.unlisted for reply in replies):
             self._unlisted = True
             self._note(
@@ -188,6 +194,13 @@ class OpenAICompatible:
                 "the server does not report cached tokens; the price is what it would be if none "
                 "were (vLLM reports them with --enable-prompt-tokens-details)"
             )
+
+
+def _thinking(asked: bool, switched: bool) -> Literal["on", "off"] | None:
+    """Whether the model thinks: where its switch is not ours, it has room for it if asked for."""
+    if asked:
+        return "on"
+    return "off" if switched else None
 
 
 def _served(listed: dict[str, Any]) -> list[str]:

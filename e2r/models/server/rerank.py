@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -15,79 +14,16 @@ from e2r.flops.architecture import Architecture
 from e2r.models.encoding import Encoder
 from e2r.models.server.http import Failed, Post, Server
 from e2r.models.server.openai_compatible import architecture_of, entry_of, tokenizer_of
+from e2r.models.server.scores import SHAPES, Scored, Shape, post_of
 from e2r.models.server.word_tokenizer import WordTokenizer
 from e2r.prompts.read import Reading
 from e2r.prompts.request import Classify, Reply, Request
 from e2r.prompts.template import Message, PromptTemplate
-from e2r.records.manifest import UNKNOWN, ModelRecord, ServerRecord
+from e2r.records.manifest import UNCOUNTED, UNKNOWN, ModelRecord, ServerRecord
 from e2r.records.spec import Spec
 
 QUERY, PASSAGES = "rain", ("water falls from clouds", "a chair has four legs")
 """The small question by which an endpoint's shape is found."""
-
-
-@dataclass(frozen=True)
-class Shape:
-    """One way to ask: the path, the body of a query and its passages, and where its scores lie.
-
-    `raw` says that scores are asked for as the model makes them, before any sigmoid.
-    """
-
-    name: str
-    path: str
-    body: Callable[[str, str, list[str]], dict[str, Any]]
-    rows: str
-    score: str
-    raw: bool
-
-
-SHAPES = (
-    Shape(
-        "score, raw",
-        "score",
-        lambda model, query, texts: {
-            "model": model,
-            "text_1": query,
-            "text_2": texts,
-            "use_activation": False,
-        },
-        "data",
-        "score",
-        True,
-    ),
-    Shape(
-        "rerank",
-        "rerank",
-        lambda model, query, texts: {
-            "model": model,
-            "query": query,
-            "documents": texts,
-            "top_n": len(texts),
-            "return_documents": False,
-        },
-        "results",
-        "relevance_score",
-        False,
-    ),
-    Shape(
-        "rerank of texts, raw",
-        "rerank",
-        lambda model, query, texts: {"query": query, "texts": texts, "raw_scores": True},
-        "results",
-        "score",
-        True,
-    ),
-)
-"""vLLM's /score; /rerank as Cohere, Jina, vLLM, SGLang, llama.cpp and Infinity have it; TEI's."""
-SCORES = ("relevance_score", "score")
-
-
-@dataclass(frozen=True)
-class Scored:
-    """The scores of one list, in the order asked, and the tokens that the server counted of it."""
-
-    scores: tuple[float, ...]
-    tokens: int | None
 
 
 def connect(
@@ -130,7 +66,7 @@ def connect(
             reported={} if isinstance(listed, Failed) else entry_of(listed, name),
             software=headers.get("server"),
             answer_start="none",
-            counted_by=counted_by,
+            counted_by=counted_by if own or told else UNCOUNTED,
             logprobs=None,
             prompt_form=shape.name,
             trial=[list(trial.scores)],
@@ -138,7 +74,7 @@ def connect(
         ),
     )
     encoder = encoder or Encoder(WordTokenizer(), decoder_start=None, context=None)
-    return Reranker(server, shape, encoder, record, own=own)
+    return Reranker(server, shape, encoder, record, own=own, told=told)
 
 
 class Reranker:
@@ -148,7 +84,14 @@ class Reranker:
     encoder_decoder = False
 
     def __init__(
-        self, server: Server, shape: Shape, encoder: Encoder, record: ModelRecord, *, own: bool
+        self,
+        server: Server,
+        shape: Shape,
+        encoder: Encoder,
+        record: ModelRecord,
+        *,
+        own: bool,
+        told: bool,
     ) -> None:
         self.batch_size = server.concurrency
         self._server = server
@@ -156,6 +99,7 @@ class Reranker:
         self._encoder = encoder
         self._record = record
         self._own = own
+        self._told = told
         self._reads_once = False
         if record.architecture is not None:
             self._reads_once = Architecture.load(record.architecture).mode == "encoder"
@@ -189,7 +133,7 @@ class Reranker:
         ]
         calls = [
             replace(
-                _post(self._shape, self._name, pairs[places[0]][0], [pairs[i][1] for i in places]),
+                self._post(pairs[places[0]][0], [pairs[i][1] for i in places]),
                 query=scopes[places[0]] or None,
             )
             for places in lists
@@ -210,6 +154,21 @@ class Reranker:
     def _name(self) -> str:
         return self._record.id.partition(":")[2]
 
+    def _post(self, query: str, texts: list[str]) -> Post[Scored]:
+        """A list's call. A server that has told tokens tells them of each list, or is asked again.
+
+        Without them the calls would be recorded as free.
+        """
+        post = post_of(self._shape, self._name, query, texts)
+
+        def read(data: dict[str, Any]) -> Scored:
+            scored = post.read(data)
+            if self._told and not self._own and scored.tokens is None:
+                raise ValueError("it says nothing of usage")
+            return scored
+
+        return replace(post, read=read)
+
     def _replies(self, asked: Sequence[Request], answer: Scored | Failed) -> list[Reply]:
         if isinstance(answer, Failed):
             return [Reply(None, error=answer.message) for _ in asked]
@@ -219,8 +178,8 @@ class Reranker:
             tokens = _shared_out(answer.tokens or 0, len(asked))
         cached = 0 if self._reads_once else None
         return [
-            Reply(score, prompt_tokens=count, cached_tokens=cached, head_positions=1)
-            for score, count in zip(answer.scores, tokens, strict=True)
+            Reply(score, prompt_tokens=each, cached_tokens=cached, head_positions=1)
+            for score, each in zip(answer.scores, tokens, strict=True)
         ]
 
 
@@ -242,50 +201,16 @@ def _content(message: Message) -> str:
     return message.content
 
 
-def _post(shape: Shape, model: str, query: str, texts: list[str]) -> Post[Scored]:
-    def read(data: dict[str, Any]) -> Scored:
-        return _scored(data, shape, len(texts))
-
-    return Post(shape.path, shape.body(model, query, texts), read)
-
-
-def _scored(data: Mapping[str, Any], shape: Shape, count: int) -> Scored:
-    """The scores of a reply, each passage's by its index. Raises ValueError for any other."""
-    rows = data[shape.rows]
-    found: dict[int, float] = {}
-    for row in rows:
-        place = row["index"]
-        score = next(row[name] for name in (shape.score, *SCORES) if name in row)
-        if type(place) is not int or isinstance(score, bool) or not math.isfinite(score):
-            raise ValueError(f"{row!r} is no score of a passage")
-        found[place] = float(score)
-    if sorted(found) != list(range(count)) or len(rows) != count:
-        raise ValueError(f"it scores {len(rows)} passages of {count}")
-    return Scored(tuple(found[place] for place in range(count)), _tokens(data, rows))
-
-
-def _tokens(data: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> int | None:
-    """The prompt's tokens as the server tells them: of the whole list, or passage by passage."""
-    usage = data.get("usage")
-    if isinstance(usage, Mapping):
-        for name in ("prompt_tokens", "total_tokens"):
-            if type(usage.get(name)) is int and usage[name] > 0:
-                return int(usage[name])
-    each = [(row.get("meta_info") or {}).get("prompt_tokens") for row in rows]
-    counts = [count for count in each if type(count) is int]
-    return sum(counts) if counts and len(counts) == len(each) else None
-
-
-def _shared_out(tokens: int, count: int) -> list[int]:
+def _shared_out(tokens: int, passages: int) -> list[int]:
     """A whole number of tokens over passages, as evenly as can be."""
-    return [tokens // count + (place < tokens % count) for place in range(count)]
+    return [tokens // passages + (place < tokens % passages) for place in range(passages)]
 
 
 def _shape(server: Server, name: str) -> tuple[Shape, Scored]:
     """The first shape in which the server scores the small list, and its scores."""
     said = []
     for shape in SHAPES:
-        [answer] = server.post([_post(shape, name, QUERY, list(PASSAGES))])
+        [answer] = server.post([post_of(shape, name, QUERY, list(PASSAGES))])
         if not isinstance(answer, Failed):
             return shape, answer
         said.append(f"/{shape.path}: {answer.message}")

@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
+from e2r.data.findings import Finding
 from e2r.errors import DataError, UsageError
+from e2r.metrics import evaluate
+from e2r.metrics.runs.gate import check_run
 from e2r.models.server.http import Server
 from e2r.models.server.rerank import connect
 from e2r.prompts.reading import reading
@@ -191,3 +194,47 @@ def test_a_template_of_words_is_refused() -> None:
 def test_names_of_unknown_architecture_are_said() -> None:
     with pytest.raises((UsageError, DataError)):
         spec_of("http://127.0.0.1:9/v1", answer_start="sideways")
+
+
+IMPOSSIBLE = {
+    "negative": {"prompt_tokens": -5},
+    "fewer than passages": {"prompt_tokens": 2},
+    "a fraction": {"prompt_tokens": 10.5},
+    "in quotes": {"prompt_tokens": "21"},
+    "true": {"prompt_tokens": True},
+    "longer than any prompts": {"total_tokens": 2**63},
+    "gone since the first list": None,
+}
+
+
+@pytest.mark.parametrize("usage", IMPOSSIBLE.values(), ids=IMPOSSIBLE)
+def test_tokens_that_cannot_be_are_no_reply(usage: dict[str, Any] | None) -> None:
+    sound = endpoint("vllm")
+
+    def answer(path: str, body: dict[str, Any] | None, headers: Mapping[str, str]) -> Said:
+        said = sound(path, body, headers)
+        if body is None or len(body["text_2"]) != 3:
+            return said
+        return Said.json({**json.loads(said.body), "usage": usage})
+
+    with serving(answer) as url:
+        server = Server(ServerSpec(base_url=url, attempts=1))
+        replies = connect(spec_of(url), STAGES, server).reply(asked("a", "bb", "ccc"), ["1"] * 3)
+        server.close()
+    assert all("no count" in str(r.error) or "usage" in str(r.error) for r in replies)
+
+
+@pytest.mark.parametrize("shape", ["tei", "cohere"])
+def test_a_run_whose_tokens_nobody_counts_is_valid_and_has_no_price(
+    tmp_path: Path, shape: str
+) -> None:
+    collection = write_collection(tmp_path / "small", queries=2, candidates=4)
+    with serving(endpoint(shape, usage=False)) as url:
+        spec = spec_of(url).model_dump()
+        spec["data"] = {"dataset": f"beir:{collection}", "candidates": f"{collection}/first.run"}
+        folder = run(Spec.of(spec, "the test"), tmp_path / "runs")
+    found: list[Finding] = []
+    check_run(folder.path, found.append, follow=True)
+    assert [str(finding) for finding in found if finding.level == "error"] == []
+    [row] = evaluate([folder.path]).rows
+    assert (row.cost.per_query, row.work.prompt_tokens_per_query) == (None, None)
