@@ -268,41 +268,42 @@ def command(
             runs = str(folder_of_spec.parents[2])
     else:
         spec = Spec.of(tables(options), "the command line")
-    with _signals_interrupt(), progress(quiet=not sys.stderr.isatty()) as watcher:
-        folder = run(
-            spec,
-            Path(runs),
-            resume=resume,
-            continued=continued,
-            max_failures=max_failures,
-            progress=watcher,
-            command=["e2r", *sys.argv[1:]],
-            prices=prices,
-            most=limit,
-        )
-    manifest = folder.manifest()
-    failed = [record for record in folder.records() if record.status != "ok"]
-    # A reader of stdout who has left changes nothing of how the run ended.
-    with suppress(ReaderLeftError):
-        if as_json:
-            print_json(
-                {
-                    "run": str(folder.path),
-                    "status": manifest.status,
-                    "queries": manifest.dataset.queries,
-                    "failed": {record.qid: record.error for record in failed},
-                    **({} if manifest.prices is None else {"money": manifest.prices}),
-                }
+    with _signals_interrupt():
+        with progress(quiet=not sys.stderr.isatty()) as watcher:
+            folder = run(
+                spec,
+                Path(runs),
+                resume=resume,
+                continued=continued,
+                max_failures=max_failures,
+                progress=watcher,
+                command=["e2r", *sys.argv[1:]],
+                prices=prices,
+                most=limit,
             )
-        else:
-            tell_end(folder)
-            click.echo(str(folder.path))
-    if failed:
-        raise IncompleteError(
-            f"{folder.path}: {len(failed)} of {manifest.dataset.queries} queries failed, the first "
-            f"is {failed[0].qid} ({failed[0].error}); repeat with --resume to try them again; "
-            f"{folder.how_much_is_missing(manifest.dataset.queries)}"
-        )
+        manifest = folder.manifest()
+        failed = [record for record in folder.records() if record.status != "ok"]
+        # A reader of stdout who has left changes nothing of how the run ended.
+        with suppress(ReaderLeftError):
+            if as_json:
+                print_json(
+                    {
+                        "run": str(folder.path),
+                        "status": manifest.status,
+                        "queries": manifest.dataset.queries,
+                        "failed": {record.qid: record.error for record in failed},
+                        **({} if manifest.prices is None else {"money": manifest.prices}),
+                    }
+                )
+            else:
+                tell_end(folder)
+                click.echo(str(folder.path))
+        if failed:
+            raise IncompleteError(
+                f"{folder.path}: {len(failed)} of {manifest.dataset.queries} queries failed, the "
+                f"first is {failed[0].qid} ({failed[0].error}); repeat with --resume to try them "
+                f"again; {folder.how_much_is_missing(manifest.dataset.queries)}"
+            )
 
 
 @contextmanager

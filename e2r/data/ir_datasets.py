@@ -15,6 +15,7 @@ from e2r.data.collection import Judgments
 from e2r.data.counting import Counting, unheard
 from e2r.data.dataset import Queries
 from e2r.data.files.lines import id_field
+from e2r.data.files.qrels import HIGHEST_GRADE
 from e2r.data.files.topics import TEXTS, chosen, unique
 from e2r.data.files.trec import Run
 from e2r.data.findings import Hear, refuse
@@ -75,6 +76,11 @@ class IrDataset:
         judgments: dict[str, dict[str, int]] = {}
         with _asking(self._label):
             for qrel in self._dataset.qrels_iter():
+                if abs(qrel.relevance) > HIGHEST_GRADE:
+                    raise DataError(
+                        f"{self._label}: grade {qrel.relevance} of query {qrel.query_id} is out of "
+                        "any scale"
+                    )
                 known = judgments.setdefault(qrel.query_id, {})
                 if known.setdefault(qrel.doc_id, qrel.relevance) != qrel.relevance:
                     raise DataError(

@@ -17,7 +17,7 @@ from e2r.models.sampling import Counted
 from e2r.money.bill import Money, bill, summed
 from e2r.money.prices import Hours, PriceList
 from e2r.prompts.request import Reason, Reply, Request
-from e2r.records.manifest import Manifest, ModelRecord
+from e2r.records.manifest import UNCOUNTED, Manifest, ModelRecord
 
 TEMPLATE_TOKENS = 64
 """What a chat template may add to a message, at most."""
@@ -46,6 +46,13 @@ class Purse:
             )
         if most is not None and not isinstance(answerer, Prompted):
             raise UsageError("--most is for a model that is prompted: this one costs nothing")
+        server = answerer.record().server
+        self._uncounted = server is not None and server.counted_by == UNCOUNTED
+        if self._uncounted and prices.needs_tokens:
+            raise UsageError(
+                f"--price {prices.word}: the server tells no tokens; pass --tokenizer FOLDER, "
+                "which counts them here, or a list by the search without document_tokens"
+            )
         self.inner = answerer
         self.batch_size = answerer.batch_size
         self.device = answerer.device
@@ -135,13 +142,18 @@ class Purse:
             self._prices,
             np.array([places[question.topic.query.qid] for question in questions], dtype=np.intp),
             len(qids),
-            np.array([reply.prompt_tokens for reply in replies], dtype=np.int64),
+            np.array([self._prompt_tokens(reply) for reply in replies], dtype=np.int64),
             # What nobody reports counts as paid in full.
             np.array([reply.cached_tokens or 0 for reply in replies], dtype=np.int64),
             np.array([reply.generated_tokens for reply in replies], dtype=np.int64),
             np.array([len(question.task.candidates) for question in questions], dtype=np.int64),
         )
         return summed(paid).total
+
+    def _prompt_tokens(self, reply: Reply) -> int:
+        """Those of a reply; any will do for one that was sent and that nobody counts."""
+        sent = self._uncounted and reply.error is None and reply.batch_size > 0
+        return max(reply.prompt_tokens, int(sent))
 
 
 def _amount(run: str, recorded: Any) -> Decimal:

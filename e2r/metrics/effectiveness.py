@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from subprocess import CalledProcessError
 from typing import Any
 
 from e2r.data.collection import Judgments
@@ -172,8 +173,11 @@ def score(
             for metric in ir_measures.iter_calc(list(measures.values()), qrels, run):
                 values[names[metric.measure]][metric.query_id] = float(metric.value)
         except Exception as error:  # providers fail in their own ways, some by a failed subprocess
+            why = f"{error}"
+            if isinstance(error, CalledProcessError):
+                why = f"an outside program that does it ended with status {error.returncode}"
             raise DataError(
-                f"{', '.join(measures)} cannot be computed on these judgments: {error}"
+                f"{', '.join(measures)} cannot be computed on these judgments: {why}"
             ) from error
     for name, by_query in values.items():
         for qid, value in by_query.items():

@@ -8,6 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from e2r.errors import DataError, UsageError
 from e2r.forecast.clock import Timed
@@ -17,9 +19,12 @@ from e2r.money.bill import PARTS, Money, bill, summed, thousand
 from e2r.money.prices import THOUSAND, Hours, PriceList, Searches, Tariff, Tokens
 from e2r.money.recorded import recorded_list
 from e2r.records.ledger import read_ledger
-from e2r.records.manifest import Again
+from e2r.records.manifest import UNCOUNTED, Again, Manifest
 
 SECONDS_AN_HOUR = 3600
+UNCOUNTED_TOKENS = (
+    "nobody counted its tokens, so that its money is unknown; run it with --tokenizer FOLDER"
+)
 RANGES = ("least", "all_sent", "attempts")
 """What money would be otherwise, beside `exact`."""
 
@@ -98,6 +103,10 @@ def paid(run: Recorded, tariff: Tariff, qids: Sequence[str], timed: Timed | None
         )
     if "calls" in run.unknown:
         return Told(None, ("its calls are not known, so that its money is unknown",))
+    if _is_uncounted(run.manifest):
+        if prices.needs_tokens:
+            return Told(None, (UNCOUNTED_TOKENS,))
+        run = _with_requests(run)
     queries = len(run.records)
     names = [record.qid for record in run.records]
     notes: list[str] = []
@@ -137,6 +146,19 @@ def paid(run: Recorded, tariff: Tariff, qids: Sequence[str], timed: Timed | None
     if "spread" in run.unknown or (timed is not None and isinstance(prices.terms, Hours)):
         found = replace(found, total=Interval(found.total.value, note="only means are known"))
     return Told(found, tuple(notes))
+
+
+def _is_uncounted(manifest: Manifest) -> bool:
+    """Whether nobody counted a run's tokens."""
+    server = manifest.model.server
+    return server is not None and server.counted_by == UNCOUNTED
+
+
+def _with_requests(run: Recorded) -> Recorded:
+    """The run with a token for each call that was sent, so that searches are counted."""
+    sent = pc.cast(pc.greater(run.ledger["batch_size"], 0), pa.int64())
+    place = run.ledger.column_names.index("prompt_tokens")
+    return replace(run, ledger=run.ledger.set_column(place, "prompt_tokens", sent))
 
 
 def _figures(prices: PriceList, of_query: Mapping[str, Money]) -> Paid:

@@ -141,7 +141,7 @@ def _served(
     if server.withheld is not None:
         note(server.withheld)
     if spec.model.source.startswith("rerank:"):
-        return _prompted(rerank.connect(spec, stages, server), spec, stages)
+        return _prompted(rerank.connect(spec, stages, server, note), spec, stages)
     return _prompted(connect(spec, stages, server, note), spec, stages)
 
 

@@ -144,6 +144,13 @@ class PriceList:
     source: str = "typed"
     dated: str | None = None
 
+    @property
+    def needs_tokens(self) -> bool:
+        """Whether money follows from tokens, as searches' does where long documents count more."""
+        if isinstance(self.terms, Searches):
+            return self.terms.document_tokens is not None
+        return isinstance(self.terms, Tokens)
+
     def told(self) -> str:
         """The list in a sentence."""
         day = f", dated {self.dated}" if self.dated else ""

@@ -7,7 +7,7 @@ import json
 import shutil
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -253,3 +253,26 @@ def valid_text(row: dict[str, Any], name: str) -> str:
     if not isinstance(value, str):
         raise ValueError(f"field {name!r} is missing or not a string")
     return value
+
+
+def are_plain(numbers: Iterable[str]) -> bool:
+    """Whether numbers are written as every reader of such files reads them.
+
+    Python alone takes digits of other scripts too, and 1_0.
+    """
+    text = "".join(numbers)
+    return text.isascii() and "_" not in text
+
+
+def integer(text: str) -> int:
+    """A whole number. Raises ValueError for any other text."""
+    if not are_plain([text]):
+        raise ValueError(text)
+    return int(text)
+
+
+def real(text: str) -> float:
+    """A number, finite or not. Raises ValueError for any other text."""
+    if not are_plain([text]):
+        raise ValueError(text)
+    return float(text)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from e2r.data.files.lines import Block, blocks, columns, lines_of
+from e2r.data.files.lines import Block, are_plain, blocks, columns, integer, lines_of, real
 from e2r.data.findings import Hear, Teller, refuse
 
 Run = dict[str, list[tuple[str, float]]]
@@ -144,6 +144,8 @@ def _table(block: Block, tell: Teller) -> _Table:
         if found is None or len(found) != 6:
             return _slow_table(block, tell)
         qids, _, docids, ranks, scores, _ = found
+        if not (are_plain(scores) and are_plain(ranks)):
+            return _slow_table(block, tell)
         values = list(map(float, scores))
         places = list(map(int, ranks))
     except ValueError:
@@ -173,7 +175,7 @@ def _slow_table(block: Block, tell: Teller) -> _Table:
             continue
         qid, _, docid, rank, score, _ = fields
         try:
-            value, place = float(score), int(rank)
+            value, place = real(score), integer(rank)
         except ValueError:
             tell.error(
                 f"rank {rank!r} and score {score!r} must be numbers",
@@ -235,6 +237,6 @@ def is_run_line(text: str) -> bool:
     if len(fields) != 6:
         return False
     try:
-        return isfinite(float(fields[4])) and int(fields[3]) is not None
+        return isfinite(real(fields[4])) and integer(fields[3]) is not None
     except ValueError:
         return False

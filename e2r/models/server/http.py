@@ -254,7 +254,8 @@ class Server:
             # The server's own words may repeat the key, so they are left out.
             raise UsageError(
                 f"{self.base_url}: rejects the API key or lacks one (HTTP {status}); put the key "
-                f"into the environment variable {DEFAULT_KEY}, or name another by --api-key-env"
+                f"into the environment variable {DEFAULT_KEY}, or name another by --api-key-env; "
+                "a run that has begun goes on by --resume"
             )
         why = f"HTTP {status}: {self._words(response)}"
         if status in BUSY or (status >= 500 and status != 501):

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any, Literal
 from uuid import uuid4
 
-from e2r.borders.showing import shown
 from e2r.errors import MissingError, UsageError
 from e2r.flops.architecture import Architecture
 from e2r.flops.catalogue import facts as catalogue_facts
 from e2r.models.encoding import Encoder
 from e2r.models.server.http import Failed, Server
 from e2r.models.server.openai_calls import OPENING_TOKENS, Calls, Manner, refuse, settings
+from e2r.models.server.others import Others
 from e2r.models.server.trial import Trial, sample
 from e2r.models.server.word_tokenizer import WordTokenizer
 from e2r.prompts.read import Reading
@@ -24,8 +24,6 @@ from e2r.prompts.template import PromptTemplate
 from e2r.records.manifest import CONTRADICTS, UNKNOWN, ModelRecord, ServerRecord
 from e2r.records.spec import ExecutionSpec, ModelSpec, Spec
 
-MOST_OTHERS = 5
-"""Other models than the one asked that are told of."""
 REPORTED = ("id", "owned_by", "root", "max_model_len")
 
 
@@ -114,7 +112,7 @@ class OpenAICompatible:
     ) -> None:
         self._note = note
         self._unlisted = self._unreported = self._unsummed = False
-        self._others: set[str] = set()
+        self._others = Others(calls.manner.model, note)
         self.batch_size = server.concurrency
         self._server = server
         self._calls = calls
@@ -167,13 +165,7 @@ class OpenAICompatible:
     def _hear(self, answers: Sequence[Reply | Failed]) -> None:
         """Say once what the replies leave unknown, or tell otherwise than they were asked."""
         replies = [answer for answer in answers if isinstance(answer, Reply)]
-        for other in sorted({reply.answered_by for reply in replies if reply.answered_by}):
-            if other not in self._others and len(self._others) < MOST_OTHERS:
-                self._others.add(other)
-                self._note(
-                    f"{CONTRADICTS}{shown(other)} has answered, where "
-                    f"{shown(self._calls.manner.model)} was asked; is it another name of it?"
-                )
+        self._others.hear(reply.answered_by for reply in replies)
         if not self._unsummed and not all(reply.adds_up for reply in replies):
             self._unsummed = True
             self._note(

@@ -134,7 +134,7 @@ def one_line(text: object) -> str:
 
 def retry_after(value: str | None, now: float | None = None) -> float:
     """Seconds of a Retry-After header, which holds seconds or a date; 0 for any other word."""
-    if value is None:
+    if value is None or "_" in value:
         return 0.0
     try:
         seconds = float(value)

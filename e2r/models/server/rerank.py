@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -14,6 +14,7 @@ from e2r.flops.architecture import Architecture
 from e2r.models.encoding import Encoder
 from e2r.models.server.http import Failed, Post, Server
 from e2r.models.server.openai_compatible import architecture_of, entry_of, tokenizer_of
+from e2r.models.server.others import Others
 from e2r.models.server.scores import SHAPES, Scored, Shape, post_of
 from e2r.models.server.word_tokenizer import WordTokenizer
 from e2r.prompts.read import Reading
@@ -27,7 +28,10 @@ QUERY, PASSAGES = "rain", ("water falls from clouds", "a chair has four legs")
 
 
 def connect(
-    spec: Spec, stages: Sequence[tuple[PromptTemplate, Reading]], server: Server
+    spec: Spec,
+    stages: Sequence[tuple[PromptTemplate, Reading]],
+    server: Server,
+    note: Callable[[str], None],
 ) -> Reranker:
     """A reranker behind an endpoint that has scored a small list.
 
@@ -74,7 +78,7 @@ def connect(
         ),
     )
     encoder = encoder or Encoder(WordTokenizer(), decoder_start=None, context=None)
-    return Reranker(server, shape, encoder, record, own=own, told=told)
+    return Reranker(server, shape, encoder, record, note, own=own, told=told)
 
 
 class Reranker:
@@ -89,6 +93,7 @@ class Reranker:
         shape: Shape,
         encoder: Encoder,
         record: ModelRecord,
+        note: Callable[[str], None],
         *,
         own: bool,
         told: bool,
@@ -100,6 +105,7 @@ class Reranker:
         self._record = record
         self._own = own
         self._told = told
+        self._others = Others(self._name, note)
         self._reads_once = False
         if record.architecture is not None:
             self._reads_once = Architecture.load(record.architecture).mode == "encoder"
@@ -139,6 +145,7 @@ class Reranker:
             for places in lists
         ]
         answers = self._server.post(calls)
+        self._others.hear(each.answered_by for each in answers if isinstance(each, Scored))
         seconds = (time.perf_counter() - began) / max(len(requests), 1)
         replies: dict[int, Reply] = {}
         for places, answer, tries in zip(lists, answers, self._server.tries, strict=True):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from e2r.borders.figures import MOST_TOKENS
+from e2r.borders.reading import LONGEST_NAME
 from e2r.models.server.http import Post
 from e2r.models.server.openai_calls import count
 
@@ -70,17 +71,24 @@ SCORES = ("relevance_score", "score")
 
 @dataclass(frozen=True)
 class Scored:
-    """The scores of one list, in the order asked, and the tokens that the server counted of it."""
+    """The scores of one list, in the order asked, and the tokens that the server counted of it.
+
+    `answered_by` is the model that the server names, where that is another than was asked.
+    """
 
     scores: tuple[float, ...]
     tokens: int | None
+    answered_by: str | None = None
 
 
 def post_of(shape: Shape, model: str, query: str, texts: list[str]) -> Post[Scored]:
     """The call that asks for a list's scores, and how its reply is read."""
 
     def read(data: dict[str, Any]) -> Scored:
-        return _scored(data, shape, len(texts))
+        named = data.get("model")
+        other = isinstance(named, str) and named != model
+        found = _scored(data, shape, len(texts))
+        return replace(found, answered_by=str(named)[:LONGEST_NAME]) if other else found
 
     return Post(shape.path, shape.body(model, query, texts), read)
 

@@ -115,6 +115,7 @@ def test_retry_after_is_heeded() -> None:
 
 def test_retry_after_holds_seconds_or_a_date() -> None:
     assert retry_after("2.5") == 2.5
+    assert retry_after("1_0") == 0
     assert retry_after("Wed, 21 Oct 2015 07:28:00 GMT", now=1445412470.0) == 10
     assert retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0
     assert retry_after("1e9") == LONGEST_ASKED_PAUSE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from e2r.metrics import evaluate
 from e2r.metrics.runs.gate import check_run
 from e2r.models.server.http import Server
 from e2r.models.server.rerank import connect
+from e2r.money.words import price_list, tariff
 from e2r.prompts.reading import reading
 from e2r.prompts.request import Classify
 from e2r.prompts.template import Message, PromptTemplate
@@ -27,6 +29,10 @@ from tests.tiny_models import save_cross_encoder
 
 Scorer = Callable[[str], float]
 TOKENS = 7
+
+
+def deaf(text: str) -> None:
+    """Hears no note."""
 
 
 def length(text: str) -> float:
@@ -90,7 +96,7 @@ def test_every_shape_scores_a_list_in_one_call(shape: str, usage: bool) -> None:
     with serving(endpoint(shape, usage=usage, seen=seen)) as url:
         spec = spec_of(url, architecture="cross-encoder/ms-marco-MiniLM-L6-v2")
         server = Server(ServerSpec(base_url=url, attempts=1))
-        model = connect(spec, STAGES, server)
+        model = connect(spec, STAGES, server, deaf)
         replies = model.reply(asked("a", "ccc", "bb"), ["1", "1", "1"])
         server.close()
     assert [reply.value for reply in replies] == [1.0, 3.0, 2.0]
@@ -109,7 +115,7 @@ def test_lists_of_several_queries_are_calls_of_their_own() -> None:
     seen: list[dict[str, Any]] = []
     with serving(endpoint("cohere", seen=seen)) as url:
         server = Server(ServerSpec(base_url=url, attempts=1))
-        model = connect(spec_of(url), STAGES, server)
+        model = connect(spec_of(url), STAGES, server, deaf)
         replies = model.reply(asked("a", "bb", "ccc"), ["1", "1", "2"])
         server.close()
     assert [reply.value for reply in replies] == [1.0, 2.0, 3.0]
@@ -139,7 +145,7 @@ def test_what_is_no_list_of_scores_is_refused(body: Any) -> None:
     with serving(answer) as url:
         server = Server(ServerSpec(base_url=url, attempts=1))
         with pytest.raises(UsageError, match="known shape"):
-            connect(spec_of(url), STAGES, server)
+            connect(spec_of(url), STAGES, server, deaf)
         server.close()
 
 
@@ -185,7 +191,7 @@ def test_a_run_counts_by_the_tokenizer_as_a_local_run_does(tmp_path: Path) -> No
 def test_a_template_of_words_is_refused() -> None:
     with serving(endpoint("cohere")) as url:
         server = Server(ServerSpec(base_url=url, attempts=1))
-        model = connect(spec_of(url), STAGES, server)
+        model = connect(spec_of(url), STAGES, server, deaf)
         with pytest.raises(UsageError, match="leave --template out"):
             model.reply([Classify((Message("user", "x"),))])
         server.close()
@@ -219,7 +225,9 @@ def test_tokens_that_cannot_be_are_no_reply(usage: dict[str, Any] | None) -> Non
 
     with serving(answer) as url:
         server = Server(ServerSpec(base_url=url, attempts=1))
-        replies = connect(spec_of(url), STAGES, server).reply(asked("a", "bb", "ccc"), ["1"] * 3)
+        replies = connect(spec_of(url), STAGES, server, deaf).reply(
+            asked("a", "bb", "ccc"), ["1"] * 3
+        )
         server.close()
     assert all("no count" in str(r.error) or "usage" in str(r.error) for r in replies)
 
@@ -238,3 +246,42 @@ def test_a_run_whose_tokens_nobody_counts_is_valid_and_has_no_price(
     assert [str(finding) for finding in found if finding.level == "error"] == []
     [row] = evaluate([folder.path]).rows
     assert (row.cost.per_query, row.work.prompt_tokens_per_query) == (None, None)
+
+
+def test_searches_are_counted_where_tokens_are_not(tmp_path: Path) -> None:
+    """As Cohere's are: a query is one request, whatever nobody knows of its tokens."""
+    collection = write_collection(tmp_path / "small", queries=2, candidates=4)
+    with serving(endpoint("cohere", usage=False)) as url:
+        spec = spec_of(url).model_dump()
+        spec["data"] = {"dataset": f"beir:{collection}", "candidates": f"{collection}/first.run"}
+        for word in ("in=1,out=1", "search=2,documents=100,document_tokens=500"):
+            with pytest.raises(UsageError, match="tells no tokens"):
+                run(Spec.of(spec, "the test"), tmp_path / "refused", prices=price_list(word))
+        asked = Spec.of(spec, "the test")
+        folder = run(asked, tmp_path / "runs", prices=price_list("search=2,documents=3"))
+    recorded = folder.manifest().prices
+    assert recorded is not None
+    assert Decimal(str(recorded["spent"])) == Decimal(2 * 2 * 2) / 1000
+    [row] = evaluate([folder.path]).rows
+    assert row.paid is not None
+    assert row.paid.exact.total == 2 * 2
+    [row] = evaluate([folder.path], tariff=tariff(["in=1,out=1"])).rows
+    assert row.paid is None
+    assert any("nobody counted its tokens" in note for note in row.notes)
+
+
+def test_another_model_than_the_one_asked_is_said_once(tmp_path: Path) -> None:
+    inner = endpoint("cohere")
+
+    def answer(path: str, body: dict[str, Any] | None, headers: Mapping[str, str]) -> Said:
+        said = inner(path, body, headers)
+        return said if body is None else Said.json({**json.loads(said.body), "model": "other"})
+
+    collection = write_collection(tmp_path / "small", queries=3, candidates=4)
+    with serving(answer) as url:
+        spec = spec_of(url).model_dump()
+        spec["data"] = {"dataset": f"beir:{collection}", "candidates": f"{collection}/first.run"}
+        folder = run(Spec.of(spec, "the test"), tmp_path / "runs")
+    said = folder.manifest().contradictions
+    assert [note for note in said if "other has answered, where tiny was asked" in note] == said
+    assert len(said) == 1
