@@ -153,7 +153,7 @@ def test_other_methods_are_refused() -> None:
     stages = [(PromptTemplate.load("yes_no"), reading("pointwise.yes_no"))]
     server = Server(ServerSpec(base_url="http://127.0.0.1:9/v1", attempts=1))
     with pytest.raises(UsageError, match=r"pointwise\.cross_encoder"):
-        connect(spec_of("http://127.0.0.1:9/v1"), stages, server)
+        connect(spec_of("http://127.0.0.1:9/v1"), stages, server, deaf)
 
 
 def test_a_run_counts_by_the_tokenizer_as_a_local_run_does(tmp_path: Path) -> None:
