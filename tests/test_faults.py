@@ -7,7 +7,6 @@ import json
 import multiprocessing
 import os
 import random
-import resource
 import shutil
 import signal
 import subprocess
@@ -153,11 +152,18 @@ def test_thirty_kills_lose_nothing_and_ask_nothing_twice(asked: Spec, tmp_path: 
     assert 130 in codes
 
 
+# Not by preexec_fn: what runs between fork and exec waits for ever where a thread held a lock.
+LIMITED = """
+import os, resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)
+os.execv(sys.executable, [sys.executable, "-m", "e2r", *sys.argv[2:]])
+"""
+
+
 def limited(words: list[str], bytes_a_file: int) -> subprocess.CompletedProcess[str]:
     """`e2r` in a process whose files may not grow beyond a size, which the kernel enforces."""
     return subprocess.run(
-        [sys.executable, "-m", "e2r", *words],
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_a_file,) * 2),
+        [sys.executable, "-c", LIMITED, str(bytes_a_file), *words],
         capture_output=True,
         text=True,
         check=False,
