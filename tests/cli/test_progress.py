@@ -122,27 +122,18 @@ def test_long_work_on_parts_is_told_in_ten_lines_and_short_work_not_at_all(
     assert not capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("count", "of"), [(20_000, " of 20,000"), (None, "")])
 def test_long_work_is_told_again_after_some_seconds(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    count: int | None,
+    of: str,
 ) -> None:
-    """Whatever a tenth of it takes: here each part takes two seconds."""
+    """Whatever a tenth of it takes, and where nobody knows it: here each part takes two seconds."""
     clock = iter(range(0, 10_000, 2))
     monkeypatch.setattr("time.monotonic", lambda: float(next(clock)))
     lines = Lines()
     for done in range(1, 10):
-        lines.working("putting the parts together", done, 20_000)
+        lines.working("putting the parts together", done, count)
     said = capsys.readouterr().err.splitlines()
-    assert said == [f"putting the parts together: {n} of 20,000" for n in (3, 6, 9)]
-
-
-def test_what_is_read_in_the_dark_is_told_after_some_seconds(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nobody knows how many lines a file has: there are no tenths to tell of."""
-    clock = iter(range(0, 10_000, 2))
-    monkeypatch.setattr("time.monotonic", lambda: float(next(clock)))
-    lines = Lines()
-    for done in range(1, 7):
-        lines.working("documents read of corpus.jsonl", 1000 * done, None)
-    said = capsys.readouterr().err.splitlines()
-    assert said == [f"documents read of corpus.jsonl: {n},000" for n in (3, 6)]
+    assert said == [f"putting the parts together: {n}{of}" for n in (3, 6, 9)]

@@ -22,14 +22,15 @@ from e2r.models.server.replies import retry_after
 from e2r.records.spec import ServerSpec
 from tests.models.server.local_servers import Said, serving
 
+pytestmark = pytest.mark.usefixtures("short_pauses")
+
 MOST = 2 * 2**20
 KEY = "correct-horse-battery"
 
 
 @pytest.fixture(autouse=True)
-def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "FIRST_PAUSE", 0.01)
-    # As much smaller as the tests' own replies are.
+def small_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As much smaller as the tests' own replies are."""
     monkeypatch.setattr(replies, "MOST_BYTES", MOST)
 
 

@@ -16,12 +16,9 @@ from e2r.models.server.replies import LONGEST_ASKED_PAUSE, retry_after
 from e2r.records.spec import ServerSpec
 from tests.models.server.local_servers import Answer, Said, free_port, serving
 
+pytestmark = pytest.mark.usefixtures("short_pauses")
+
 KEY = "sk-this-is-a-secret"
-
-
-@pytest.fixture(autouse=True)
-def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "FIRST_PAUSE", 0.01)
 
 
 def post(number: int) -> Post[int]:

@@ -11,24 +11,19 @@ import pytest
 from e2r.data.findings import Finding
 from e2r.metrics import evaluate
 from e2r.metrics.runs.gate import check_run
-from e2r.models.server import http as module
 from e2r.records.manifest import CONTRADICTS
 from e2r.records.spec import Spec
 from e2r.runner import run
 from tests.models.server.local_servers import Said, serving
 from tests.small_collection import write_collection
 
+pytestmark = pytest.mark.usefixtures("short_pauses")
 Change = Callable[[dict[str, Any]], None]
 
 
 @pytest.fixture(scope="module")
 def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_collection(tmp_path_factory.mktemp("small") / "small", queries=2, candidates=4)
-
-
-@pytest.fixture(autouse=True)
-def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "FIRST_PAUSE", 0.01)
 
 
 def reply(body: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from e2r.engines.progress import Silent
 from e2r.errors import MissingError, UsageError
 from e2r.metrics import evaluate
 from e2r.models.encoding import Encoder
-from e2r.models.server import http as server_module
 from e2r.models.server.logprobs import Found, Position, label_values, place_after, positions
 from e2r.models.server.openai_calls import Calls, Manner
 from e2r.models.server.word_tokenizer import WordTokenizer
@@ -27,6 +26,8 @@ from tests.models.server.local_servers import FaultProxy, Said, free_port, servi
 from tests.models.server.vllm_like import VllmLike
 from tests.small_collection import write_collection
 from tests.tiny_models import save_llama
+
+pytestmark = pytest.mark.usefixtures("short_pauses")
 
 SERVED = [
     "pointwise.qlm",
@@ -52,11 +53,6 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_collection(tmp_path_factory.mktemp("small") / "small", queries=2, candidates=6)
-
-
-@pytest.fixture(autouse=True)
-def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "FIRST_PAUSE", 0.01)
 
 
 def spec(collection: Path, method: str, url: str | None, /, **model: Any) -> Spec:
