@@ -109,7 +109,7 @@ ALCOVES = {
         "reports": {"statistics", "row", "groups", "cost", "evaluation", "contrast", "findings"},
     },
     "data": {
-        "files": {"collection", "counting", "findings"},
+        "files": {"collection", "findings", "progress"},
         "bm25": {"files", "cache", "collection"},
     },
 }

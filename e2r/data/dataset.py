@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from e2r.data.collection import Judgments
-from e2r.data.counting import Counting, unheard
 from e2r.data.files.trec import Run
 from e2r.data.findings import Hear, refuse
+from e2r.data.progress import Working, unheard
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Texts(Protocol):
 class Indexed(Protocol):
     """A corpus that can fetch texts by id, so that they are read when a query starts."""
 
-    def lookup(self, hear: Hear = refuse, tell: Counting = unheard) -> Texts:
+    def lookup(self, hear: Hear = refuse, tell: Working = unheard) -> Texts:
         """Make it ready for being asked; tells of what is wrong or odd in it, and how far it is."""
         ...
 

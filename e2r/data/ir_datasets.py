@@ -12,13 +12,13 @@ from functools import cached_property
 from typing import Any
 
 from e2r.data.collection import Judgments
-from e2r.data.counting import Counting, unheard
 from e2r.data.dataset import Queries
 from e2r.data.files.lines import id_field
 from e2r.data.files.qrels import HIGHEST_GRADE
 from e2r.data.files.topics import TEXTS, chosen, unique
 from e2r.data.files.trec import Run
 from e2r.data.findings import Hear, refuse
+from e2r.data.progress import Working, unheard
 from e2r.errors import DataError, E2RError, MissingError, UsageError, unknown
 
 NOISE = ("[", "Download failed", "download error")
@@ -126,7 +126,7 @@ class IrCorpus:
         self.label = label
         self._dataset = dataset
 
-    def lookup(self, hear: Hear = refuse, tell: Counting = unheard) -> IrTexts:
+    def lookup(self, hear: Hear = refuse, tell: Working = unheard) -> IrTexts:
         """The library's store; it is built from the documents when it is first asked."""
         return IrTexts(self)
 

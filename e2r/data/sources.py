@@ -12,13 +12,13 @@ from typing import NoReturn
 
 from e2r.data.bm25 import search as bm25
 from e2r.data.collection import Collection, Judgments, Retrieval
-from e2r.data.counting import Counting, counted, unheard
 from e2r.data.dataset import Corpus, Dataset, HeldTexts, Indexed, Queries, Texts
 from e2r.data.files.corpus import FileCorpus
 from e2r.data.files.qrels import read_qrels
 from e2r.data.files.run_index import RunIndex
 from e2r.data.files.topics import read_queries
 from e2r.data.findings import Finding, Hear, Report, refuse, some
+from e2r.data.progress import Working, counted, unheard
 from e2r.data.stream import Cut, Held, Joined, Rankings, Requests, Source
 from e2r.data.survey import queries_without_candidates, survey
 from e2r.errors import UsageError, unknown
@@ -53,7 +53,7 @@ def load(
     depth: int,
     limit: int | None = None,
     tell: Callable[[str], None] = lambda text: None,
-    working: Counting = unheard,
+    working: Working = unheard,
 ) -> Collection:
     """Read, join and check a collection: the first `limit` queries, `depth` candidates each.
 
@@ -138,7 +138,7 @@ def _search(
     limit: int | None,
     hear: Hear,
     tell: Callable[[str], None],
-    working: Counting,
+    working: Working,
 ) -> _First:
     """What BM25 finds now for the first `limit` judged queries, or for any where none is judged."""
     judgments, queries, corpus = parts.judgments(), parts.queries(), parts.corpus()
@@ -199,7 +199,7 @@ def open_dataset(word: str) -> Dataset | None:
 class _Parts:
     """The parts of a collection, each from its own word or from the dataset's."""
 
-    def __init__(self, sources: Sources, hear: Hear = refuse, working: Counting = unheard) -> None:
+    def __init__(self, sources: Sources, hear: Hear = refuse, working: Working = unheard) -> None:
         self._sources, self._hear, self._working = sources, hear, working
         self._opened: dict[str, Dataset | None] = {}
         if sources.dataset is not None and self._open(sources.dataset) is None:
@@ -286,7 +286,7 @@ def _lacks(word: str, part: str) -> NoReturn:
     raise UsageError(f"{word} has no {part}; name another source by --{part}")
 
 
-def _texts(corpus: Corpus, run: Rankings, depth: int, hear: Hear, working: Counting) -> Texts:
+def _texts(corpus: Corpus, run: Rankings, depth: int, hear: Hear, working: Working) -> Texts:
     """The corpus's texts by id: read when they are asked for, if the corpus can do that."""
     if isinstance(corpus, Indexed):
         return corpus.lookup(hear, working)

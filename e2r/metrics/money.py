@@ -208,7 +208,7 @@ def _how_paid(run: Recorded, prices: PriceList, ranged: bool) -> list[str]:
             "sent: what they would have cost as their first asking did)"
         )
     if run.manifest.model.server is not None:
-        notes.append(_of_attempts(run.manifest.again))
+        notes.append(_of_attempts(run.manifest.again, prices))
     if isinstance(prices.terms, Searches) and prices.terms.document_tokens is not None:
         notes.append(
             "searches: the calls of a query about one document each are one request; the "
@@ -217,7 +217,7 @@ def _how_paid(run: Recorded, prices: PriceList, ranged: bool) -> list[str]:
     return notes
 
 
-def _of_attempts(again: Again | None) -> str:
+def _of_attempts(again: Again | None, prices: PriceList) -> str:
     """What is known of requests that brought no reply."""
     said = "each call is paid once, as a service does that charges answers alone"
     if again is None:
@@ -225,10 +225,10 @@ def _of_attempts(again: Again | None) -> str:
     if not again.calls and not again.failed:
         return f"{said}; no call failed or was sent again"
     failed = f", and {again.failed} got none, of unknown tokens" if again.failed else ""
-    return (
-        f"{said}; {again.calls} calls were sent again until a reply came (attempts: if each is "
-        f"charged like its reply){failed}"
-    )
+    # Nobody recorded which documents went together again: searches of those are not known.
+    told = isinstance(prices.terms, Tokens)
+    figure = " (attempts: if each is charged like its reply)" if told else ""
+    return f"{said}; {again.calls} calls were sent again until a reply came{figure}{failed}"
 
 
 def _attempts(run: Recorded, prices: PriceList, paid: Decimal) -> Decimal | None:

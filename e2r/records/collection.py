@@ -7,8 +7,8 @@ from pathlib import Path
 
 from e2r.data import sources
 from e2r.data.collection import Collection
-from e2r.data.counting import Counting, unheard
 from e2r.data.findings import without_words
+from e2r.data.progress import Working, unheard
 from e2r.errors import DataError
 from e2r.records.spec import Spec
 
@@ -16,7 +16,7 @@ from e2r.records.spec import Spec
 def load_collection(
     spec: Spec,
     tell: Callable[[str], None] = lambda text: None,
-    working: Counting = unheard,
+    working: Working = unheard,
 ) -> Collection:
     """The collection that a spec names, cut to its depth and limit.
 
@@ -41,7 +41,7 @@ def _leaves(spec: Spec) -> bool:
     return any(not Path(path).resolve().is_relative_to(inside) for path in paths if path != "demo")
 
 
-def _load_collection(spec: Spec, tell: Callable[[str], None], working: Counting) -> Collection:
+def _load_collection(spec: Spec, tell: Callable[[str], None], working: Working) -> Collection:
     data = spec.data
     return sources.load(
         sources.Sources(

@@ -31,8 +31,8 @@ from e2r.borders.writing import (
     replacing,
     write,
 )
-from e2r.data.counting import Counting, unheard
 from e2r.data.files.trec import Run, read_run
+from e2r.data.progress import Working, unheard
 from e2r.errors import DataError, IncompleteError, UsageError
 from e2r.records.ledger import Call
 from e2r.records.lines import Placed, placed
@@ -188,7 +188,7 @@ class RunFolder:
         """The manifest. Raises DataError where it is missing or wrong."""
         return Manifest.load(self.manifest_path)
 
-    def finished(self, tell: Counting = unheard) -> tuple[dict[str, int], dict[str, str]]:
+    def finished(self, tell: Working = unheard) -> tuple[dict[str, int], dict[str, str]]:
         """The finished queries of an interrupted run, and why others cannot be gone on from.
 
         Of a finished one the place of its line in per_query.jsonl. A line cut short at the end is
@@ -226,7 +226,7 @@ class RunFolder:
         self.parts.write({record.qid: calls for record, calls in several if calls})
         append(self.per_query_path, b"".join(_line(record) for record, _ in several))
 
-    def finish(self, manifest: Manifest, order: Sequence[str], tell: Counting = unheard) -> None:
+    def finish(self, manifest: Manifest, order: Sequence[str], tell: Working = unheard) -> None:
         """Merge the parts, write the ranking, close the manifest and remove the parts.
 
         `order` lists the query ids as the collection has them; all files follow it, so that an

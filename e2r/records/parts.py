@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from e2r.borders.writing import flush_folder, make_folder, move, remove_folder_if_empty, remove_own
-from e2r.data.counting import Counting, unheard
+from e2r.data.progress import Working, unheard
 from e2r.errors import DataError
 from e2r.records.ledger import Call, read_ledger, write_part, write_tables
 
@@ -117,7 +117,7 @@ class Parts:
         if lost:
             raise LostError(lost)
 
-    def remove(self, tell: Counting = unheard) -> None:
+    def remove(self, tell: Working = unheard) -> None:
         """Remove the parts and what was moved aside, once the ledger holds every call."""
         remove_own(self.path, PART, tell=partial(tell, "removing the parts"))
         remove_own(self.path, ASIDE)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import e2r.runner
+from e2r.cli.money import money_of_word
 from e2r.engines.purse import Purse
 from e2r.errors import DataError, IncompleteError, UsageError
 from e2r.metrics import evaluate
@@ -223,3 +224,14 @@ def test_what_cannot_be_held_is_refused(spec: Spec, tmp_path: Path) -> None:
         e2r.runner.run(spec, tmp_path, prices=price_list("hour=1"))
     with pytest.raises(UsageError, match="costs nothing"):
         Purse(Random(1), price_list(WORD), Decimal(1), lambda spent, currency: None)
+
+
+@pytest.mark.parametrize("word", ["0", "-1", "nan", "1_0", "\u0663", "inf", "", "much"])
+def test_what_is_no_money_is_refused(word: str) -> None:
+    with pytest.raises(UsageError, match="give money"):
+        money_of_word(word)
+
+
+def test_money_is_read_exactly() -> None:
+    assert money_of_word(" 5.10 ") == Decimal("5.10")
+    assert money_of_word(None) is None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from pathlib import Path
+from subprocess import CalledProcessError
 
 import pytest
 import pytrec_eval
@@ -140,3 +142,14 @@ def test_shares_of_the_queries_give_the_values_of_all_at_once(
     monkeypatch.setattr(effectiveness, "QUERIES_AT_ONCE", 2)
     assert score(measures, ranking, judgments, list(judgments)) == whole
     assert whole.missing == ("q0", "q7")
+
+
+def test_a_program_that_fails_is_told_without_its_command_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fails(*_: object) -> Iterator[object]:
+        raise CalledProcessError(25, ["perl", "/home/someone/gdeval.pl"])
+
+    monkeypatch.setattr("ir_measures.iter_calc", fails)
+    with pytest.raises(DataError, match=r"ended with status 25$"):
+        score(parse_measures("ERR@10"), RUN, QRELS, ["q1"])

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from e2r.data.counting import Counting, counted, unheard
 from e2r.data.files.lines import Line, is_object, json_object, lines, unpacked, valid_id, valid_text
 from e2r.data.files.offsets import Offsets
 from e2r.data.findings import Hear, Teller, deaf, refuse
+from e2r.data.progress import Working, counted, unheard
 from e2r.errors import DataError
 
 IDS = ("_id", "id", "docid", "doc_id")
@@ -37,7 +37,7 @@ class FileCorpus:
         return str(self.path)
 
     def lookup(
-        self, hear: Hear = refuse, tell: Counting = unheard, look: Look | None = None
+        self, hear: Hear = refuse, tell: Working = unheard, look: Look | None = None
     ) -> Lookup:
         """Read the file once and index it; texts are then fetched by id.
 
@@ -80,7 +80,7 @@ class Lookup:
         self,
         corpus: FileCorpus,
         hear: Hear = refuse,
-        tell: Counting = unheard,
+        tell: Working = unheard,
         look: Look | None = None,
     ) -> None:
         self.label = corpus.label

@@ -9,11 +9,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import IO
 
-from e2r.data.counting import Counting, counted, unheard
 from e2r.data.files.lines import unpacked
 from e2r.data.files.offsets import Offsets
 from e2r.data.files.trec import Group, groups, groups_of, merge
 from e2r.data.findings import Hear, Teller, deaf, refuse
+from e2r.data.progress import Working, counted, unheard
 from e2r.errors import DataError
 
 MOST_PIECES = 8_000_000
@@ -28,7 +28,7 @@ class RunIndex:
     warnings of ties, of ranks that contradict scores, and of queries whose lines are apart.
     """
 
-    def __init__(self, path: Path, hear: Hear = refuse, tell: Counting = unheard) -> None:
+    def __init__(self, path: Path, hear: Hear = refuse, tell: Working = unheard) -> None:
         self.path = path
         self.lines = 0
         self._tell = Teller(path, hear)

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-Counting = Callable[[str, int, int | None], None]
+Working = Callable[[str, int, int | None], None]
 """Is told what is gone through, how many are done, and of how many where that is known."""
 
 
@@ -15,7 +15,7 @@ def unheard(text: str, done: int, count: int | None) -> None:
     """Tell nobody."""
 
 
-def counted(items: Iterable[T], text: str, tell: Counting, count: int | None = None) -> Iterator[T]:
+def counted(items: Iterable[T], text: str, tell: Working, count: int | None = None) -> Iterator[T]:
     """The items, each told of before it is gone through."""
     for done, item in enumerate(items):
         tell(text, done, count)
