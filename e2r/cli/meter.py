@@ -70,7 +70,9 @@ def command(
         queries = len(texts)
     if summary is not None:
         place = Path(summary)
-        if place.exists() or place.absolute() == Path(out).absolute():
+        if place.absolute() == Path(out).absolute():
+            raise UsageError(f"{summary}: is the file of --out; name another by --summary")
+        if place.exists():
             raise UsageError(f"{summary}: is there already; name another file by --summary")
         if not place.parent.is_dir():
             raise UsageError(f"{summary}: there is no folder {place.parent}; make it first")
