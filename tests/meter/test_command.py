@@ -119,16 +119,17 @@ def test_a_program_that_makes_no_call_ends_with_4_and_says_why(
 
 @pytest.mark.parametrize(
     ("summary", "told"),
-    [("calls.csv", "is there already"), ("absent/sums.json", "there is no folder")],
+    [("calls.csv", "is the file of --out"), ("absent/sums.json", "there is no folder")],
 )
 def test_a_summary_that_cannot_be_is_refused_before_the_program_runs(
-    summary: str, told: str, tmp_path: Path
+    summary: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out, ran = tmp_path / "calls.csv", tmp_path / "ran"
     words = ["meter", "--out", str(out), "--summary", str(tmp_path / summary)]
     with pytest.raises(SystemExit) as left:
         main([*words, "--", "touch", str(ran)])
     assert left.value.code == 2
+    assert told in capsys.readouterr().err
     assert not ran.exists()
     assert not out.exists()
 
